@@ -1,0 +1,214 @@
+"""The command line: the verbs that the workflow's rules call, and some for people."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from genbench.config.errors import UserError
+
+__all__ = ["main"]
+
+
+def _paths(args):
+    from genbench.jobs.common import Paths
+
+    return Paths(args.results)
+
+
+def _device(args):
+    import torch
+
+    from genbench.jobs.common import choose_device
+
+    torch.set_num_threads(args.threads)
+    return choose_device(args.device)
+
+
+def prepare(args) -> None:
+    """Write a dataset's splits and metadata."""
+    from genbench.jobs.data import prepare_data
+
+    prepare_data(args.dataset, _paths(args))
+
+
+def encode(args) -> None:
+    """Train the classifier whose features score a dataset's images."""
+    from genbench.jobs.data import encode
+
+    encode(args.dataset, _paths(args), args.epochs, _device(args))
+
+
+def reference(args) -> None:
+    """Extract reference features and measure the floor of every metric."""
+    from genbench.config.read import read_study
+    from genbench.jobs.data import make_reference
+
+    make_reference(args.dataset, _paths(args), read_study(args.study, asked_by="--study"), _device(args))
+
+
+def train(args) -> None:
+    """Train a group of trials."""
+    from genbench.jobs.train import train_group
+
+    train_group(args.study, args.group, _paths(args), args.out, _device(args), args.checkpoint_interval)
+
+
+def evaluate(args) -> None:
+    """Sample and score a group of trials."""
+    from genbench.jobs.evaluate import evaluate_group
+
+    evaluate_group(args.study, args.group, _paths(args), args.out, _device(args))
+
+
+def collect(args) -> None:
+    """Gather a study's tables."""
+    from genbench.jobs.collect import collect
+
+    collect(args.study, args.manifests, _paths(args))
+
+
+def sync(args) -> None:
+    """Project a study's files into MLflow; idempotent."""
+    from genbench.tracking.sync import sync
+
+    paths = _paths(args)
+    counts = sync(paths.study(args.study), paths.store, args.uri, paths.results / "mlflow")
+    if args.out:
+        from dataclasses import asdict
+
+        from genbench.files import write_json
+
+        write_json(args.out, asdict(counts))
+
+
+def report(args) -> None:
+    """Write a study's report."""
+    from genbench.report.page import build
+
+    paths = _paths(args)
+    print(build(paths.study(args.study), paths.store, args.out))
+
+
+def _table(rows: list[dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
+    for row in [{key: key for key in widths}, *rows]:
+        print("  ".join(str(row[key]).ljust(width) for key, width in widths.items()).rstrip())
+
+
+def models(args) -> None:
+    """List the models."""
+    from genbench.config.read import model_spec, names
+    from genbench.models import MODELS
+
+    rows = []
+    for name in names("models"):
+        spec, cls = model_spec(name), MODELS.get(name)
+        rows.append(
+            {"model": name, "family": spec.family, "likelihood": cls.likelihood if cls else "(not in MODELS)", "title": spec.title, "paper": spec.paper}
+        )  # fmt: skip
+    _table(rows, args.json)
+
+
+def datasets(args) -> None:
+    """List the datasets."""
+    from genbench.config.read import dataset_spec, names
+
+    rows = []
+    for name in names("datasets"):
+        spec = dataset_spec(name)
+        shape, split = "x".join(map(str, spec.shape)), spec.split
+        sizes = f"{split.train}/{split.validation}/{split.test}"
+        rows.append(
+            {"dataset": name, "kind": spec.kind, "shape": shape, "levels": spec.levels or "", "splits": sizes, "needs": spec.needs, "description": spec.description}
+        )  # fmt: skip
+    _table(rows, args.json)
+
+
+def check(args) -> None:
+    """Validate a study and list what would run."""
+    from genbench.config.expand import groups
+    from genbench.config.read import read_study
+    from genbench.studies.check import check_trial, unfair
+
+    study = read_study(args.study, asked_by="genbench check")
+    parts = groups(study)
+    trials = [trial for group in parts for trial in group.trials]
+    for group in parts:
+        check_trial(group.trials[0])
+    store = _paths(args).store
+    rows = []
+    for group in parts:
+        first, done = group.trials[0], sum((store / t.id / "train.json").exists() for t in group.trials)
+        budget = f"{first.budget['value']:g} {first.budget['unit']} x {first.batch}"
+        rows.append({"group": group.name, "trials": len(group.trials), "done": done, "budget": budget})
+    if args.json:
+        _table(rows, True)
+        return
+    _table(rows, False)
+    print(
+        f"\n{study.name}: {len(trials)} trials in {len(parts)} groups, {sum(r['done'] for r in rows)} trials trained already"
+    )
+    for line in unfair(trials):
+        print(f"note: {line}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="genbench", description="Benchmark of generative models; `snakemake --cores all` runs it."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(function: Callable, *options: str, name: str | None = None) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name or function.__name__, help=function.__doc__, description=function.__doc__)
+        sub.set_defaults(run=function)
+        sub.add_argument("--results", type=Path, default=Path("results"), help="results folder (default: results)")
+        for option in options:
+            sub.add_argument(f"--{option}", required=True)
+        return sub
+
+    def computes(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        sub.add_argument(
+            "--device", default=os.environ.get("GENBENCH_DEVICE", "auto"), help="auto, cpu, cuda or cuda:N"
+        )
+        sub.add_argument("--threads", type=int, default=1, help="CPU threads of this process (default: 1)")
+        return sub
+
+    verb(prepare, "dataset")
+    computes(verb(encode, "dataset")).add_argument("--epochs", type=int, default=20)
+    computes(verb(reference, "dataset", "study"))
+    sub = computes(verb(train, "study", "group"))
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--checkpoint-interval", type=float, default=30.0, help="seconds between checkpoints")
+    computes(verb(evaluate, "study", "group")).add_argument("--out", type=Path, required=True)
+    verb(collect, "study").add_argument("manifests", type=Path, nargs="+")
+    sub = verb(sync, "study")
+    sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")
+    sub.add_argument("--out", type=Path, default=None, help="write the counts there")
+    verb(report, "study").add_argument("--out", type=Path, required=True)
+    for listing in (models, datasets):
+        verb(listing).add_argument("--json", action="store_true")
+    sub = verb(check)
+    sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
+    sub.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a verb; exit status 2 and one line for input that the user can mend."""
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except UserError as error:
+        print(f"genbench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""From a study to its trials, by pure functions: the whole DAG is known from the configuration and the code alone."""
+
+import ast
+import functools
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, recipe
+from genbench.config.schema import DatasetSpec, Study
+
+__all__ = ["Group", "Trial", "code_hash", "dataset_hash", "expand", "groups", "model_module", "short_hash"]
+
+PACKAGE = Path(__file__).parent.parent
+GROUP_SIZE = 16  # trials of one job
+
+
+def short_hash(value: Any, length: int = 12) -> str:
+    """First hex digits of the sha256 of canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration and one seed in a cell; `id` is the hash of all that defines it, so studies share trials."""
+
+    id: str
+    dataset: str
+    model: str
+    family: str
+    seed: int
+    batch: int
+    budget: dict[str, Any]
+    net: dict[str, Any]
+    hp: dict[str, float]
+    train: dict[str, Any]
+    dataset_spec: str
+    code: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, with the id under "trial"."""
+        value = asdict(self)
+        return {"trial": value.pop("id"), **value}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials of one cell that one job trains."""
+
+    name: str  # <dataset>/<model>-<hash of its trials' ids>
+    dataset: str
+    model: str
+    trials: tuple[Trial, ...]
+
+
+def dataset_hash(spec: DatasetSpec) -> str:
+    """Hash of what decides a dataset's content."""
+    return short_hash(spec.model_dump(mode="json", exclude={"description", "reference", "needs"}), 8)
+
+
+def expand(study: Study, root: Path = ROOT) -> list[Trial]:
+    """All trials of a study, cell by cell."""
+    trials = []
+    for cell in study.cells:
+        for dataset in cell.datasets:
+            data = dataset_spec(dataset, root)
+            for name in cell.models:
+                model = model_spec(name, root)
+                parts = recipe(model, data, cell.recipes.get(name)).model_dump(mode="json")
+                common = {
+                    "dataset": dataset,
+                    "model": name,
+                    "family": model.family,
+                    "batch": cell.batch,
+                    "budget": cell.budget.model_dump(mode="json"),
+                    **parts,
+                    "dataset_spec": dataset_hash(data),
+                    "code": code_hash(model_module(name)),
+                }
+                # how many trials train together changes their speed, not their result
+                defining = {**common, "train": {k: v for k, v in parts["train"].items() if k != "replicas"}}
+                for seed in study.seeds:
+                    trials.append(Trial(id=short_hash({**defining, "seed": seed}), seed=seed, **common))
+    return trials
+
+
+def groups(study: Study, root: Path = ROOT) -> list[Group]:
+    """The jobs of a study: the trials of a dataset and model in order, GROUP_SIZE at a time.
+
+    More seeds of a study only add groups and extend the last one; trials in the store are not trained again.
+    """
+    cells: dict[tuple[str, str], list[Trial]] = {}
+    for trial in expand(study, root):
+        cells.setdefault((trial.dataset, trial.model), []).append(trial)
+    out = []
+    for (dataset, model), trials in cells.items():
+        for start in range(0, len(trials), GROUP_SIZE):
+            part = tuple(trials[start : start + GROUP_SIZE])
+            name = f"{dataset}/{model}-{short_hash([t.id for t in part], 8)}"
+            out.append(Group(name, dataset, model, part))
+    return out
+
+
+def find_group(study_name: str, group: str, root: Path = ROOT) -> tuple[Study, Group]:
+    """A study and one of its groups by name; KeyError if the configuration changed under a running workflow."""
+    study = read_study(study_name, root)
+    return study, {g.name: g for g in groups(study, root)}[group]
+
+
+# ---- what code a result depends on, read from the sources without importing them
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):  # comments are gone already; docstrings should not retrain anything either
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _file(module: str) -> Path | None:
+    path = PACKAGE.parent / Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.exists():
+            return candidate
+    return None
+
+
+@functools.cache
+def model_module(name: str) -> str:
+    """Module that defines a model of the table MODELS."""
+    tree = _tree(PACKAGE / "models" / "__init__.py")
+    modules = {
+        alias.asname or alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "MODELS":
+            return {
+                key.value: modules[value.id] for key, value in zip(node.value.keys, node.value.values, strict=True)
+            }[name]
+    raise KeyError(name)
+
+
+@functools.cache
+def code_hash(*modules: str) -> str:
+    """Hash of the trainer, of these modules and of all genbench modules that they import, without comments and docstrings."""
+    seen: dict[str, str] = {}
+    todo = ["genbench.training.trainer", *modules]
+    while todo:
+        module = todo.pop()
+        file = _file(module)
+        if module in seen or file is None:
+            continue
+        tree = _tree(file)
+        seen[module] = ast.dump(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genbench"):
+                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return short_hash(sorted(seen.items()), 8)

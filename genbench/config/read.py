@@ -1,0 +1,69 @@
+"""Reading configuration: specs by name, and the recipe that a model gets on a dataset."""
+
+from pathlib import Path
+from typing import Any
+
+from genbench.config.errors import UserError
+from genbench.config.schema import DatasetSpec, ModelSpec, Recipe, Study, load_yaml, parse
+
+__all__ = ["dataset_spec", "model_spec", "names", "read_study", "recipe"]
+
+ROOT = Path("config")
+
+
+def names(folder: str, root: Path = ROOT) -> list[str]:
+    """Names of the specs in config/<folder>/."""
+    return sorted(p.stem for p in (root / folder).glob("*.yaml"))
+
+
+def _spec(kind: type, folder: str, name: str, root: Path, asked_by: str) -> Any:
+    if name not in names(folder, root):
+        raise UserError(f"{asked_by}: unknown {folder[:-1]} {name!r}; allowed: {', '.join(names(folder, root))}")
+    path = root / folder / f"{name}.yaml"
+    spec = parse(kind, load_yaml(path), path)
+    if spec.name != name:
+        raise UserError(f"{path}: name: must be {name!r}, the file's own name, got {spec.name!r}")
+    return spec
+
+
+def dataset_spec(name: str, root: Path = ROOT, asked_by: str = "--dataset") -> DatasetSpec:
+    """config/datasets/<name>.yaml; UserError names who asked and what exists."""
+    return _spec(DatasetSpec, "datasets", name, root, asked_by)
+
+
+def model_spec(name: str, root: Path = ROOT, asked_by: str = "--model") -> ModelSpec:
+    """config/models/<name>.yaml; UserError names who asked and what exists."""
+    return _spec(ModelSpec, "models", name, root, asked_by)
+
+
+def read_study(name: str, root: Path = ROOT, asked_by: str = "study") -> Study:
+    """config/studies/<name>.yaml, with every dataset and model it names checked to exist."""
+    study: Study = _spec(Study, "studies", name, root, asked_by)
+    file = root / "studies" / f"{name}.yaml"
+    seen = set()
+    for i, cell in enumerate(study.cells):
+        for dataset in cell.datasets:
+            dataset_spec(dataset, root, f"{file}: cells.{i}.datasets")
+        for model in cell.models:
+            model_spec(model, root, f"{file}: cells.{i}.models")
+        for model in cell.recipes:
+            if model not in cell.models:
+                raise UserError(
+                    f"{file}: cells.{i}.recipes: {model!r} is not a model of this cell: {', '.join(cell.models)}"
+                )
+        pairs = {(d, m) for d in cell.datasets for m in cell.models}
+        if both := pairs & seen:
+            raise UserError(f"{file}: cells.{i}: {'/'.join(sorted(both)[0])} stands in an earlier cell already")
+        seen |= pairs
+    return study
+
+
+def recipe(model: ModelSpec, dataset: DatasetSpec, override: Recipe | None = None) -> Recipe:
+    """The recipe of a model on a dataset: defaults, then kind, then image size, then the dataset's name, then the study's."""
+    size = "x".join(str(n) for n in dataset.shape[1:])
+    parts = [model.defaults, *(model.recipes.get(key) for key in (dataset.kind, size, dataset.name)), override]
+    merged: dict[str, dict[str, Any]] = {"net": {}, "hp": {}, "train": {}}
+    for part in parts:
+        for section in merged if part else ():
+            merged[section] |= getattr(part, section)
+    return Recipe(**merged)

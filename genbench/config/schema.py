@@ -1,0 +1,164 @@
+"""Typed, frozen configuration: what YAML under config/ may say (pydantic at the boundary, nothing of it beyond)."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from genbench.config.errors import UserError
+
+__all__ = ["Budget", "Cell", "DatasetSpec", "ModelSpec", "Split", "Study", "load_yaml", "parse"]
+
+Name = Field(pattern=r"^[a-z0-9_]+$")
+
+
+class Frozen(BaseModel):
+    """Base of all specs: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Split(Frozen):
+    """Number of examples in each split."""
+
+    train: int = Field(gt=0)
+    validation: int = Field(gt=0)
+    test: int = Field(gt=0)
+
+
+class DatasetSpec(Frozen):
+    """A dataset: where it comes from, its shape and its fixed splits."""
+
+    name: str = Name
+    kind: Literal["points", "images"]
+    source: str
+    shape: tuple[int, ...]
+    levels: int | None = Field(default=None, ge=2, le=256)
+    classes: int | None = Field(default=None, ge=2)
+    split: Split
+    seed: int = Field(default=0, ge=0)
+    parameters: dict[str, Any] = {}
+    needs: Literal["", "download", "path"] = ""
+    description: str = ""
+    reference: str = ""
+
+    @model_validator(mode="after")
+    def _shape_fits_kind(self) -> "DatasetSpec":
+        if self.kind == "points" and (len(self.shape) != 1 or self.levels is not None):
+            raise ValueError("points have a shape [d] and no levels")
+        if self.kind == "images" and (len(self.shape) != 3 or self.levels is None):
+            raise ValueError("images have a shape [channels, height, width] and levels (number of grey values)")
+        return self
+
+
+class Recipe(Frozen):
+    """A part of a model's recipe; later parts override earlier ones key by key."""
+
+    net: dict[str, Any] = {}  # constructor arguments: equal for all trials of a group
+    hp: dict[str, float] = {}  # one value per trial: learning rate, betas, weights of loss terms
+    train: dict[str, Any] = {}  # trainer's switches: schedule, ema, replicas
+
+
+class ModelSpec(Frozen):
+    """A model: a method of a family, with its recipe for each kind, size or name of dataset."""
+
+    name: str = Name
+    family: str = Name
+    title: str
+    paper: str
+    notes: str = ""
+    defaults: Recipe = Recipe()
+    recipes: dict[str, Recipe] = {}  # "points" | "images" | "HxW" | a dataset's name
+
+
+class Budget(Frozen):
+    """What a trial may spend; every other cost is recorded."""
+
+    unit: Literal["updates", "samples", "evaluations", "flops"] = "updates"
+    value: float = Field(gt=0)
+
+
+class Cell(Frozen):
+    """Datasets x models under one budget."""
+
+    datasets: tuple[str, ...] = Field(min_length=1)
+    models: tuple[str, ...] = Field(min_length=1)
+    budget: Budget
+    batch: int = Field(gt=0)  # examples per draw, equal for every model of the cell
+    recipes: dict[str, Recipe] = {}  # overrides by model name
+
+
+class Study(Frozen):
+    """A study: cells, seeds, and how trials are scored."""
+
+    name: str = Name
+    title: str
+    description: str = ""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    samples: int = Field(default=1000, ge=100)  # generated images per trial that the metrics see
+    point_samples: int = Field(default=2500, ge=100)  # the same for points
+    likelihood_points: int = Field(default=1000, ge=10)  # test examples whose likelihood is computed
+    encoder_epochs: int = Field(default=20, ge=1)
+    cells: tuple[Cell, ...] = Field(min_length=1)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count_of_seeds(cls, value: Any) -> Any:
+        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) != len(value) or min(value, default=0) < 0:
+            raise ValueError("seeds must be distinct and >= 0")
+        return value
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; UserError names the file and the line of a syntax error."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', error)})") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: must be a mapping of keys to values")
+    return value
+
+
+def parse(spec: type[Frozen], value: dict[str, Any], path: Path) -> Any:
+    """Validate a mapping against a spec; UserError lists every fault as `file: key: what is allowed` on one line each."""
+    try:
+        return spec.model_validate(value)
+    except ValidationError as error:
+        raise UserError("\n".join(_fault(spec, fault, path) for fault in error.errors())) from None
+
+
+def _fault(spec: type[Frozen], fault: Any, path: Path) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "(whole file)"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        allowed = _fields(spec, fault["loc"][:-1])
+        message = "unknown key" + (f"; allowed: {', '.join(allowed)}" if allowed else "")
+    elif fault["type"] == "missing":
+        message = "missing"
+    else:
+        message += f", got {fault['input']!r}" if not isinstance(fault["input"], dict) else ""
+    return f"{path}: {key}: {message}"
+
+
+def _fields(spec: Any, location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields at a location inside a spec; empty where the spec leaves them open."""
+    import typing
+
+    for part in location:
+        if isinstance(spec, type) and issubclass(spec, BaseModel) and part in spec.model_fields:
+            spec = spec.model_fields[part].annotation
+        else:  # an index into a tuple or a key of a dict: the element's type
+            arguments = [a for a in typing.get_args(spec) if a not in (str, ..., type(None))]
+            spec = arguments[-1] if arguments else None
+    return sorted(spec.model_fields) if isinstance(spec, type) and issubclass(spec, BaseModel) else []

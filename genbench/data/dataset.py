@@ -1,0 +1,215 @@
+"""Datasets on disk: fixed splits in one npz, what is known about them in one JSON."""
+
+import hashlib
+import inspect
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.config.errors import UserError
+from genbench.data.points import PointDensity
+from genbench.files import read_json, write_json, write_npz
+
+if TYPE_CHECKING:
+    from genbench.config.schema import DatasetSpec
+
+__all__ = ["SPLITS", "Dataset", "load", "prepare"]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A prepared dataset in memory.
+
+    Attributes:
+        splits: "train", "validation", "test": points float32 (n, d) in raw units, or images uint8
+            (n, C, H, W) with values 0..levels-1.
+        labels: The same keys, int64 (n,); empty if the dataset has no classes.
+        meta: The contents of meta.json.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    levels: int | None
+    classes: int | None
+    splits: dict[str, Tensor]
+    labels: dict[str, Tensor]
+    meta: dict[str, Any]
+    content_hash: str
+
+    def density(self) -> PointDensity | None:
+        """The exact density that points were drawn from; None for images."""
+        return _density(self.name, self.meta["source"], self.meta["parameters"]) if self.kind == "points" else None
+
+
+def prepare(spec: "DatasetSpec", out: Path) -> None:
+    """Write out/data.npz and out/meta.json; UserError (one line) where the spec or its source is at fault."""
+    import genbench.data as tables  # here: the tables import this module
+
+    allowed = tables.POINTS if spec.kind == "points" else tables.IMAGES
+    if spec.source not in allowed:
+        names = ", ".join(sorted(allowed))
+        raise UserError(f"{_file(spec.name)}: source: no {spec.kind} source {spec.source!r}; allowed: {names}")
+    arrays, about = _points(spec) if spec.kind == "points" else _images(spec)
+    meta = {
+        "name": spec.name,
+        "kind": spec.kind,
+        "shape": list(spec.shape),
+        "levels": spec.levels,
+        "n": {split: len(arrays[split]) for split in SPLITS},
+        "content_hash": content_hash(arrays),
+        **about,
+        "source": spec.source,
+        "seed": spec.seed,
+        "parameters": spec.parameters,
+        "description": spec.description,
+        "reference": spec.reference,
+    }
+    write_npz(Path(out) / "data.npz", **arrays)
+    write_json(Path(out) / "meta.json", meta)
+
+
+def load(path: Path) -> Dataset:
+    """Read a prepared dataset from its folder; UserError if it was not prepared."""
+    path = Path(path)
+    try:
+        meta = read_json(path / "meta.json")
+        with np.load(path / "data.npz", allow_pickle=False) as file:
+            arrays = {key: torch.from_numpy(file[key]) for key in file.files}
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: missing; prepare the dataset first") from None
+    return Dataset(
+        name=meta["name"],
+        kind=meta["kind"],
+        shape=tuple(meta["shape"]),
+        levels=meta["levels"],
+        classes=meta["classes"],
+        splits={split: arrays[split] for split in SPLITS},
+        labels={split: arrays[f"labels_{split}"] for split in SPLITS if f"labels_{split}" in arrays},
+        meta=meta,
+        content_hash=meta["content_hash"],
+    )
+
+
+def content_hash(arrays: dict[str, np.ndarray]) -> str:
+    """First 16 hex digits of the sha256 over names, types, shapes and bytes of the arrays."""
+    digest = hashlib.sha256()
+    for key in sorted(arrays):
+        array = np.ascontiguousarray(arrays[key])
+        digest.update(f"{key} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.data)
+    return digest.hexdigest()[:16]
+
+
+def indices(spec: "DatasetSpec", n: int, n_test: int | None) -> dict[str, np.ndarray]:
+    """Which examples each split takes from a source of n, or of n and an official test set of n_test.
+
+    The test split is cut first, so that a change of the other sizes leaves it alone.
+    """
+    want = spec.split.model_dump()
+    demands = {"train + validation + test": (sum(want.values()), n)}
+    if n_test is not None:
+        demands = {
+            "train + validation": (want["train"] + want["validation"], n),
+            "test": (want["test"], n_test),
+        }
+    for part, (asked, there) in demands.items():
+        if asked > there:
+            raise UserError(f"{_file(spec.name)}: split: {part} asks for {asked} examples, but there are {there}")
+    order = np.random.default_rng(spec.seed).permutation(n)
+    if n_test is None:
+        test, order = np.split(order, [want["test"]])
+    else:
+        test = np.random.default_rng([spec.seed, 1]).permutation(n_test)[: want["test"]]
+    validation, rest = np.split(order, [want["validation"]])
+    return {"train": rest[: want["train"]], "validation": validation, "test": test}
+
+
+def _points(spec: "DatasetSpec") -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    density = _density(spec.name, spec.source, spec.parameters)
+    if spec.shape != (2,):
+        raise UserError(f"{_file(spec.name)}: shape: {spec.source} lies in the plane, so [2], got {list(spec.shape)}")
+    arrays = {
+        split: density.sample(np.random.default_rng([spec.seed, stream]), getattr(spec.split, split))
+        for stream, split in enumerate(SPLITS)
+    }
+    train = arrays["train"].astype(np.float64)
+    return arrays, {
+        "classes": None,
+        "mean": train.mean(0).tolist(),
+        "scale": float(np.sqrt(train.var(0).mean())),
+        "entropy": density.entropy,
+        "entropy_method": density.entropy_method,
+        "modes": None if density.means is None else len(density.means),
+    }
+
+
+def _images(spec: "DatasetSpec") -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    import genbench.data as tables
+
+    pools = tables.IMAGES[spec.source](spec)
+    for pool in filter(None, pools):
+        if (shape := pool.images.shape[1:]) != spec.shape:
+            message = f"{spec.source} has {list(shape)}, not {list(spec.shape)}"
+            raise UserError(f"{_file(spec.name)}: shape: {message}")
+        if pool.images.size and (largest := int(pool.images.max())) >= spec.levels:
+            message = f"grey values reach {largest}, so at least {largest + 1}, not {spec.levels}"
+            raise UserError(f"{_file(spec.name)}: levels: {message}")
+    train, test = pools
+    classes = _classes(spec, [pool.labels for pool in filter(None, pools)])
+    arrays = {}
+    for split, chosen in indices(spec, len(train.images), None if test is None else len(test.images)).items():
+        pool = test if test is not None and split == "test" else train
+        arrays[split] = np.ascontiguousarray(pool.images[chosen])
+        if classes is not None:
+            arrays[f"labels_{split}"] = pool.labels[chosen].astype(np.int64)
+    return arrays, {
+        "classes": classes,
+        "mean": None,
+        "scale": None,
+        "entropy": None,
+        "entropy_method": "unknown",
+        "modes": None,
+    }
+
+
+def _classes(spec: "DatasetSpec", labels: list[np.ndarray | None]) -> int | None:
+    """Number of classes: the spec's, or else what the labels show; None if the source has no labels."""
+    if any(part is None for part in labels):
+        if spec.classes is not None:
+            raise UserError(
+                f"{_file(spec.name)}: classes: the source has no labels, so leave it out (got {spec.classes})"
+            )
+        return None
+    found = int(max(part.max(initial=0) for part in labels)) + 1
+    if min(part.min(initial=0) for part in labels) < 0 or found > (spec.classes or found):
+        raise UserError(f"{_file(spec.name)}: classes: labels must lie in 0..{(spec.classes or found) - 1}")
+    return spec.classes or found
+
+
+def _density(name: str, source: str, parameters: dict[str, Any]) -> PointDensity:
+    import genbench.data as tables
+
+    function = tables.POINTS[source]
+    allowed = list(inspect.signature(function).parameters)
+    for key, value in parameters.items():
+        if key not in allowed:
+            names = ", ".join(allowed) or "(none)"
+            raise UserError(f"{_file(name)}: parameters.{key}: unknown to {source}; allowed: {names}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise UserError(f"{_file(name)}: parameters.{key}: must be a number > 0, got {value!r}")
+    try:
+        return function(**parameters)
+    except ValueError as error:
+        raise UserError(f"{_file(name)}: parameters: {error}") from None
+
+
+def _file(name: str) -> str:
+    return f"config/datasets/{name}.yaml"

@@ -1,0 +1,100 @@
+"""The job that gathers a study's tables."""
+
+import json
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from genbench.config.expand import expand
+from genbench.config.read import dataset_spec, model_spec, read_study
+from genbench.files import read_json, write_json, write_parquet
+from genbench.jobs.common import Paths, commit, machine, versions
+from genbench.models import MODELS
+from genbench.studies.check import unfair
+
+__all__ = ["collect"]
+
+COSTS = (
+    "updates",
+    "samples",
+    "evaluations",
+    "flops",
+    "seconds",
+    "replicas",
+    "group_seconds",
+    "peak_memory_mb",
+    "parameters",
+)
+
+
+def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
+    """results/studies/<study>: trials, scores and floors as tables, study.json with the provenance."""
+    study = read_study(study_name)
+    trials = {t.id: t for t in expand(study)}
+    rows, scores = [], []
+    for manifest in manifests:
+        for row in read_json(manifest)["rows"]:
+            trial = trials[row["trial"]]
+            training = read_json(paths.trial(trial.id) / "train.json")
+            base = {
+                "trial": trial.id,
+                "dataset": trial.dataset,
+                "model": trial.model,
+                "family": trial.family,
+                "seed": trial.seed,
+            }
+            costs = {f"cost_{name}": training["costs"].get(name) for name in COSTS}
+            costs |= {f"cost_{name}": row["costs"].get(name) for name in ("sample_seconds", "sample_count")}
+            rest = {k: training[k] for k in ("step", "selected_update", "device", "started", "finished")}
+            rows.append({**base, "status": row["status"], "cause": row["cause"], **rest, **costs})
+            scores += [{**base, **score, "settings": json.dumps(score["settings"])} for score in row["scores"]]
+    datasets = list(dict.fromkeys(t.dataset for t in trials.values()))
+    floors = [
+        {"dataset": d, **score, "settings": json.dumps(score["settings"])}
+        for d in datasets
+        for score in read_json(paths.reference(d) / "floor.json")["scores"]
+    ]
+    folder = paths.study(study_name)
+    order = ["dataset", "model", "seed"]
+    write_parquet(folder / "trials.parquet", pd.DataFrame(rows).sort_values(order))
+    columns = ["trial", "dataset", "model", "family", "seed", "metric", "value", "unit", "n", "se", "kind", "settings"]
+    write_parquet(folder / "scores.parquet", pd.DataFrame(scores, columns=columns).sort_values([*order, "metric"]))
+    write_parquet(folder / "floors.parquet", pd.DataFrame(floors))
+    write_json(folder / "study.json", _about(study, trials.values(), datasets, paths))
+
+
+def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
+    head, dirty = commit()
+    models = {}
+    for trial in trials:
+        spec = model_spec(trial.model)
+        models[trial.model] = {
+            "family": spec.family,
+            "title": spec.title,
+            "paper": spec.paper,
+            "notes": spec.notes,
+            "likelihood": MODELS[trial.model].likelihood,
+        }
+    about = {}
+    for dataset in datasets:
+        encoder = paths.encoder(dataset) / "encoder.json"
+        is_images = dataset_spec(dataset).kind == "images"
+        about[dataset] = {
+            **read_json(paths.data(dataset) / "meta.json"),
+            "encoder": read_json(encoder) if is_images else None,
+        }
+    return {
+        "study": study.name,
+        "title": study.title,
+        "description": study.description,
+        "config": study.model_dump(mode="json"),
+        "unfair": unfair(trials),
+        "datasets": about,
+        "models": models,
+        "versions": versions(),
+        "commit": head,
+        "dirty": dirty,
+        "machine": machine(),
+        "finished": time.time(),
+    }

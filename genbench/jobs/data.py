@@ -1,0 +1,103 @@
+"""Jobs on real data: prepare it, train the encoder that scores images, and measure what real data score."""
+
+import sys
+
+import numpy as np
+import torch
+
+from genbench.config.read import dataset_spec
+from genbench.config.schema import Study
+from genbench.data import Dataset, load, prepare
+from genbench.files import write_json, write_npz
+from genbench.jobs.common import Paths
+from genbench.jobs.pictures import save_preview
+from genbench.metrics.coverage import coverage
+from genbench.metrics.encoder import accuracy, extract, load_encoder, save_encoder, train_encoder
+from genbench.metrics.fidelity import fidelity
+from genbench.metrics.points import data_nll, modes, wasserstein1
+from genbench.metrics.score import Score
+
+__all__ = ["density_grid", "encode", "image_scores", "make_reference", "point_scores", "prepare_data"]
+
+REPEATS = 5  # draws of real data whose scores make the floor
+GRID = 120  # cells per axis of a density picture
+
+
+def prepare_data(dataset: str, paths: Paths) -> None:
+    """results/data/<dataset>: splits and meta.json."""
+    prepare(dataset_spec(dataset), paths.data(dataset))
+
+
+def encode(dataset: str, paths: Paths, epochs: int, device: torch.device) -> None:
+    """results/encoders/<dataset>: a classifier of the training split; its test accuracy is printed and stored."""
+    data = load(paths.data(dataset))
+
+    def log(line) -> None:
+        print("encoder:", line, file=sys.stderr, flush=True)
+
+    split = {name: (data.splits[name], data.labels[name]) for name in data.splits}
+    encoder = train_encoder(
+        *split["train"], classes=data.classes, levels=data.levels, seed=0, epochs=epochs, device=device,
+        validation=split["validation"], log=log,
+    )  # fmt: skip
+    reached = accuracy(encoder, *split["test"])
+    print(f"encoder of {dataset}: test accuracy {reached:.4f}", file=sys.stderr)
+    save_encoder(encoder, paths.encoder(dataset), {"accuracy": reached})
+
+
+def image_scores(images: torch.Tensor, data: Dataset, paths: Paths, device: torch.device) -> list[Score]:
+    """Every sample metric of images (n, C, H, W), from one extraction of features."""
+    encoder = load_encoder(paths.encoder(data.name), device)
+    with np.load(paths.reference(data.name) / "features.npz", allow_pickle=False) as file:
+        reference = torch.from_numpy(file["features"])
+    features, logits = extract(encoder, images.to(device))
+    counts = torch.bincount(data.labels["test"], minlength=data.classes)
+    settings = {"encoder": encoder.name, "reference": "test"}
+    return [*fidelity(features, reference, settings=settings), *coverage(logits, counts)]
+
+
+def point_scores(points: torch.Tensor, data: Dataset, seed: int) -> list[Score]:
+    """Every sample metric of points (n, 2)."""
+    density, test = data.density(), data.splits["test"]
+    count = min(2000, len(points), len(test))
+    scores = [wasserstein1(points, test, n=count, seed=seed), data_nll(points, density.log_prob)]
+    return scores + (modes(points, density.means, density.std) if density.means is not None else [])
+
+
+def make_reference(dataset: str, paths: Paths, study: Study, device: torch.device) -> None:
+    """results/reference/<dataset>: features of the test split, and the scores of training data as if they were samples."""
+    data, folder = load(paths.data(dataset)), paths.reference(dataset)
+    test, train = data.splits["test"], data.splits["train"]
+    if data.kind == "images":
+        features, _ = extract(load_encoder(paths.encoder(dataset), device), test.to(device))
+        write_npz(folder / "features.npz", features=features.numpy())
+    else:
+        x, y, points = density_grid(data)
+        log_p = data.density().log_prob(points).reshape(GRID, GRID)
+        write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
+    size = min(study.samples if data.kind == "images" else study.point_samples, len(train))
+    rows = []
+    for repeat in range(REPEATS):
+        pick = torch.randperm(len(train), generator=torch.Generator().manual_seed(repeat))[:size]
+        drawn = train[pick]
+        scores = (
+            image_scores(drawn, data, paths, device) if data.kind == "images" else point_scores(drawn, data, repeat)
+        )
+        rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
+    if data.kind == "points":
+        values = -data.density().log_prob(test[: study.likelihood_points])
+        finite = values[values.isfinite()]
+        score = Score("nll", float(finite.mean()), len(finite), "nats", float(finite.std() / len(finite) ** 0.5), "exact",
+                      {"split": "test", "estimator": "the true density"})  # fmt: skip
+        rows.append({**score.as_dict(), "repeat": 0})
+    write_json(folder / "floor.json", {"dataset": dataset, "scores": rows})
+    support = data.density().support if data.kind == "points" else None
+    save_preview(folder / "preview.png", test[: study.point_samples].numpy(), data.levels, support)
+
+
+def density_grid(data: Dataset) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Axes (GRID,) and points (GRID * GRID, 2), row by row from below, over the support of a 2-D dataset."""
+    (left, right), (low, high) = data.density().support
+    x, y = torch.linspace(left, right, GRID), torch.linspace(low, high, GRID)
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return x, y, torch.stack([columns, rows], -1).reshape(-1, 2)

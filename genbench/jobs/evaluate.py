@@ -1,0 +1,101 @@
+"""The job that samples and scores the trials of a group."""
+
+import sys
+import time
+import traceback
+from typing import Any
+
+import torch
+
+from genbench.config.expand import Trial, short_hash
+from genbench.config.schema import Study
+from genbench.data import Dataset, Space, load, space
+from genbench.files import read_json, write_json, write_npz
+from genbench.jobs.common import Paths, group_of
+from genbench.jobs.data import GRID, density_grid, image_scores, point_scores
+from genbench.jobs.pictures import save_preview
+from genbench.jobs.train import INFRASTRUCTURE, build_model
+from genbench.likelihood.score import log_density, nll_scores
+from genbench.metrics.score import Score
+from genbench.models import Model
+from genbench.training.checkpoint import load_tensors
+
+__all__ = ["evaluate_group"]
+
+CHUNK = 500  # examples sampled at once
+
+
+def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.device) -> None:
+    """Score every trained trial of a group; the manifest `out` carries all scores, the store samples and pictures."""
+    settings, members = group_of(study, group)
+    data = load(paths.data(members.dataset))
+    rows = []
+    for trial in members.trials:
+        training = read_json(paths.trial(trial.id) / "train.json")
+        row = {"trial": trial.id, "status": training["status"], "cause": training["cause"], "scores": [], "costs": {}}
+        if training["status"] == "ok":
+            row |= _evaluate(trial, data, settings, paths, device)
+            write_json(paths.trial(trial.id) / "metrics.json", row)
+        shown = ", ".join(f"{s['metric']} {s['value']:.4g}" for s in row["scores"])
+        print(f"{group} seed {trial.seed}: {row['status']} {row['cause'] or ''} {shown}", file=sys.stderr, flush=True)
+        rows.append(row)
+    write_json(out, {"group": group, "study": study, "rows": rows})
+
+
+def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: torch.device) -> dict[str, Any]:
+    start = time.perf_counter()
+    folder = paths.trial(trial.id)
+    generator = torch.Generator(device).manual_seed(int(short_hash([trial.seed, "evaluation"], 15), 16))
+    try:
+        model = build_model(trial)()
+        tensors, _ = load_tensors(folder / "weights.safetensors")
+        model.load_state_dict(tensors)
+        model = model.to(device).eval().requires_grad_(False)
+        seen = space(data, model.space[data.kind])
+        count = study.samples if data.kind == "images" else study.point_samples
+        clock = time.perf_counter()
+        samples = _sample(model, seen, count, generator)
+        costs = {"sample_seconds": time.perf_counter() - clock, "sample_count": count}
+        write_npz(folder / "samples.npz", samples=samples.numpy())
+        support = data.density().support if data.kind == "points" else None
+        save_preview(folder / "preview.png", samples.numpy(), data.levels, support)
+        image = data.kind == "images"
+        scores = image_scores(samples, data, paths, device) if image else point_scores(samples, data, trial.seed)
+        scores += nll_scores(model, data, seen, study.likelihood_points, generator)
+        if data.kind == "points":
+            _save_density(folder, model, data, seen, generator)
+        rows = [_finite(score).as_dict() for score in scores]
+    except INFRASTRUCTURE:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        return {"status": "failed", "cause": f"evaluation: {type(error).__name__}: {error}".splitlines()[0]}
+    return {
+        "status": "ok",
+        "cause": None,
+        "scores": rows,
+        "costs": {**costs, "evaluate_seconds": time.perf_counter() - start},
+    }
+
+
+def _finite(score: Score) -> Score:
+    if score.value != score.value or abs(score.value) == float("inf"):
+        raise ValueError(f"{score.metric} is {score.value}")
+    return score
+
+
+def _sample(model: Model, seen: Space, count: int, generator: torch.Generator) -> torch.Tensor:
+    """`count` examples in raw units, on the CPU."""
+    parts = [model.sample(min(CHUNK, count - start), generator) for start in range(0, count, CHUNK)]
+    y = torch.cat(parts)
+    if bad := int((~y.isfinite()).flatten(1).any(1).sum()):
+        raise ValueError(f"{bad} of {count} samples are not finite")
+    return seen.decode(y).cpu()
+
+
+def _save_density(folder, model: Model, data: Dataset, seen: Space, generator: torch.Generator) -> None:
+    x, y, points = density_grid(data)
+    log_p = log_density(model, data, seen, points.to(generator.device), generator)
+    if log_p is not None:
+        log_p = log_p.float().cpu().clamp(min=-1e4).reshape(GRID, GRID)
+        write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.numpy())

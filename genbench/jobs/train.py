@@ -1,0 +1,119 @@
+"""The job that trains a group of trials."""
+
+import functools
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from genbench.config.expand import Trial, short_hash
+from genbench.config.read import dataset_spec
+from genbench.config.schema import Budget
+from genbench.data import Dataset, load, space
+from genbench.files import read_json, write_json, write_parquet
+from genbench.jobs.common import Paths, group_of, locked, progress, versions
+from genbench.models import MODELS, Model
+from genbench.studies.check import check_trial
+from genbench.training.checkpoint import save_tensors
+from genbench.training.trainer import Result, Switches, Trainer
+
+__all__ = ["build_model", "train_group"]
+
+# not the method's fault: the job must fail, and the same command run again continues from the checkpoint
+INFRASTRUCTURE = (OSError, MemoryError)
+
+
+def build_model(trial: Trial) -> Callable[[], Model]:
+    """What makes a trial's model; its data's shape comes from the configuration."""
+    spec = dataset_spec(trial.dataset)
+    return functools.partial(MODELS[trial.model], spec.shape, spec.levels, **trial.net)
+
+
+def train_group(study: str, group: str, paths: Paths, out, device: torch.device, interval: float) -> None:
+    """Train the group's trials that the store lacks, then write the manifest `out`.
+
+    A trial that diverges or breaks inside the method becomes a row with its status and cause.
+    """
+    _, members = group_of(study, group)
+    for trial in members.trials:
+        check_trial(trial)
+    data = load(paths.data(members.dataset))
+    with locked(paths.store / "locks" / members.name.replace("/", "-")):
+        todo = [t for t in members.trials if not _done(t, data, paths)]
+        size = max(1, int(members.trials[0].train.get("replicas", Switches.replicas)))
+        for start in range(0, len(todo), size):
+            _train(todo[start : start + size], data, paths, device, interval)
+    statuses = {t.id: read_json(paths.trial(t.id) / "train.json")["status"] for t in members.trials}
+    write_json(out, {"group": group, "study": study, "trials": statuses, "content_hash": data.content_hash})
+    print(f"{group}: " + ", ".join(f"seed {t.seed} {statuses[t.id]}" for t in members.trials), file=sys.stderr)
+
+
+def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
+    folder = paths.trial(trial.id)
+    try:
+        record = read_json(folder / "train.json")
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return record["content_hash"] == data.content_hash and (
+        record["status"] != "ok" or (folder / "weights.safetensors").exists()
+    )
+
+
+def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device, interval: float) -> None:
+    first = chunk[0]
+    started = time.time()
+    key = short_hash([[t.id for t in chunk], data.content_hash])
+    checkpoint = paths.store / "checkpoints" / f"{key}.safetensors"
+    try:
+        trainer = Trainer(
+            build_model(first), [t.seed for t in chunk], [t.hp for t in chunk],
+            data.splits["train"], data.splits["validation"], space(data, MODELS[first.model].space[data.kind]),
+            first.batch, Budget(**first.budget), Switches(**first.train),
+            device=device, checkpoint=checkpoint, interval=interval, key=key,
+            log=progress(f"{first.dataset}/{first.model} x{len(chunk)}"),
+        )  # fmt: skip
+        results = trainer.run()
+    except INFRASTRUCTURE:
+        raise
+    except Exception as error:
+        if len(chunk) > 1:  # find the guilty one: the others must not suffer
+            for trial in chunk:
+                _train([trial], data, paths, device, interval)
+            return
+        traceback.print_exc()
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        results = [Result("failed", cause, None, 0, None, [])]
+    for trial, result in zip(chunk, results, strict=True):
+        _store(trial, result, data, paths, device, started)
+    checkpoint.unlink(missing_ok=True)
+
+
+def _store(trial: Trial, result: Result, data: Dataset, paths: Paths, device: torch.device, started: float) -> None:
+    """Files of a trial; train.json is written last and makes it count as done."""
+    import pandas as pd
+
+    folder = paths.trial(trial.id)
+    write_json(folder / "trial.json", trial.as_dict())
+    history = pd.DataFrame(result.history, columns=["update", "series", "value", "seconds"])
+    write_parquet(folder / "history.parquet", history)
+    if result.model is not None:
+        save_tensors(folder / "weights.safetensors", result.model.state_dict())
+    record: dict[str, Any] = {
+        f.name: getattr(result, f.name) for f in fields(Result) if f.name not in ("model", "history")
+    }
+    record |= {
+        "trial": trial.id,
+        "device": _device_name(device),
+        "versions": versions(),
+        "content_hash": data.content_hash,
+    }
+    write_json(folder / "train.json", {**record, "started": started, "finished": time.time()})
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

@@ -1,0 +1,1 @@
+"""Likelihood estimators: importance bounds, quadrature, annealed importance sampling."""

@@ -1,0 +1,25 @@
+"""All models by name; config/models/<name>.yaml holds the recipe of each."""
+
+from genbench.models.autoregressive import MADE
+from genbench.models.base import Model
+from genbench.models.continuous import CNF
+from genbench.models.diffusion import DDPM
+from genbench.models.ebm import EBM
+from genbench.models.flow import RealNVP
+from genbench.models.gan import NSGAN, WGANGP
+from genbench.models.mixture import GMM
+from genbench.models.vae import VAE
+
+__all__ = ["MODELS", "Model"]
+
+MODELS: dict[str, type[Model]] = {
+    "gmm": GMM,
+    "ebm": EBM,
+    "vae": VAE,
+    "realnvp": RealNVP,
+    "made": MADE,
+    "cnf": CNF,
+    "ns_gan": NSGAN,
+    "wgan_gp": WGANGP,
+    "ddpm": DDPM,
+}

@@ -1,0 +1,62 @@
+"""The contract of a model: one method, written once as ordinary single-model PyTorch."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Model", "normal", "uniform"]
+
+
+def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Standard normal numbers on the generator's device."""
+    return torch.randn(*shape, generator=generator, device=generator.device)
+
+
+def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Numbers uniform on [0, 1) on the generator's device."""
+    return torch.rand(*shape, generator=generator, device=generator.device)
+
+
+class Model(nn.Module):
+    """One generative method; the trainer runs it singly or as K replicas with their own seeds and hyperparameters.
+
+    For each player `p` (a sub-module) write `loss_p(x, noise, hp) -> scalar`, and where wanted
+    `prepare_p(x, noise, hp) -> dict`: what the loss only consumes, made with detached parameters and merged into `noise`;
+    `state_p(noise, hp) -> dict`: new values of buffers after the update. All three are lifted by torch.func.vmap: randomness
+    comes in through `noise`, inner gradients by torch.func.grad, hp[...] are 0-d tensors, nothing branches on data.
+    A model without gradient steps has no players and a `fit(x, updates, generator) -> int` that returns the updates it used.
+
+    Likelihood, all in nats per example of model space: `log_prob(x, generator)` (its kind is `likelihood`), or
+    `log_weights(x, generator)` (one importance weight per call), or `elbo(x, generator)`, or `energy(x)` (unnormalised).
+
+    Arguments:
+        shape: shape of an example, (d,) or (C, H, W).
+        levels: number of grey values of an image, None for points.
+    """
+
+    players: ClassVar[dict[str, int]] = {"net": 1}  # sub-module updated: updates per step, in this order
+    blind: ClassVar[tuple[str, ...]] = ()  # players whose loss does not look at the data
+    hp: ClassVar[dict[str, float]] = {}  # the method's own hyperparameters with their defaults
+    likelihood: ClassVar[str] = "none"  # exact | lower_bound | upper_bound | estimate | none
+    space: ClassVar[dict[str, str]] = {"points": "standard", "images": "symmetric"}  # see data/space.py
+    liftable: ClassVar[bool] = True  # False: the trainer runs the same code trial by trial
+    selects: ClassVar[bool] = False  # True: the loss on held-out data chooses the checkpoint
+
+    def __init__(self, shape: tuple[int, ...], levels: int | None = None):
+        super().__init__()
+        self.shape, self.levels = tuple(shape), levels
+        self.dim = math.prod(shape)
+
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
+        """All randomness of updates; `shape` is (updates, batch), every value starts with it."""
+        return {}
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n examples (n, *shape) in model space."""
+        raise NotImplementedError
+
+    def flat(self, x: Tensor) -> Tensor:
+        """(B, *shape) -> (B, dim)."""
+        return x.flatten(x.dim() - len(self.shape))

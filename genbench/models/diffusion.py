@@ -1,0 +1,130 @@
+"""Denoising diffusion."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from genbench.models.base import Model, normal, uniform
+from genbench.models.continuous import rk4
+from genbench.models.outputs import gaussian, standard_normal
+from genbench.nets import PatchUNet, TimeMLP
+
+__all__ = ["DDPM"]
+
+
+class DDPM(Model):
+    """A variance-preserving diffusion with cosine schedule; the noise is predicted, uniformly weighted over time,
+    through the velocity of the angle, whose scale does not depend on the time.
+
+    Trained at continuous times; sampling is ancestral over `steps` steps of the same schedule, at times that grow
+    quadratically (Song et al., 2020, arXiv 2010.02502), and `elbo` is the bound of exactly that chain (posterior variances). For points `log_prob` is the probability-flow ODE with
+    the exact trace: an estimate, of the ODE's law and not of the chain's.
+
+    References:
+        Denoising Diffusion Probabilistic Models (Ho et al., 2020), arXiv 2006.11239
+        Improved DDPM (Nichol & Dhariwal, 2021), arXiv 2102.09672 (cosine schedule)
+        Variational Diffusion Models (Kingma et al., 2021), arXiv 2107.00630 (the bound in terms of the SNR)
+        Progressive distillation (Salimans & Ho, 2022), arXiv 2202.00512 (the velocity)
+        Score-based generative modeling through SDEs (Song et al., 2021), arXiv 2011.13456 (the ODE)
+
+    Arguments:
+        network: "mlp" or "unet". width, depth: of the network. steps: of the sampling chain.
+    """
+
+    likelihood = "estimate"
+    selects = True
+
+    def __init__(self, shape, levels=None, network: str = "mlp", width=128, depth=2, steps: int = 100):
+        super().__init__(shape, levels)
+        self.network, self.steps = network, steps
+        self.net = TimeMLP(self.dim, width, depth) if network == "mlp" else PatchUNet(shape[0], width, depth)
+
+    def noise(self, shape, generator):
+        return {"t": uniform(shape, generator), "eps": normal((*shape, self.dim), generator)}
+
+    @staticmethod
+    def angle(t: Tensor) -> Tensor:
+        """phi(t): the signal keeps cos(phi) and the noise has sin(phi), 0.0125 at t = 0 and 0.9999 at t = 1."""
+        return (0.0125 + t * (math.pi / 2 - 0.0125 - 0.01)).unsqueeze(-1)
+
+    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
+        """The network's output (B, dim): an estimate of d x / d phi = cos(phi) eps - sin(phi) x_0 at flat x and times t (B,)."""
+        if self.network == "mlp":
+            return self.net(x, t)
+        return self.flat(self.net(x.unflatten(-1, self.shape), t))
+
+    def predict(self, x: Tensor, t: Tensor) -> Tensor:
+        """The noise (B, dim) in flat x at times t (B,)."""
+        phi = self.angle(t)
+        return phi.sin() * x + phi.cos() * self.velocity(x, t)
+
+    def loss_net(self, x, noise, hp):
+        phi = self.angle(noise["t"])
+        noisy = phi.cos() * self.flat(x) + phi.sin() * noise["eps"]
+        return (self.predict(noisy, noise["t"]) - noise["eps"]).square().mean()
+
+    def _times(self, device) -> Tensor:
+        return torch.linspace(0, 1, self.steps + 1, device=device).square()
+
+    def sample(self, n, generator):
+        times = self._times(generator.device)
+        x = normal((n, self.dim), generator)
+        bound = 1.0 if self.levels else math.inf
+        for i in range(self.steps, 0, -1):
+            t, phi, low = times[i].expand(n), self.angle(times[i]), self.angle(times[i - 1])
+            clean = ((x - phi.sin() * self.predict(x, t)) / phi.cos()).clamp(-bound, bound)
+            # q(x_s | x_t, clean): SNR ratio r = SNR(t) / SNR(s)
+            ratio = (phi.cos() * low.sin() / (phi.sin() * low.cos())).square()
+            mean = low.cos() * clean * (1 - ratio) + ratio * (low.cos() / phi.cos()) * x
+            x = mean + low.sin() * (1 - ratio).sqrt() * normal(x.shape, generator)
+        first = self.angle(times[0])
+        if self.levels:  # the most probable grey value; it is almost certain at this noise level
+            return (x / first.cos()).clamp(-1, 1).reshape(n, *self.shape)
+        return (x / first.cos() + first.tan() * normal(x.shape, generator)).reshape(n, *self.shape)
+
+    def elbo(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Lower bound (B,) on log p(x), for images on the log-probability of the grey values; one noise per step."""
+        x = self.flat(x)
+        times = self._times(x.device)
+        last, first = self.angle(times[-1]), self.angle(times[0])
+        mean, std = last.cos() * x, last.sin()
+        total = -0.5 * (mean.square() + std.square() - 1 - 2 * std.log()).sum(-1)  # -KL(q(x_1 | x) || N(0, I))
+        for i in range(1, self.steps + 1):
+            t, phi, low = times[i].expand(len(x)), self.angle(times[i]), self.angle(times[i - 1])
+            eps = normal(x.shape, generator)
+            error = (eps - self.predict(phi.cos() * x + phi.sin() * eps, t)) * phi.tan()  # of the predicted x
+            if self.levels:
+                clean = (x + error).clamp(-1, 1)  # the chain clips its prediction, so its bound does
+                error = clean - x
+            total = total - 0.5 * (low.tan() ** -2 - phi.tan() ** -2) * error.square().sum(-1)
+        return total + self._decoder(x, x + first.tan() * normal(x.shape, generator), first.tan())
+
+    def _decoder(self, x: Tensor, seen: Tensor, std: Tensor) -> Tensor:
+        """log p(x | x_0) (B,): a Gaussian around what was seen, for images over the grey values."""
+        if not self.levels:
+            return gaussian(x, seen, std.log()).sum(-1)
+        grid = torch.linspace(-1, 1, self.levels, device=x.device)
+        index = torch.round((x + 1) / 2 * (self.levels - 1)).long()
+        log_p = (-0.5 * ((seen.unsqueeze(-1) - grid) / std).square()).log_softmax(-1)
+        return log_p.gather(-1, index.unsqueeze(-1)).squeeze(-1).sum(-1)
+
+    def log_prob(self, x: Tensor, generator: torch.Generator | None = None, steps: int = 40) -> Tensor:
+        """Probability-flow ODE (B,), exact trace, RK4 with equal steps in the schedule's angle; for low dimensions."""
+        x = self.flat(x)
+        speed = float(self.angle(torch.ones(())) - self.angle(torch.zeros(())))
+
+        def f(t, x, _):
+            times = torch.full_like(x[..., 0], t)
+            trace = torch.zeros_like(times)
+            for i in range(self.dim):
+                tangent = torch.zeros_like(x)
+                tangent[..., i] = 1
+                value, pushed = torch.func.jvp(lambda x: self.velocity(x, times), (x,), (tangent,))
+                trace = trace + pushed[..., i]
+            return speed * value, speed * trace
+
+        # data enter at angle 0.0125 as x cos(phi), not noised: the ODE's own law at that time
+        start = self.angle(torch.zeros(())).cos()
+        z, trace = rk4(f, (x * start, torch.zeros_like(x[..., 0])), 0.0, 1.0, steps)
+        return standard_normal(z) + trace + self.dim * start.log()

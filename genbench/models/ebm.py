@@ -1,0 +1,112 @@
+"""Energy-based models."""
+
+import torch
+from torch import Tensor
+
+from genbench.models.base import Model, normal, uniform
+from genbench.nets import MLP
+
+__all__ = ["EBM", "langevin"]
+
+
+def langevin(x: Tensor, slope, step: float, noise: Tensor, fold=None) -> Tensor:
+    """Unadjusted Langevin steps down an energy: x <- x - step * slope(x) + sqrt(2 step) * xi.
+
+    References:
+        Exponential convergence of Langevin distributions and their discrete approximations (Roberts & Tweedie, 1996)
+
+    Arguments:
+        x: start (B, d). slope: gradient of the energy (B, d) -> (B, d). noise: xi (B, K, d) for K steps.
+        fold: applied after each step, to keep chains in a bounded support.
+    """
+    for xi in noise.unbind(-2):
+        x = x - step * slope(x) + (2 * step) ** 0.5 * xi
+        x = fold(x) if fold is not None else x
+    return x
+
+
+class EBM(Model):
+    """p(x) proportional to exp(-U(x)), trained by persistent contrastive divergence with a replay buffer.
+
+    U = f/temperature + |x|^2 / (2 base^2) with f a network. The temperature makes the step-to-noise ratio of image recipes
+    explicit: a step s on f with noise n is Langevin on f/T with T = n^2/(2s). Images live in the box [-1, 1]^d, whose walls
+    reflect the chains. The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2).
+
+    References:
+        Training Restricted Boltzmann Machines using ... (Tieleman, 2008); Implicit Generation and Modeling with
+        Energy-Based Models (Du & Mordatch, 2019), arXiv 1903.08689
+
+    Arguments:
+        width, depth: of f. steps: Langevin steps per update. step: their size. buffer: chains kept.
+        restart: share of chains restarted from noise per update. clip: bound on each coordinate of grad f in training.
+        base: standard deviation of the Gaussian base measure. sample_steps: Langevin steps of a fresh sample.
+    """
+
+    hp = {"reg": 0.0}
+    likelihood = "estimate"
+    space = {"points": "standard", "images": "uniform"}
+
+    def __init__(
+        self, shape, levels=None, width=128, depth=3, steps=20, step=0.01, temperature=1.0, buffer=10000,
+        restart=0.05, clip=0.0, base=3.0, sample_steps=500,
+    ):  # fmt: skip
+        super().__init__(shape, levels)
+        self.steps, self.step, self.temperature, self.restart = steps, step, temperature, restart
+        self.clip, self.base, self.sample_steps = clip, base, sample_steps
+        self.net = MLP(self.dim, 1, width, depth)
+        self.register_buffer("replay", self.spread(torch.rand(buffer, self.dim)))
+
+    def spread(self, u: Tensor) -> Tensor:
+        """Starts of chains from u uniform on [0, 1): the box of images, or [-3, 3]^d."""
+        return (2 * u - 1) * (1 if self.levels else 3)
+
+    def fold(self, x: Tensor) -> Tensor:
+        """Reflect into [-1, 1]."""
+        return 1 - (torch.remainder(x + 1, 4) - 2).abs()
+
+    def noise(self, shape, generator):
+        return {
+            "start": torch.randint(len(self.replay), (*shape, 1), generator=generator, device=generator.device),
+            "restart": uniform((*shape, 1), generator),
+            "fresh": uniform((*shape, self.dim), generator),
+            "langevin": normal((*shape, self.steps, self.dim), generator),
+        }
+
+    def energy(self, x: Tensor) -> Tensor:
+        """U(x) (B,) in nats; +inf outside the box for images."""
+        x = self.flat(x)
+        value = self.net(x).squeeze(-1) / self.temperature + x.square().sum(-1) / (2 * self.base**2)
+        return torch.where((x.abs() <= 1).all(-1), value, torch.inf) if self.levels else value
+
+    def slope(self, x: Tensor, clip: float = 0.0) -> Tensor:
+        """Gradient of U (B, d), each coordinate of grad f clipped to [-clip, clip] where clip > 0."""
+        slope = self.net.slope(x)[1]
+        slope = slope.clamp(-clip, clip) if clip else slope
+        return slope / self.temperature + x / self.base**2
+
+    def prepare_net(self, x, noise, hp):
+        start = self.replay[self._rows(noise)]
+        start = torch.where(noise["restart"] < self.restart, self.spread(noise["fresh"]), start)
+        return {"chains": self._run(start, noise["langevin"])}
+
+    def _rows(self, noise) -> Tensor:
+        """Distinct rows of the buffer: a run from a random place."""
+        start = noise["start"][:1, 0]
+        return torch.remainder(start + torch.arange(noise["start"].shape[0], device=start.device), len(self.replay))
+
+    def _run(self, x: Tensor, noise: Tensor) -> Tensor:
+        return langevin(x, lambda x: self.slope(x, self.clip), self.step, noise, self.fold if self.levels else None)
+
+    def loss_net(self, x, noise, hp):
+        real, fake = self.net(self.flat(x)).squeeze(-1), self.net(noise["chains"]).squeeze(-1)
+        return (real - fake + hp["reg"] * (real.square() + fake.square())).mean()
+
+    def state_net(self, noise, hp):
+        rows = self._rows(noise).unsqueeze(-1).expand_as(noise["chains"])
+        return {"replay": torch.scatter(self.replay, 0, rows, noise["chains"])}
+
+    def sample(self, n, generator):
+        x = self.spread(uniform((n, self.dim), generator))
+        for _ in range(self.sample_steps):
+            x = self._run(x, normal((n, 1, self.dim), generator))
+        return x.reshape(n, *self.shape)

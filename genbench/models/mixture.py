@@ -1,0 +1,76 @@
+"""Mixtures: the baseline that needs no gradient."""
+
+import torch
+from torch import Tensor
+
+from genbench.models.base import Model, normal
+from genbench.models.outputs import standard_normal
+
+__all__ = ["GMM"]
+
+
+class GMM(Model):
+    """A mixture of full-covariance Gaussians fitted by expectation maximisation (scikit-learn's).
+
+    References:
+        Maximum likelihood from incomplete data via the EM algorithm (Dempster, Laird & Rubin, 1977)
+
+    Arguments:
+        components: number of Gaussians. ridge: added to the diagonal of each covariance. restarts: EM runs, the best is kept.
+    """
+
+    players = {}
+    likelihood = "exact"
+    space = {"points": "standard", "images": "uniform"}
+
+    def __init__(self, shape, levels=None, components: int = 16, ridge: float = 1e-4, restarts: int = 1):
+        super().__init__(shape, levels)
+        self.components, self.ridge, self.restarts = components, ridge, restarts
+        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.register_buffer("means", torch.zeros(components, self.dim))
+        self.register_buffer("factors", torch.eye(self.dim).repeat(components, 1, 1))  # Cholesky, lower
+
+    def fit(self, x: Tensor, updates: int, generator: torch.Generator) -> int:
+        """Run EM on x (n, *shape) for at most `updates` iterations; returns how many it took."""
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+
+        seed = int(torch.randint(2**31 - 1, (1,), generator=generator, device=generator.device))
+        mixture = GaussianMixture(
+            self.components, reg_covar=self.ridge, n_init=self.restarts, max_iter=updates, random_state=seed, tol=1e-4
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a budget may end EM early
+            mixture.fit(self.flat(x).double().cpu().numpy())
+        covariances = torch.from_numpy(mixture.covariances_)
+        self.weights.copy_(torch.from_numpy(mixture.weights_))
+        self.means.copy_(torch.from_numpy(mixture.means_))
+        self.factors.copy_(torch.linalg.cholesky(covariances))
+        return int(mixture.n_iter_)
+
+    def fit_flops(self, n: int) -> int:
+        """Arithmetic of one EM iteration on n examples: squared distances, then weighted covariances."""
+        return 4 * n * self.components * self.dim**2
+
+    def size(self) -> int:
+        """Free parameters."""
+        return self.components * (1 + self.dim + self.dim * (self.dim + 1) // 2) - 1
+
+    def log_prob(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Exact log-density (B,)."""
+        x = self.flat(x)
+        parts = []
+        for weight, mean, factor in zip(self.weights, self.means, self.factors, strict=True):
+            white = torch.linalg.solve_triangular(factor, (x - mean).T, upper=False).T
+            parts.append(weight.log() + standard_normal(white) - factor.diagonal().log().sum())
+        return torch.stack(parts).logsumexp(0)
+
+    def sample(self, n, generator):
+        index = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        noise = normal((n, self.dim), generator)
+        x = torch.empty_like(noise)
+        for k in range(self.components):  # component by component: a gather of factors would be n * d * d numbers
+            x[index == k] = self.means[k] + noise[index == k] @ self.factors[k].T
+        return x.reshape(n, *self.shape)

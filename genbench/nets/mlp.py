@@ -1,0 +1,165 @@
+"""Fully connected networks for vectors and flattened images."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["MLP", "MaskedMLP", "TimeMLP", "time_features"]
+
+# name: (function, gain that keeps the second moment of a layer's output near that of its input)
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
+    "silu": (F.silu, 1.68),
+    "relu": (F.relu, 1.41),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), 1.39),
+    "tanh": (torch.tanh, 1.0),
+}
+
+
+def scaled(layers: nn.ModuleList, activation: str) -> nn.ModuleList:
+    """Initialise hidden layers so that signals neither die nor grow with depth (He et al. 2015, arXiv 1502.01852).
+
+    PyTorch's default shrinks them about fourfold per silu layer: three deep, a diffusion's network does not leave its start.
+    """
+    for layer in layers[:-1]:
+        nn.init.normal_(layer.weight, std=ACTIVATIONS[activation][1] / layer.in_features**0.5)
+    return layers
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron (..., inputs) -> (..., outputs).
+
+    Arguments:
+        inputs, outputs: numbers of features.
+        width, depth: features of a hidden layer, and number of hidden layers.
+        activation: a key of ACTIVATIONS.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int, activation: str = "silu"):
+        super().__init__()
+        sizes = [inputs, *[width] * depth, outputs]
+        layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = scaled(layers, activation)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        act, _ = ACTIVATIONS[self.activation]
+        for layer in self.layers[:-1]:
+            x = act(layer(x))
+        return self.layers[-1](x)
+
+    def push(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """Value at x (B, inputs) and directional derivatives along `tangents` (K, B, inputs), tanh networks only.
+
+        Forward mode by hand: on a CPU 2.5 times as fast as torch.func.jvp inside a differentiated loop.
+        """
+        if self.activation != "tanh":
+            raise ValueError("push is written for tanh networks")
+        for layer in self.layers[:-1]:
+            x = torch.tanh(layer(x))
+            tangents = (tangents @ layer.weight.T) * (1 - x * x)
+        return self.layers[-1](x), tangents @ self.layers[-1].weight.T
+
+    def slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum of the outputs (B,) at x (B, inputs) and its gradient (B, inputs), silu networks only, no graph kept.
+
+        Backpropagation by hand: what Langevin chains call thousands of times, also under vmap, where autograd is slower.
+        """
+        if self.activation != "silu":
+            raise ValueError("slope is written for silu networks")
+        slopes = []
+        for layer in self.layers[:-1]:
+            a = layer(x)
+            gate = torch.sigmoid(a)
+            x = a * gate
+            slopes.append(gate + x * (1 - gate))
+        gradient = self.layers[-1].weight.sum(0).expand_as(x)
+        for layer, slope in zip(reversed(self.layers[:-1]), reversed(slopes), strict=True):
+            gradient = (gradient * slope) @ layer.weight
+        return self.layers[-1](x).sum(-1), gradient
+
+
+def time_features(t: Tensor, size: int) -> Tensor:
+    """Sines and cosines (..., size) of times t (...) in [0, 1], angular frequencies from 1 to 30.
+
+    Not the 1 to 10,000 of transformers: a small network must be smooth in time.
+    """
+    frequencies = torch.exp(torch.linspace(0, math.log(30), size // 2, device=t.device, dtype=t.dtype))
+    angles = frequencies * t.unsqueeze(-1)
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+class TimeMLP(nn.Module):
+    """A residual perceptron of (x, t): (B, features), (B,) -> (B, features).
+
+    The time scales and shifts every hidden unit (FiLM, Perez et al. 2017, arXiv 1709.07871).
+
+    Arguments:
+        features: size of x and of the output.
+        width, depth: features of the stream and number of residual blocks.
+    """
+
+    def __init__(self, features: int, width: int, depth: int, time_size: int = 32):
+        super().__init__()
+        self.time_size = time_size
+        self.inward = nn.Linear(features, width)
+        self.blocks = nn.ModuleList(MLP(width, width, width, 1) for _ in range(depth))
+        self.times = nn.ModuleList(nn.Linear(time_size, 2 * width) for _ in range(depth))
+        self.outward = nn.Linear(width, features)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        features = time_features(t, self.time_size)
+        h = self.inward(x)
+        for time, block in zip(self.times, self.blocks, strict=True):
+            scale, shift = time(features).chunk(2, -1)
+            # no normalisation: it would hide from a block how far out x lies
+            h = h + block(F.silu(h * (1 + scale) + shift))
+        return self.outward(F.silu(h))
+
+
+class MaskedLinear(nn.Linear):
+    """A linear layer some of whose weights are held at zero; mask (outputs, inputs)."""
+
+    def __init__(self, inputs: int, outputs: int, mask: Tensor):
+        super().__init__(inputs, outputs)
+        self.register_buffer("mask", mask.float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.mask, self.bias)
+
+
+class MaskedMLP(nn.Module):
+    """A perceptron whose output block i depends on inputs 0..i-1 only (MADE).
+
+    References:
+        MADE: Masked Autoencoder for Distribution Estimation (Germain et al., 2015), arXiv 1502.03509
+
+    Arguments:
+        features: number of ordered inputs d.
+        outputs: numbers per input that the network predicts; the result is (B, d, outputs).
+        width, depth: features of a hidden layer, and number of hidden layers.
+    """
+
+    def __init__(self, features: int, outputs: int, width: int, depth: int):
+        super().__init__()
+        self.features, self.outputs = features, outputs
+        order = torch.arange(features)
+        hidden = torch.arange(width) % max(features - 1, 1)
+        degrees = [order, *[hidden] * depth]
+        sizes = [features, *[width] * depth, features * outputs]
+        masks = [b[:, None] >= a[None, :] for a, b in zip(degrees, degrees[1:], strict=False)]
+        masks.append((order[:, None] > degrees[-1][None, :]).repeat_interleave(outputs, 0))
+        self.layers = nn.ModuleList(
+            MaskedLinear(a, b, mask) for a, b, mask in zip(sizes, sizes[1:], masks, strict=False)
+        )
+
+    def forward(self, x: Tensor, dropout: list[Tensor] | None = None) -> Tensor:
+        """x (B, d) -> (B, d, outputs); `dropout`: one mask (B, width) per hidden layer, already scaled by 1/keep."""
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            if i < len(self.layers) - 1:
+                x = F.relu(x)
+                x = x * dropout[i] if dropout is not None else x
+        return x.unflatten(-1, (self.features, self.outputs))

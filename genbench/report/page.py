@@ -1,0 +1,205 @@
+"""The report's page: gathers tables, figures, pictures and sentences; writes CSV and SVG files beside it."""
+
+import base64
+import datetime
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import pandas as pd
+import yaml
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from genbench.files import atomic, write_text
+from genbench.metrics.score import METRICS
+from genbench.report import figures, style, tables, words
+from genbench.report.read import Results, read
+
+__all__ = ["build"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_PICTURE = 60_000  # bytes; larger previews are shrunk for the page, the file in the store stays as it is
+COSTS = (
+    ("parameters", "parameters"),
+    ("updates", "updates"),
+    ("samples", "samples seen"),
+    ("evaluations", "network evaluations"),
+    ("flops", "FLOPs"),
+    ("seconds", "training s"),
+    ("replicas", "replicas K"),
+    ("sample_seconds_per_1000", "sampling s / 1000"),
+    ("peak_memory_mb", "peak memory MB"),
+)
+
+
+def build(study_dir: Path, store: Path, out: Path) -> Path:
+    """Write out/index.html, out/tables/*.csv and out/figures/*.svg for a study; returns the page's path.
+
+    Equal files give equal bytes. CSV and SVG files that only an earlier report made are removed.
+    UserError if the study has not been gathered.
+    """
+    results, out = read(study_dir, store), Path(out)
+    every = {dataset: tables.tables(results, dataset) for dataset in results.datasets}
+    with matplotlib.rc_context(style.RC):
+        drawn = {dataset: _figures(results, dataset, every[dataset]) for dataset in results.datasets}
+    frames = {
+        "scores": tables.long(table for each in every.values() for table in each),
+        "costs": tables.costs(results),
+        "failures": tables.failures(results),
+        "trials": _wide(results),
+        "floors": results.floors,
+    }
+    _keep_only(out / "tables", {f"{name}.csv" for name in frames})
+    for name, frame in frames.items():
+        with atomic(out / "tables" / f"{name}.csv") as path:
+            frame.to_csv(path, index=False, lineterminator="\n")
+    svgs = {f"{dataset}-{name}": svg for dataset, each in drawn.items() for name, svg in each.items()}
+    _keep_only(out / "figures", {f"{name}.svg" for name in svgs})
+    for name, svg in svgs.items():
+        write_text(out / "figures" / f"{name}.svg", svg)
+    write_text(out / "index.html", _render(results, every, drawn, frames))
+    return out / "index.html"
+
+
+def _render(results: Results, every: dict, drawn: dict, frames: dict[str, pd.DataFrame]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "number": words.number,
+        "count": words.count,
+        "value": words.value,
+        "linked": _linked,
+    }
+    look = style.colours(results.trials["family"])
+    study = results.study
+    return environment.get_template("page.html").render(
+        results=results,
+        study=study,
+        sections=[_section(results, dataset, every[dataset], drawn[dataset]) for dataset in results.datasets],
+        overview=words.overview(results),
+        findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
+        arrow=words.arrow,
+        notes=words.notes,
+        colour={family: ink for family, (ink, _) in look.items()},
+        costs=frames["costs"].to_dict("records"),
+        cost_columns=[(key, title) for key, title in COSTS if key in frames["costs"]],
+        failures=frames["failures"].to_dict("records"),
+        trials=_trial_rows(results),
+        csv=sorted(frames),
+        metrics=_metrics(results),
+        config=yaml.safe_dump(study.get("config") or {}, sort_keys=False, allow_unicode=True),
+        finished=_date(study.get("finished")),
+        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+    )
+
+
+def _section(results: Results, dataset: str, every: list, drawn: dict[str, str]) -> dict[str, Any]:
+    meta = results.meta(dataset)
+    return {
+        "name": dataset,
+        "meta": meta,
+        "tables": every,
+        "single": all(len(row.values) < 2 for table in every for line in table.rows for row in line.cells),
+        "figures": {name: Markup(svg) for name, svg in drawn.items()},
+        "pictures": _pictures(results, dataset),
+    }
+
+
+def _figures(results: Results, dataset: str, every: list) -> dict[str, str]:
+    made: dict[str, tuple[Figure | None, str]] = {
+        "dots": (
+            figures.dots(results, dataset, every),
+            "Main metrics of every model with intervals over seeds",
+        ),
+        "densities": (figures.densities(results, dataset), "Densities of the data and of the models"),
+        "tradeoff": (figures.tradeoff(results, dataset, every), "Quality against the cost of training"),
+        "curves": (figures.curves(results, dataset), "Training curves of every model"),
+    }
+    return {
+        name: style.to_svg(figure, f"{dataset}-{name}", f"{dataset}: {label}")
+        for name, (figure, label) in made.items()
+        if figure is not None
+    }
+
+
+def _pictures(results: Results, dataset: str) -> list[dict[str, Any]]:
+    """Sample sheets as data URIs, real data first; a model without one says why."""
+    real = results.reference / dataset / "preview.png"
+    found = [{"label": "real data", "family": "", "uri": _picture(real), "why": ""}] if real.is_file() else []
+    for label in results.labels(dataset):
+        path = results.first_ok(dataset, label, "preview.png")
+        ok = (results.of(dataset, label)["status"] == "ok").any()
+        why = "" if path else "no picture" if ok else "no trial ended ok"
+        uri = _picture(path) if path else ""
+        found.append({"label": label, "family": results.family(dataset, label), "uri": uri, "why": why})
+    return found if any(each["uri"] for each in found) else []
+
+
+def _picture(path: Path) -> str:
+    data = path.read_bytes()
+    if len(data) > MAX_PICTURE:
+        from PIL import Image
+
+        with Image.open(io.BytesIO(data)) as image:
+            image = image.convert("RGB")
+            image.thumbnail((420, 420))
+            buffer = io.BytesIO()
+            image.quantize(128).save(buffer, "PNG", optimize=True)
+        data = min(data, buffer.getvalue(), key=len)
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def _trial_rows(results: Results) -> list[dict[str, Any]]:
+    """Trials with their first main metric, for the table at the end."""
+    rows = []
+    values = results.scores.set_index(["trial", "metric"])["value"]
+    for trial in results.trials.to_dict("records"):
+        mains = tables.MAIN.get(results.kind(trial["dataset"]), ())
+        metric = next((m for m in mains if (trial["trial"], m) in values.index), None)
+        score = float(values.loc[[(trial["trial"], metric)]].iloc[0]) if metric else None
+        rows.append(trial | {"metric": METRICS[metric].title if metric in METRICS else metric or "", "score": score})
+    return rows
+
+
+def _wide(results: Results) -> pd.DataFrame:
+    """Trials with one column per metric and kind."""
+    scores = results.scores
+    if scores.empty:
+        return results.trials
+    names = scores["metric"] + scores["kind"].map(lambda kind: f" ({kind})" if kind else "")
+    wide = scores.assign(name=names).pivot_table(index="trial", columns="name", values="value", aggfunc="first")
+    return results.trials.merge(wide, on="trial", how="left")
+
+
+def _metrics(results: Results) -> list[Any]:
+    used = set(results.scores["metric"]) | set(results.floors["metric"])
+    return [card for key, card in METRICS.items() if key in used]
+
+
+def _keep_only(folder: Path, names: set[str]) -> None:
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if path.name not in names and path.suffix in (".csv", ".svg"):
+            os.unlink(path)
+
+
+def _linked(text: str) -> Markup:
+    """Text in which a whole URL or an arXiv number is a link."""
+    import re
+
+    def link(match: re.Match[str]) -> str:
+        word = match.group(0)
+        return f'<a href="{word if word.startswith("http") else "https://arxiv.org/abs/" + word[6:]}">{word}</a>'
+
+    return Markup(re.sub(r"https?://[^\s<>&;,)]+|arXiv:\d{4}\.\d{4,5}", link, str(escape(text or ""))))
+
+
+def _date(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")

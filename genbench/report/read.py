@@ -1,0 +1,189 @@
+"""The files of a study as one object: what tables, figures and sentences are made from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from genbench.config.errors import UserError
+from genbench.files import read_json
+
+__all__ = ["Results", "read"]
+
+TRIALS = (
+    "trial",
+    "dataset",
+    "model",
+    "family",
+    "seed",
+    "status",
+    "cause",
+    "step",
+    "selected_update",
+    "device",
+)
+COSTS = (
+    "updates",
+    "samples",
+    "evaluations",
+    "flops",
+    "seconds",
+    "replicas",
+    "group_seconds",
+    "peak_memory_mb",
+)
+COSTS = tuple(f"cost_{key}" for key in (*COSTS, "parameters", "sample_seconds", "sample_count"))
+SCORES = (
+    "trial",
+    "dataset",
+    "model",
+    "family",
+    "seed",
+    "metric",
+    "value",
+    "unit",
+    "n",
+    "se",
+    "kind",
+    "settings",
+)
+FLOORS = ("dataset", "metric", "repeat", "value", "unit", "n", "settings")
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's files in memory.
+
+    `trials`, `scores` and `floors` are the study's frames, trials and scores with a `label`: the model's
+    name, and its budget or recipe where a study has several cells of that model and dataset: never averaged.
+    `store`, `reference`, `data`: folders of trials, of real-data references and of datasets.
+    """
+
+    study: dict[str, Any]
+    trials: pd.DataFrame
+    scores: pd.DataFrame
+    floors: pd.DataFrame
+    store: Path
+
+    @property
+    def reference(self) -> Path:
+        return self.store.parent / "reference"
+
+    @property
+    def data(self) -> Path:
+        return self.store.parent / "data"
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        """Names of the datasets in the study's order."""
+        known = list(self.study.get("datasets") or {})
+        return known + sorted(set(self.trials["dataset"]) - set(known))
+
+    def meta(self, dataset: str) -> dict[str, Any]:
+        """A dataset's meta.json, empty if unknown."""
+        return (self.study.get("datasets") or {}).get(dataset) or {}
+
+    def kind(self, dataset: str) -> str:
+        """points or images."""
+        return self.meta(dataset).get("kind") or "points"
+
+    def card(self, model: str) -> dict[str, Any]:
+        """A model's family, title, paper and likelihood, empty if unknown."""
+        return (self.study.get("models") or {}).get(model) or {}
+
+    def labels(self, dataset: str) -> list[str]:
+        """Labels of a dataset in the study's order of models."""
+        return list(dict.fromkeys(self.trials.loc[self.trials["dataset"] == dataset, "label"]))
+
+    def of(self, dataset: str, label: str) -> pd.DataFrame:
+        """Trials of one row of the tables, by seed."""
+        trials = self.trials
+        return trials[(trials["dataset"] == dataset) & (trials["label"] == label)]
+
+    def family(self, dataset: str, label: str) -> str:
+        """Family of a label."""
+        return str(self.of(dataset, label)["family"].iloc[0])
+
+    def first_ok(self, dataset: str, label: str, file: str) -> Path | None:
+        """A file of the first seed that ended well and has it."""
+        rows = self.of(dataset, label)
+        paths = (self.store / trial / file for trial in rows.loc[rows["status"] == "ok", "trial"])
+        return next((path for path in paths if path.is_file()), None)
+
+
+def read(study_dir: Path, store: Path) -> Results:
+    """Read a study; UserError if it has not been gathered yet. Missing scores or floors are empty frames."""
+    study_dir, store = Path(study_dir), Path(store)
+    for name in ("study.json", "trials.parquet"):
+        if not (study_dir / name).is_file():
+            raise UserError(f"{study_dir / name}: not found; gather the study before reporting or tracking it")
+    study = read_json(study_dir / "study.json")
+    trials = _frame(study_dir / "trials.parquet", TRIALS + COSTS + ("started", "finished"))
+    order = {name: place for place, name in enumerate(study.get("models") or {})}
+    trials["_place"] = trials["model"].map(lambda name: order.get(name, len(order)))
+    trials = trials.sort_values(["_place", "model", "seed", "trial"], kind="stable").drop(columns="_place")
+    trials = trials.assign(label=_labels(trials, store)).reset_index(drop=True)
+    scores = _frame(study_dir / "scores.parquet", SCORES)
+    scores["kind"] = scores["kind"].where(scores["kind"].notna(), "")
+    scores["value"] = pd.to_numeric(scores["value"], errors="coerce").replace([np.inf, -np.inf], np.nan)
+    scores = scores.merge(trials[["trial", "label"]], on="trial", how="inner")
+    floors = _frame(study_dir / "floors.parquet", FLOORS)
+    floors["value"] = pd.to_numeric(floors["value"], errors="coerce").replace([np.inf, -np.inf], np.nan)
+    return Results(study, trials, _distinguish(scores), floors, store)
+
+
+def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    frame = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    return frame.reindex(columns=[*columns, *(name for name in frame.columns if name not in columns)])
+
+
+def _labels(trials: pd.DataFrame, store: Path) -> list[str]:
+    """Label each trial: the model, plus what tells its cells apart if a dataset has several of one model."""
+    recipes = {trial: _flat(_recipe(store / trial / "trial.json")) for trial in trials["trial"]}
+    labels = pd.Series(trials["model"], index=trials.index, dtype=object)
+    for (_, model), group in trials.groupby(["dataset", "model"], sort=False):
+        flat = [recipes[trial] for trial in group["trial"]]
+        keys = sorted({key for recipe in flat for key in recipe})
+        differ = [key for key in keys if len({repr(recipe.get(key)) for recipe in flat}) > 1]
+        for index, recipe in zip(group.index, flat, strict=True):
+            parts = ", ".join(_part(key, recipe) for key in differ if key != "budget.unit")
+            labels[index] = f"{model} · {parts}" if differ else model
+    return labels.tolist()
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    trial = read_json(path) if path.is_file() else {}
+    return {key: trial.get(key) for key in ("budget", "batch", "net", "hp")}
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
+    return flat
+
+
+def _part(key: str, recipe: dict[str, Any]) -> str:
+    """A setting that tells cells apart, as short words."""
+    if key == "budget.value":
+        return f"{_short(recipe.get(key))} {recipe.get('budget.unit') or ''}".strip()
+    return f"{key.split('.')[-1]} {_short(recipe.get(key))}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float | int) and not isinstance(value, bool) else str(value)
+
+
+def _distinguish(scores: pd.DataFrame) -> pd.DataFrame:
+    """Put the settings into the kind where a trial has a metric several times: they must not be averaged."""
+    repeated = scores.duplicated(["trial", "metric", "kind"], keep=False)
+    if repeated.any():
+        extra = [
+            (f"{row.kind} " if row.kind else "") + f"n={row.n} {row.settings or ''}".strip()
+            for row in scores[repeated].itertuples()
+        ]
+        scores.loc[repeated, "kind"] = extra
+    return scores

@@ -1,0 +1,1 @@
+"""Studies: what may be compared, and what was found."""

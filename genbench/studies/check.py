@@ -1,0 +1,66 @@
+"""Checks of a study before it runs: names, hyperparameters, and what is not comparable in it."""
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+
+from genbench.config.errors import UserError
+from genbench.config.expand import Trial
+from genbench.config.read import ROOT, dataset_spec
+from genbench.models import MODELS
+from genbench.training.trainer import HP, Switches
+
+__all__ = ["check_trial", "unfair"]
+
+
+def check_trial(trial: Trial, root: Path = ROOT) -> None:
+    """UserError if a recipe names what its model, optimiser or trainer does not have, or gives a value of a wrong type."""
+    file = root / "models" / f"{trial.model}.yaml"
+    if trial.model not in MODELS:
+        raise UserError(f"{file}: name: no such model in genbench.models; allowed: {', '.join(sorted(MODELS))}")
+    cls = MODELS[trial.model]
+    network = [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "shape", "levels")]
+    rates = [f"lr_{player}" for player in cls.players]
+    switches = {f.name: f.type for f in fields(Switches)}
+    _known(file, "net", trial.net, network)
+    _known(file, "hp", trial.hp, [*HP, *rates, *cls.hp])
+    _known(file, "train", trial.train, switches)
+    for key, value in trial.train.items():
+        if not isinstance(value, (int, float) if switches[key] is float else switches[key]):
+            raise UserError(f"{file}: train.{key}: must be {switches[key].__name__}, got {value!r}")
+    if trial.train.get("schedule", "cosine") not in ("cosine", "constant"):
+        raise UserError(f"{file}: train.schedule: allowed: cosine, constant; got {trial.train['schedule']!r}")
+    spec = dataset_spec(trial.dataset, root)
+    try:
+        cls(spec.shape, spec.levels, **trial.net)
+    except (TypeError, ValueError, RuntimeError, KeyError) as error:
+        raise UserError(f"{file}: net: {trial.model} can't be built for {trial.dataset}: {error}") from None
+
+
+def _known(file: Path, section: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    allowed = sorted(allowed)
+    for key in given:
+        if key not in allowed:
+            raise UserError(f"{file}: {section}.{key}: unknown; allowed: {', '.join(allowed)}")
+
+
+def unfair(trials: Iterable[Trial]) -> list[str]:
+    """What a reader of the comparison must know, one sentence each."""
+    out = []
+    for model, trial in {t.model: t for t in trials}.items():
+        cls = MODELS[model]
+        if trial.budget["unit"] == "updates" and max(cls.players.values(), default=1) > 1:
+            extra = ", ".join(f"{n} {player} updates" for player, n in cls.players.items() if n > 1)
+            out.append(f"{model}: an update of the budget includes {extra}")
+        if not cls.players:
+            out.append(
+                f"{model}: an update is one pass of a closed-form fit over the whole training split, not a batch"
+            )
+        if trial.hp.get("beta", 1.0) != 1.0:
+            out.append(f"{model}: beta = {trial.hp['beta']:g} makes its objective no bound on the likelihood")
+        if not cls.selects and cls.players:
+            out.append(
+                f"{model}: has no held-out loss, so its last weights are scored; others choose theirs on validation"
+            )
+    return out

@@ -1,0 +1,1 @@
+"""Training: replicas, optimisers, budgets, checkpoints."""

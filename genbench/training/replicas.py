@@ -1,0 +1,148 @@
+"""K trials of one model as one object: their parameters, buffers, hyperparameters and random streams."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.utils._pytree import tree_map
+
+from genbench.models.base import Model
+
+__all__ = ["Replicas", "build"]
+
+Make = Callable[[], Model]
+BLOCK = 32  # steps whose randomness is drawn at once: on a GPU a draw per step and replica would dominate small nets
+BLOCK_BYTES = 2**25  # ... unless a step needs so much that a block would not fit
+
+
+def build(make: Make, seed: int) -> Model:
+    """A model whose initial weights depend on the seed alone, whatever the device or the global random state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+class _Method(nn.Module):
+    """Lets functional_call reach any method of a model."""
+
+    def __init__(self, model: Model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, name: str, *args: Any) -> Any:
+        return getattr(self.model, name)(*args)
+
+
+class Replicas:
+    """K replicas, run together by vmap (`lifted`) or one after the other by a loop over the same functions.
+
+    Arguments:
+        make: builds one model. seeds, hps: one per replica. device, dtype: of everything.
+        lifted: vmap or loop. A single replica never pays for vmap.
+    """
+
+    def __init__(
+        self, make: Make, seeds: Sequence[int], hps: Sequence[Mapping[str, float]], device, dtype, lifted: bool
+    ):
+        models = [_Method(build(make, seed)).to(device=device, dtype=dtype) for seed in seeds]
+        self.count, self.base, self.lifted = len(models), models[0], lifted
+        self.device, self.dtype, self.hps = torch.device(device), dtype, [dict(hp) for hp in hps]
+        self.hp = {k: torch.tensor([hp[k] for hp in hps], dtype=dtype, device=device) for k in hps[0]}
+        self.generators = [torch.Generator(device).manual_seed(2**32 + seed) for seed in seeds]
+        if lifted:
+            parameters, self.buffers = stack_module_state(models)
+            self.parameters: Any = {n: p.detach() for n, p in parameters.items()}
+            self.rows = [{n: p[k] for n, p in self.parameters.items()} for k in range(self.count)]
+        else:
+            self.rows = [{n: p.detach() for n, p in m.named_parameters()} for m in models]
+            self.parameters, self.buffers = self.rows, [dict(m.named_buffers()) for m in models]
+        self._queue: list[dict[str, Tensor]] = []
+
+    @property
+    def model(self) -> Model:
+        """The module whose code runs; its own weights mean nothing."""
+        return self.base.model
+
+    def names(self, player: str) -> list[str]:
+        """Names of a player's parameters."""
+        return [n for n in self.rows[0] if n.startswith(f"model.{player}.")]
+
+    def lift(self, f: Callable, *args: Any, parameters: Any = None) -> Any:
+        """f(parameters, buffers, *args), written for one replica, on all; args have a leading axis of K."""
+        parameters = self.parameters if parameters is None else parameters
+        if self.lifted:
+            return vmap(f)(parameters, self.buffers, *args)
+        rows = [f(parameters[k], self.buffers[k], *tree_map(lambda t, k=k: t[k], args)) for k in range(self.count)]
+        return tree_map(lambda *r: torch.stack(r), *rows)
+
+    def call(self, method: str, *args: Any, parameters: Any = None) -> Any:
+        """A method of the model on all replicas."""
+        return self.lift(
+            lambda p, b, *a: functional_call(self.base, {**p, **b}, (method, *a)), *args, parameters=parameters
+        )
+
+    def gradients(self, method: str, player: str, *args: Any) -> tuple[Tensor, list[list[Tensor]]]:
+        """Losses (K,) of a method and, for each replica, the gradients of the player's parameters."""
+        names = self.names(player)
+        wrap = (
+            {n: p.detach().requires_grad_() for n, p in self.parameters.items() if n in names} if self.lifted else None
+        )
+        if self.lifted:
+            leaves = [wrap[n] for n in names]
+            loss = self.call(method, *args, parameters={**self.parameters, **wrap})
+            grads = [g.unbind(0) for g in torch.autograd.grad(loss.sum(), leaves)]
+            return loss.detach(), [list(row) for row in zip(*grads, strict=True)]
+        own = [{n: row[n].detach().requires_grad_() for n in names} for row in self.rows]
+        loss = self.call(method, *args, parameters=[{**r, **o} for r, o in zip(self.rows, own, strict=True)])
+        grads = torch.autograd.grad(loss.sum(), [o[n] for o in own for n in names])
+        return loss.detach(), [list(grads[k * len(names) : (k + 1) * len(names)]) for k in range(self.count)]
+
+    def set_buffers(self, new: Mapping[str, Tensor]) -> None:
+        """Store the buffers that an update returned, (K, ...) each."""
+        for name, value in new.items():
+            if self.lifted:
+                self.buffers[f"model.{name}"] = value
+            else:
+                for row, part in zip(self.buffers, value, strict=True):
+                    row[f"model.{name}"] = part
+
+    def block(self, batch: int) -> int:
+        """Steps drawn at once: depends on the model and the batch only, as a trial's random stream must."""
+        probe = self.model.noise((1, 1), torch.Generator(self.device))
+        bytes_per_step = batch * sum(v.numel() * v.element_size() for v in probe.values())
+        return max(1, min(BLOCK, BLOCK_BYTES // max(bytes_per_step, 1)))
+
+    def draw(self, size: int, batch: int, shape: tuple[int, ...], dequantise: bool) -> dict[str, Tensor]:
+        """Randomness of one update, each value (K, batch, ...): replica k's stream depends on its own seed alone."""
+        if not self._queue:
+            block, rows = (self.block(batch), batch), []
+            for g in self.generators:
+                row = {"index": torch.randint(size, block, generator=g, device=self.device)}
+                if dequantise:
+                    row["dequantise"] = torch.rand(*block, *shape, generator=g, device=self.device)
+                rows.append({**row, **self.model.noise(block, g)})
+            stacked = tree_map(lambda *r: torch.stack(r, 1), *rows)
+            self._queue = [{n: v[t] for n, v in stacked.items()} for t in range(block[0])]
+        noise = self._queue.pop(0)
+        return {n: v.to(self.dtype) if v.is_floating_point() else v for n, v in noise.items()}
+
+    @property
+    def at_block_end(self) -> bool:
+        """Whether no drawn randomness is waiting: the only moment that the generators' states describe the stream."""
+        return not self._queue
+
+    def extract(self, k: int, rows: Sequence[Mapping[str, Tensor]] | None = None) -> Model:
+        """Replica k as an ordinary model, with its own weights or those of `rows[k]` (an average, say)."""
+        model = copy.deepcopy(self.base)
+        row = dict((rows or self.rows)[k])
+        buffers = {n: b[k] for n, b in self.buffers.items()} if self.lifted else self.buffers[k]
+        model.load_state_dict({n: t.detach().clone() for n, t in {**row, **buffers}.items()})
+        return model.model.eval().requires_grad_(False)
+
+    def parameter_count(self) -> int:
+        """Numbers that training updates, per replica."""
+        return sum(math.prod(p.shape) for p in self.rows[0].values())

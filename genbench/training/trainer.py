@@ -1,0 +1,315 @@
+"""One training loop for every family: K trials of a model, together or one by one."""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.config.schema import Budget
+from genbench.data.space import Space
+from genbench.models.base import Model
+from genbench.training.checkpoint import load_tensors, save_tensors
+from genbench.training.costs import StepCost, count_step, updates_of
+from genbench.training.optim import RowAdam, clip_norm
+from genbench.training.replicas import Make, Replicas
+
+__all__ = ["HP", "Result", "Switches", "Trainer"]
+
+HP = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "clip": 0.0}  # every model's; clip 0 is none
+HISTORY = 300  # points kept per curve
+VALIDATIONS = 20  # looks at the validation split per run
+VALIDATION_SIZE = 1024  # examples per look
+DIVERGED = 1e10  # a loss beyond this is recorded as divergence, like nan
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What a recipe's `train` section may say."""
+
+    ema: float = 0.999  # decay of the averaged weights that sample, per update, after its ramp
+    schedule: str = "cosine"  # "cosine" to zero or "constant"
+    warmup: float = 0.0  # share of the updates over which the learning rate rises
+    replicas: int = 16  # most trials trained together
+
+
+@dataclass
+class Result:
+    """What came of one trial."""
+
+    status: str  # ok | diverged
+    cause: str | None
+    step: int | None  # update at which it failed
+    selected_update: int  # update whose weights were kept
+    model: Model | None
+    history: list[tuple[int, str, float, float]]  # update, series, value, seconds
+    costs: dict[str, Any] = field(default_factory=dict)
+
+
+class Trainer:
+    """Trains the trials of one chunk and returns a Result for each.
+
+    Arguments:
+        make: builds a model. seeds, hps: one per trial; missing hyperparameters take the defaults.
+        train, validation: raw examples (n, ...), kept on the device and indexed there.
+        space: maps raw examples to what the model sees. batch: examples per draw, per trial.
+        budget: what a trial may spend. switches: see Switches. lifted: vmap or loop; None chooses.
+        checkpoint: file to resume from and write to every `interval` seconds. key: what the file must have been made for.
+        log: called with (updates done, updates in all, losses by player) now and then.
+    """
+
+    def __init__(
+        self,
+        make: Make,
+        seeds: Sequence[int],
+        hps: Sequence[Mapping[str, float]],
+        train: Tensor,
+        validation: Tensor,
+        space: Space,
+        batch: int,
+        budget: Budget,
+        switches: Switches = Switches(),
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        lifted: bool | None = None,
+        checkpoint: Path | None = None,
+        interval: float = 30.0,
+        key: str = "",
+        log: Callable[[int, int, dict[str, float]], None] | None = None,
+    ):
+        cls = type(make())
+        hps = [{**HP, **cls.hp, **hp} for hp in hps]
+        lifted = len(seeds) > 1 and cls.liftable and switches.replicas > 1 if lifted is None else lifted
+        self.make, self.space, self.batch, self.switches = make, space, batch, switches
+        self.replicas = Replicas(make, seeds, hps, device, dtype, lifted)
+        self.train, self.validation = train.to(device), validation[:VALIDATION_SIZE].to(device)
+        self.model, self.players = self.replicas.model, self.replicas.model.players
+        self.checkpoint, self.interval, self.key, self.log = checkpoint, interval, key, log
+        count = self.replicas.count
+        self.cost = self._probe(seeds[0], hps[0]) if self.players else None
+        self.updates = updates_of(budget, self.cost) if self.players else int(budget.value)
+        self.adam = {
+            p: RowAdam([[row[n] for n in self.replicas.names(p)] for row in self.replicas.rows]) for p in self.players
+        }
+        # the average runs over the sampling weights of every family alike
+        self.leaves = [t for row in self.replicas.rows for t in row.values()]
+        self.average = [t.clone() for t in self.leaves]
+        self.best = [t.clone() for t in self.leaves]
+        self.best_loss = torch.full((count,), math.inf, dtype=dtype)
+        self.selected = torch.zeros(count, dtype=torch.long)
+        self.failed_at = torch.full((count,), -1, dtype=torch.long)
+        self.done, self.seconds = 0, 0.0
+        self.history: list[list[tuple[int, str, float, float]]] = [[] for _ in seeds]
+
+    def _probe(self, seed: int, hp: Mapping[str, float]) -> StepCost:
+        """Count one step of a throw-away replica."""
+        single = object.__new__(Trainer)
+        single.space, single.batch, single.train = self.space, self.batch, self.train
+        single.replicas = Replicas(self.make, [seed], [hp], self.replicas.device, self.replicas.dtype, lifted=False)
+        single.model, single.players = single.replicas.model, self.players
+        single.adam = {}
+        return count_step(
+            single.model,
+            lambda: [single._gradients(p) for p in self.players for _ in range(self.players[p])],
+            self.batch,
+        )
+
+    # ---- one update
+
+    def _draw(self) -> tuple[Tensor, dict[str, Tensor]]:
+        noise = self.replicas.draw(len(self.train), self.batch, self.train.shape[1:], self.space.dequantises)
+        x = self.space.encode(self.train[noise.pop("index")], noise.pop("dequantise", None))
+        return x.to(self.replicas.dtype), noise
+
+    def _gradients(self, player: str) -> tuple[Tensor, list[list[Tensor]]]:
+        x, noise = self._draw()
+        hp = self.replicas.hp
+        if hasattr(self.model, f"prepare_{player}"):
+            with torch.no_grad():
+                noise = {**noise, **self.replicas.call(f"prepare_{player}", x, noise, hp)}
+        loss, grads = self.replicas.gradients(f"loss_{player}", player, x, noise, hp)
+        if hasattr(self.model, f"state_{player}"):
+            with torch.no_grad():
+                self.replicas.set_buffers(self.replicas.call(f"state_{player}", noise, hp))
+        return loss, grads
+
+    def _update(self, player: str) -> Tensor:
+        loss, grads = self._gradients(player)
+        for k, hp in enumerate(self.replicas.hps):
+            if self.failed_at[k] < 0:  # a failed replica is frozen
+                row = clip_norm(grads[k], hp["clip"]) if hp["clip"] else grads[k]
+                self.adam[player].step(k, row, hp, self._rate() * hp.get(f"lr_{player}", hp["lr"]))
+        return loss
+
+    def _rate(self) -> float:
+        """Factor on the learning rates at this update."""
+        warmup = self.switches.warmup * self.updates
+        factor = min(1.0, (self.done + 1) / warmup) if warmup else 1.0
+        if self.switches.schedule == "cosine":
+            factor *= 0.5 * (1 + math.cos(math.pi * self.done / self.updates))
+        return factor
+
+    # ---- the loop
+
+    def run(self) -> list[Result]:
+        """Train to the end of the budget, from a checkpoint if there is one."""
+        if not self.players:
+            return self._fit()
+        self._resume()
+        self.model.train()
+        record = max(1, self.updates // HISTORY)
+        look = max(1, self.updates // VALIDATIONS)
+        clock, saved = time.perf_counter(), time.perf_counter()
+        pending: list[tuple[int, dict[str, Tensor]]] = []
+        while self.done < self.updates and bool((self.failed_at < 0).any()):
+            losses = {p: [self._update(p) for _ in range(n)][-1] for p, n in self.players.items()}
+            self.done += 1
+            decay = min(self.switches.ema, self.done / (self.done + 9))  # ramped: else short runs average their start
+            torch._foreach_lerp_(self.average, self.leaves, 1 - decay)
+            pending.append((self.done, losses))
+            last = self.done == self.updates
+            if self.replicas.at_block_end or last:
+                self.seconds, clock = self.seconds + time.perf_counter() - clock, time.perf_counter()
+                self._record(pending, record)
+                pending = []
+            if self.model.selects and (self.done % look == 0 or last):
+                self._validate()
+            if (
+                self.checkpoint
+                and self.replicas.at_block_end
+                and time.perf_counter() - saved > self.interval
+                and not last
+            ):
+                self._save()
+                saved = time.perf_counter()
+        return [self._result(k) for k in range(self.replicas.count)]
+
+    def _record(self, pending: list[tuple[int, dict[str, Tensor]]], every: int) -> None:
+        """Look for divergence in the losses of a block and keep a thinned history; the only transfer from the device."""
+        for player in self.players:
+            values = torch.stack([losses[player] for _, losses in pending]).double().cpu()
+            bad = ~(values.abs() < DIVERGED)  # also true for nan
+            for k in bad.any(0).nonzero()[:, 0].tolist():
+                if self.failed_at[k] < 0:
+                    self.failed_at[k] = pending[int(bad[:, k].nonzero()[0])][0]
+            for (update, _), row in zip(pending, values.tolist(), strict=True):
+                if update % every == 0 or update == self.updates:
+                    for k, value in enumerate(row):
+                        if math.isfinite(value):
+                            self.history[k].append((update, f"loss/{player}", value, self.seconds))
+        if self.log:
+            self.log(self.done, self.updates, {p: float(v.mean()) for p, v in pending[-1][1].items()})
+
+    def _rows(self, leaves: list[Tensor]) -> list[dict[str, Tensor]]:
+        """Leaves as one dict of parameters per replica."""
+        names = list(self.replicas.rows[0])
+        width = len(names)
+        return [dict(zip(names, leaves[k * width : (k + 1) * width], strict=True)) for k in range(self.replicas.count)]
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        """Loss of the averaged weights on the validation split, with the same noise at every look; keep the best."""
+        generator = torch.Generator(self.replicas.device).manual_seed(1)
+        size = len(self.validation)
+        u = torch.rand(self.validation.shape, generator=generator, device=self.replicas.device)
+        x = self.space.encode(self.validation, u if self.space.dequantises else None).to(self.replicas.dtype)
+        noise = {n: v[0] for n, v in self.model.noise((1, size), generator).items()}
+        noise = {n: v.to(self.replicas.dtype) if v.is_floating_point() else v for n, v in noise.items()}
+        rows, count = self._rows(self.average), self.replicas.count
+        parameters = {n: torch.stack([row[n] for row in rows]) for n in rows[0]} if self.replicas.lifted else rows
+        spread = [torch.stack([x] * count), {n: torch.stack([v] * count) for n, v in noise.items()}, self.replicas.hp]
+        self.model.eval()
+        loss = sum(self.replicas.call(f"loss_{p}", *spread, parameters=parameters) for p in self.players).cpu()
+        self.model.train()
+        best = self._rows(self.best)
+        for k in range(count):
+            if loss[k] < self.best_loss[k]:
+                self.best_loss[k], self.selected[k] = loss[k], self.done
+                for kept, new in zip(best[k].values(), rows[k].values(), strict=True):
+                    kept.copy_(new)
+            if math.isfinite(loss[k]):
+                self.history[k].append((self.done, "validation", float(loss[k]), self.seconds))
+
+    def _fit(self) -> list[Result]:
+        """Models without gradient steps."""
+        results = []
+        x = self.space.encode(self.train, self._uniform() if self.space.dequantises else None).to(self.replicas.dtype)
+        for k, generator in enumerate(self.replicas.generators):
+            start = time.perf_counter()
+            model = self.replicas.extract(k)
+            used = model.fit(x, self.updates, generator)
+            self.seconds = time.perf_counter() - start
+            self.cost = StepCost(len(x), len(x), model.fit_flops(len(x)))
+            results.append(Result("ok", None, None, used, model, [], self._costs(used)))
+        return results
+
+    def _uniform(self) -> Tensor:
+        return torch.rand(self.train.shape, generator=self.replicas.generators[0], device=self.replicas.device)
+
+    # ---- ends
+
+    def _costs(self, updates: int) -> dict[str, Any]:
+        count = self.replicas.count if self.players else 1
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        if self.replicas.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated() / 2**20
+        return {
+            "updates": updates,
+            "player_updates": {p: n * updates for p, n in self.players.items()},
+            "samples": self.cost.samples * updates,
+            "evaluations": self.cost.evaluations * updates,
+            "flops": self.cost.flops * updates,
+            "seconds": self.seconds / count,
+            "group_seconds": self.seconds,
+            "replicas": count,
+            "peak_memory_mb": peak,
+            "parameters": self.replicas.parameter_count() if self.players else self.model.size(),
+        }
+
+    def _result(self, k: int) -> Result:
+        failed = int(self.failed_at[k])
+        if failed >= 0:
+            cause = f"the loss became non-finite or exceeded {DIVERGED:.0e}"
+            return Result("diverged", cause, failed, 0, None, self.history[k], self._costs(self.done))
+        chosen = self.model.selects and math.isfinite(self.best_loss[k])
+        rows = self._rows(self.best if chosen else self.average)
+        selected = int(self.selected[k]) if chosen else self.done
+        model = self.replicas.extract(k, rows)
+        return Result("ok", None, None, selected, model, self.history[k], self._costs(self.done))
+
+    # ---- checkpoints
+
+    def _state(self) -> dict[str, Tensor]:
+        """Every tensor that the rest of the run depends on, by name; loading copies into these very tensors."""
+        state = {f"leaf.{i}": t for i, t in enumerate(self.leaves)}
+        state |= {f"average.{i}": t for i, t in enumerate(self.average)}
+        state |= {f"best.{i}": t for i, t in enumerate(self.best)}
+        state |= {f"{p}.{n}": t for p, adam in self.adam.items() for n, t in adam.state().items()}
+        rows = [self.replicas.buffers] if self.replicas.lifted else self.replicas.buffers
+        state |= {f"buffer.{i}.{n}": t for i, row in enumerate(rows) for n, t in row.items()}
+        return state | {"best_loss": self.best_loss, "selected": self.selected, "failed_at": self.failed_at}
+
+    def _save(self) -> None:
+        streams = {f"generator.{k}": g.get_state() for k, g in enumerate(self.replicas.generators)}
+        meta = {"key": self.key, "done": self.done, "seconds": self.seconds, "history": self.history}
+        save_tensors(self.checkpoint, {**self._state(), **streams}, meta)
+
+    def _resume(self) -> None:
+        loaded = load_tensors(self.checkpoint) if self.checkpoint else None
+        if loaded is None or loaded[1].get("key") != self.key:
+            return
+        tensors, meta = loaded
+        with torch.no_grad():
+            for name, tensor in self._state().items():
+                tensor.copy_(tensors[name])
+        for k, generator in enumerate(self.replicas.generators):
+            generator.set_state(tensors[f"generator.{k}"])
+        self.done, self.seconds = meta["done"], meta["seconds"]
+        self.history = [[tuple(point) for point in row] for row in meta["history"]]

@@ -1,0 +1,104 @@
+"""T16 and T20: mode coverage, optimal transport and the cross-entropy to a known density."""
+
+import math
+
+import pytest
+import torch
+
+from genbench.metrics.points import data_nll, modes, wasserstein1
+
+STD = 0.5 / math.sqrt(2)
+ANGLES = torch.arange(8) * math.pi / 4
+MEANS = torch.stack([ANGLES.cos(), ANGLES.sin()], 1) * 4 / math.sqrt(2)
+
+
+def ring(n, seed, std=0.02, means=MEANS):
+    generator = torch.Generator().manual_seed(seed)
+    return means[torch.randint(0, len(means), (n,), generator=generator)] + std * torch.randn(n, 2, generator=generator)
+
+
+def named(samples, means=MEANS, std=0.02):
+    return {score.metric: score for score in modes(samples, means, std)}
+
+
+@pytest.mark.parametrize("std", [0.02, STD])
+def test_t16_perfect_sampler(std):
+    # wide modes overlap: a point may be near a mode that is not its own, so the share lies above the ceiling there
+    scores = named(ring(10_000, 0, std), std=std)
+    assert scores["modes"].value == 8
+    assert scores["high_quality"].value == pytest.approx(0.989, abs=0.01)
+    assert scores["high_quality"].settings["ceiling"] == pytest.approx(1 - math.exp(-4.5), rel=1e-12)
+    assert 0 <= scores["mode_kl"].value < 5 * scores["mode_kl"].settings["floor"]
+    assert scores["mode_kl"].settings["floor"] == 7 / (2 * scores["mode_kl"].settings["n_high_quality"])
+    assert scores["high_quality"].se == pytest.approx(math.sqrt(0.989 * 0.011 / 10_000), rel=0.1)
+
+
+def test_t16_collapsed_sampler():
+    scores = named(ring(2500, 0, means=MEANS[2:3]))
+    assert scores["modes"].value == 1
+    assert scores["mode_kl"].value == pytest.approx(math.log(8), rel=1e-12)
+
+
+def test_samples_off_all_modes_have_no_mode_kl():
+    scores = named(torch.zeros(100, 2))
+    assert scores["modes"].value == 0 and scores["high_quality"].value == 0 and "mode_kl" not in scores
+
+
+def test_t20_w1_of_a_translated_sample_is_the_shift():
+    x = ring(700, 0, STD)
+    assert wasserstein1(x + torch.tensor([0.25, 0.0]), x).value == pytest.approx(0.25, abs=1e-6)  # float32 rounding
+    x = x.double()
+    score = wasserstein1(x + torch.tensor([0.3, 0.4]).double(), x)
+    assert score.value == pytest.approx(0.5, abs=1e-7)
+    assert score.n == 700 and score.settings["n_reference"] == 700
+
+
+def test_t20_w1_in_one_dimension_is_the_sorted_difference():
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 300, 1, generator=generator).double().unbind(0)
+    expected = (a.sort(0).values - b.sort(0).values).abs().mean()
+    assert wasserstein1(a, b).value == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_w1_subsamples_repeatably_and_grows_with_distance():
+    a, b = ring(3000, 0, STD), ring(2500, 1, STD)
+    score = wasserstein1(a, b, n=500, seed=3)
+    assert score.n == score.settings["n_reference"] == 500
+    assert score.value == wasserstein1(a, b, n=500, seed=3).value != wasserstein1(a, b, n=500, seed=4).value
+    assert score.value < wasserstein1(a + 2, b, n=500, seed=3).value
+
+
+def test_data_nll_of_perfect_samples_is_the_entropy():
+    normal = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
+    score = data_nll(torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0)), normal.log_prob)
+    assert abs(score.value - float(normal.entropy())) < 4 * score.se
+    assert score.se == pytest.approx(1 / math.sqrt(20_000), rel=0.05)  # chi-squared/2 with two degrees of freedom
+    assert score.settings == {"floor": -50.0, "clipped": 0.0}
+
+
+def test_data_nll_clips_points_outside_the_support():
+    inside = torch.zeros(4, 2)
+    inside[0] = 5.0
+
+    def log_prob(x):
+        return torch.where((x.abs() <= 1).all(1), math.log(0.25), -math.inf)
+
+    score = data_nll(inside, log_prob)
+    assert score.value == pytest.approx((50 + 3 * math.log(4)) / 4) and score.settings["clipped"] == 0.25
+    score.as_dict()
+
+
+def test_bad_samples_are_refused():
+    x = ring(50, 0)
+    bad = x.clone()
+    bad[:3, 1] = float("inf")
+    calls = (
+        lambda: modes(bad, MEANS, STD),
+        lambda: wasserstein1(bad, x),
+        lambda: data_nll(bad, lambda y: y[:, 0]),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="3 of 50 points"):
+            call()
+    with pytest.raises(ValueError, match="NaN"):
+        data_nll(x, lambda y: y[:, 0] * float("nan"))

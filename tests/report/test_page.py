@@ -1,0 +1,125 @@
+import math
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from genbench.config.errors import UserError
+from genbench.files import read_json, write_json
+from genbench.report import build
+
+
+@pytest.fixture(scope="module")
+def page(make_run, tmp_path_factory):
+    root = tmp_path_factory.mktemp("report")
+    study = make_run(root / "results")
+    path = build(study, root / "results" / "store", root / "reports" / "tiny")
+    return {"root": root, "study": study, "path": path, "text": path.read_text(encoding="utf-8")}
+
+
+def words(html: str) -> str:
+    """What a reader sees."""
+    html = re.sub(r"<(script|style)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_page_names_every_model_and_counts_failures(page):
+    seen = words(page["text"])
+    assert all(f"{model} " in seen for model in ("vae", "realnvp", "ns_gan", "wgan_gp", "gmm"))
+    assert "25 ended ok, 5 did not" in seen and "5 of 30 trials did not end ok" in seen
+    assert "3 of 3 failed" in seen and "evaluation: samples are constant" in seen
+    assert "2 of 3 , 1 failed" in seen
+
+
+def test_summary_follows_from_the_numbers(page):
+    seen = words(page["text"])
+    scores = pd.read_csv(page["path"].parent / "tables" / "scores.csv")
+    fid = scores[(scores["dataset"] == "digits") & (scores["metric"] == "fid") & (scores["model"] != "(floor)")]
+    best = fid.loc[fid["mean"].idxmin(), "model"]
+    assert f"best mean {best}" in seen
+    for model in fid.loc[fid["state"] == "tie", "model"]:
+        assert model in re.search(r"Fréchet distance \(lower is better\).*?Floor", seen).group()
+    assert "Bits per dimension, lower bound: only vae has a value" in seen
+
+
+def test_page_asks_nothing_of_the_network(page):
+    text = page["text"]
+    for tag, address in re.findall(r"<(\w+)\b[^>]*?\b(?:src|href|xlink:href|action)=\"([^\"]*)\"", text):
+        assert tag == "a" or address.startswith(("data:", "#")), (tag, address[:80])
+    assert not re.search(r"url\((?!#)|@import|<link|<iframe|fetch\(", text)
+
+
+def test_no_nan_is_printed(page):
+    assert not re.search(r"\b(nan|inf|None|NaT)\b", words(page["text"]))
+    assert not re.search(r'data-v="(nan|inf|None)"', page["text"])
+
+
+def test_ids_are_unique_and_references_resolve(page):
+    ids = re.findall(r'\bid="([^"]+)"', page["text"])
+    assert len(ids) == len(set(ids))
+    used = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', page["text"])
+    assert {a or b for a, b in used} <= set(ids)
+
+
+def test_figures_and_tables_lie_beside_the_page(page):
+    out = page["path"].parent
+    made = {path.name for path in (out / "figures").iterdir()}
+    assert {f"{d}-{f}.svg" for d in ("ring8", "digits") for f in ("dots", "tradeoff", "curves")} <= made
+    assert "ring8-densities.svg" in made
+    for name in ("scores", "costs", "failures", "trials", "floors"):
+        assert len(pd.read_csv(out / "tables" / f"{name}.csv"))
+    assert len(pd.read_csv(out / "tables" / "failures.csv")) == 5
+    assert page["path"].stat().st_size < 2_000_000
+
+
+def test_equal_files_give_equal_bytes(page):
+    other = page["root"] / "again"
+    build(page["study"], page["root"] / "results" / "store", other)
+    first = page["path"].parent
+    for path in sorted(first.rglob("*")):
+        if path.is_file():
+            assert path.read_bytes() == (other / path.relative_to(first)).read_bytes(), path.name
+
+
+def test_text_of_others_is_escaped_and_old_figures_go(page, tmp_path):
+    shutil.copytree(page["study"], tmp_path / "study")
+    study = read_json(tmp_path / "study" / "study.json")
+    write_json(tmp_path / "study" / "study.json", study | {"title": "<script>alert(1)</script>"})
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    (tmp_path / "out" / "figures" / "gone-dots.svg").touch()
+    path = build(tmp_path / "study", page["root"] / "results" / "store", tmp_path / "out")
+    assert "<script>alert" not in path.read_text() and not (tmp_path / "out" / "figures" / "gone-dots.svg").exists()
+
+
+def test_whole_parts_may_be_missing(make_run, tmp_path):
+    root = tmp_path / "results"
+    study = make_run(root)
+    for folder in (root / "store", root / "reference"):
+        shutil.rmtree(folder)
+    (study / "floors.parquet").unlink()
+    text = build(study, root / "store", tmp_path / "out").read_text()
+    assert "No pictures of samples" in text and "No histories" in text
+    (study / "scores.parquet").unlink()
+    trials = pd.read_parquet(study / "trials.parquet").assign(status="failed", cause=None, step=math.nan)
+    trials.to_parquet(study / "trials.parquet", index=False)
+    text = words(build(study, root / "store", tmp_path / "out").read_text())
+    assert "0 ended ok, 30 did not" in text and "No scores." in text
+    assert not re.search(r"\b(nan|None)\b", text)
+
+
+def test_one_seed_separates_nothing(make_run, tmp_path):
+    root = tmp_path / "results"
+    study = make_run(root)
+    trials = pd.read_parquet(study / "trials.parquet")
+    trials[trials["seed"] == 0].to_parquet(study / "trials.parquet", index=False)
+    text = words(build(study, root / "store", tmp_path / "out").read_text())
+    assert "One seed per model" in text and "Not separable from it" not in text and "±" in text  # ± of the floors
+    assert "Not testable with a single seed" in text
+
+
+def test_no_study_is_a_clear_error(tmp_path):
+    with pytest.raises(UserError, match="not found; gather the study"):
+        build(tmp_path, tmp_path, tmp_path / "out")
+    assert not Path(tmp_path / "out").exists()

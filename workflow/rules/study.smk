@@ -1,0 +1,56 @@
+rule collect:
+    input:
+        scores=[f"{RESULTS}/scores/{name}-{SCORING}.json" for name in GROUPS],
+        floors=expand(f"{RESULTS}/reference/{{dataset}}/floor.json", dataset=DATASETS),
+    output:
+        [
+            f"{RESULTS}/studies/{RUN.study}/{file}"
+            for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")
+        ],
+    params:
+        study=short_hash(STUDY.model_dump(mode="json")),
+    log:
+        f"{RESULTS}/logs/{RUN.study}/collect.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{RUN.study}/collect.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    shell:
+        "{GENBENCH} collect --results {RESULTS} --study {RUN.study} {input.scores} > {log} 2>&1"
+
+
+rule sync:
+    input:
+        rules.collect.output,
+    output:
+        f"{RESULTS}/studies/{RUN.study}/synced.json",
+    params:
+        uri=f"--uri {RUN.mlflow_uri}" if RUN.mlflow_uri else "",
+    log:
+        f"{RESULTS}/logs/{RUN.study}/sync.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{RUN.study}/sync.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "{GENBENCH} sync --results {RESULTS} --study {RUN.study} {params.uri} --out {output} > {log} 2>&1"
+
+
+rule report:
+    input:
+        rules.collect.output,
+    output:
+        f"{REPORT}/index.html",
+    params:
+        code=code_hash("genbench.report.page"),
+    log:
+        f"{RESULTS}/logs/{RUN.study}/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{RUN.study}/report.tsv"
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    shell:
+        "{GENBENCH} report --results {RESULTS} --study {RUN.study} --out {REPORT} > {log} 2>&1"
