@@ -97,8 +97,8 @@ class Study(Frozen):
     description: str = ""
     seeds: tuple[int, ...] = Field(min_length=1)
     samples: int = Field(default=1000, ge=100)  # generated images per trial that the metrics see
-    point_samples: int = Field(default=2500, ge=100)  # the same for points
-    likelihood_points: int = Field(default=1000, ge=10)  # test examples whose likelihood is computed
+    point_samples: int = Field(default=2500, ge=100)  # generated points, and test points for their likelihood
+    likelihood_points: int = Field(default=1000, ge=10)  # test images whose likelihood is computed
     encoder_epochs: int = Field(default=20, ge=1)
     cells: tuple[Cell, ...] = Field(min_length=1)
 

@@ -20,7 +20,7 @@ from genbench.metrics.score import Score
 __all__ = ["density_grid", "encode", "image_scores", "make_reference", "point_scores", "prepare_data"]
 
 REPEATS = 5  # draws of real data whose scores make the floor
-GRID = 120  # cells per axis of a density picture
+GRID = 100  # cells per axis of a density picture
 
 
 def prepare_data(dataset: str, paths: Paths) -> None:
@@ -85,7 +85,7 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
         )
         rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
     if data.kind == "points":
-        values = -data.density().log_prob(test[: study.likelihood_points])
+        values = -data.density().log_prob(test[: study.point_samples])
         finite = values[values.isfinite()]
         score = Score("nll", float(finite.mean()), len(finite), "nats", float(finite.std() / len(finite) ** 0.5), "exact",
                       {"split": "test", "estimator": "the true density"})  # fmt: skip

@@ -34,7 +34,10 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
         training = read_json(paths.trial(trial.id) / "train.json")
         row = {"trial": trial.id, "status": training["status"], "cause": training["cause"], "scores": [], "costs": {}}
         if training["status"] == "ok":
-            row |= _evaluate(trial, data, settings, paths, device)
+            picture = not any(
+                r["status"] == "ok" for r in rows
+            )  # of the density, dear for some: the first seed's is shown
+            row |= _evaluate(trial, data, settings, paths, device, picture)
             write_json(paths.trial(trial.id) / "metrics.json", row)
         shown = ", ".join(f"{s['metric']} {s['value']:.4g}" for s in row["scores"])
         print(f"{group} seed {trial.seed}: {row['status']} {row['cause'] or ''} {shown}", file=sys.stderr, flush=True)
@@ -42,7 +45,9 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
     write_json(out, {"group": group, "study": study, "rows": rows})
 
 
-def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: torch.device) -> dict[str, Any]:
+def _evaluate(
+    trial: Trial, data: Dataset, study: Study, paths: Paths, device: torch.device, picture: bool
+) -> dict[str, Any]:
     start = time.perf_counter()
     folder = paths.trial(trial.id)
     generator = torch.Generator(device).manual_seed(int(short_hash([trial.seed, "evaluation"], 15), 16))
@@ -61,8 +66,8 @@ def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: t
         save_preview(folder / "preview.png", samples.numpy(), data.levels, support)
         image = data.kind == "images"
         scores = image_scores(samples, data, paths, device) if image else point_scores(samples, data, trial.seed)
-        scores += nll_scores(model, data, seen, study.likelihood_points, generator)
-        if data.kind == "points":
+        scores += nll_scores(model, data, seen, study.likelihood_points if image else count, generator)
+        if data.kind == "points" and picture:
             _save_density(folder, model, data, seen, generator)
         rows = [_finite(score).as_dict() for score in scores]
     except INFRASTRUCTURE:

@@ -100,6 +100,7 @@ def _store(trial: Trial, result: Result, data: Dataset, paths: Paths, device: to
     folder = paths.trial(trial.id)
     write_json(folder / "trial.json", trial.as_dict())
     history = pd.DataFrame(result.history, columns=["update", "series", "value", "seconds"])
+    history = history.astype({"update": int, "series": str, "value": float, "seconds": float})  # also where it is empty
     write_parquet(folder / "history.parquet", history)
     if result.model is not None:
         save_tensors(folder / "weights.safetensors", result.model.state_dict())

@@ -2,120 +2,150 @@
 
 import math
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Affine2D
 
 from genbench.report.read import Results
-from genbench.report.style import colours, floor_line, log_axis, tidy, too_wide
-from genbench.report.tables import MAIN, Table
+from genbench.report.style import DASHES, FLOOR, colours, floor_band, log_axis, tidy, too_wide
+from genbench.report.tables import MAIN, Column, Table, interval
 from genbench.report.words import arrow
 
 __all__ = ["curves", "densities", "dots", "tradeoff"]
 
 MAX_SEEDS, MAX_POINTS = 10, 160  # lines per panel and points per line: keeps a page of many models small
+COSTS = {"cost_seconds": "training seconds", "cost_flops": "training FLOPs"}
 
 
 def dots(results: Results, dataset: str, every: Sequence[Table]) -> Figure | None:
     """Main metrics side by side: seeds as faint dots, means with t-intervals, the floor dashed."""
     found = {c.metric: (t, i) for t in every if not t.kind for i, c in enumerate(t.columns)}
     panels = [found[metric] for metric in MAIN.get(results.kind(dataset), ()) if metric in found]
+    panels = [(table, i) for table, i in panels if any(row.cells[i].n for row in table.rows)]
     if not panels:
         return None
     labels = [row.label for row in panels[0][0].rows][::-1]
-    look = colours(results.trials["family"])
     figure = Figure(figsize=(11.5, 0.9 + 0.27 * len(labels)), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (table, place) in zip(axes, panels, strict=True):
         column = table.columns[place]
-        every_value = [v for row in table.rows for v in row.cells[place].values] + list(column.floor.values)
-        logarithmic = column.card.direction == "lower" and too_wide(every_value)
-        for row in table.rows:
-            cell, y = row.cells[place], labels.index(row.label)
-            colour, marker = look[row.family]
-            if not cell.n:
-                box = {
-                    "facecolor": "white",
-                    "edgecolor": "none",
-                    "pad": 1,
-                }  # keeps the floor's line out of the words
-                ax.text(
-                    0.02,
-                    y,
-                    cell.note,
-                    transform=ax.get_yaxis_transform(),
-                    color="#666",
-                    va="center",
-                    size=8,
-                    bbox=box,
-                )
-                continue
-            ax.plot(cell.values, [y - 0.24] * cell.n, marker, color=colour, alpha=0.4, ms=3.5, mew=0)
-            if math.isfinite(cell.half):
-                low = cell.mean - cell.half
-                low = max(low, min(every_value) / 2) if logarithmic else low
-                ax.plot([low, cell.mean + cell.half], [y, y], color=colour, lw=1.6, solid_capstyle="butt")
-            ax.plot([cell.mean], [y], marker, color=colour, ms=6, mec="white", mew=0.6)
-        if logarithmic:
-            ax.set_xscale("log")
-            log_axis(ax.xaxis, min(every_value), max(every_value))
-        else:
-            cells = [row.cells[place] for row in table.rows] + [column.floor]
-            tidy(
-                ax,
-                every_value,
-                [c.mean + sign * c.half for c in cells for sign in (-1, 1)],
-                whole=column.card.unit in ("modes", "classes"),
-            )
+        _dots(ax, table, place, labels, colours(results.trials["family"]))
         if column.target is not None:
-            floor_line(ax, column.target, math.nan)
+            floor_band(ax, column.target, math.nan)
         elif column.floor.n:
-            floor_line(ax, column.floor.mean, column.floor.half)
+            floor_band(ax, column.floor.mean, column.floor.half)
         ax.set_title(f"{column.title} {arrow(column)[0].split(' ')[0]}")
         ax.set_xlabel(column.card.unit, size=8)
+        ax.set_ylabel("")
         ax.set_yticks(range(len(labels)), labels)
         ax.set_ylim(-0.6, len(labels) - 0.4)
-        ax.tick_params(axis="y", length=0)
     return figure
+
+
+def _dots(ax: Axes, table: Table, place: int, labels: list[str], look: dict[str, tuple[str, str]]) -> None:
+    """One metric: a strip of seeds and a mean with its interval for each model, or why it has none."""
+    column, cells = table.columns[place], [(row, row.cells[place]) for row in table.rows]
+    seeds = pd.DataFrame(
+        [(v, labels.index(row.label), row.family) for row, cell in cells for v in cell.values],
+        columns=["value", "place", "family"],
+    )
+    shown = [*seeds["value"], *column.floor.values]
+    logarithmic = column.card.direction == "lower" and too_wide(shown)
+
+    def ends(values: pd.Series) -> tuple[float, float]:
+        mean, half = interval(values)
+        return max(mean - half, min(shown) / 2) if logarithmic else mean - half, mean + half
+
+    families = sorted(set(seeds["family"]))
+    common = {"x": "value", "hue": "family", "hue_order": families, "palette": {f: look[f][0] for f in families}}
+    common |= {"orient": "h", "native_scale": True, "legend": False, "ax": ax}
+    seaborn.stripplot(
+        seeds.assign(place=seeds["place"] - 0.26), y="place", jitter=False, size=3.5, alpha=0.45, **common
+    )
+    seaborn.pointplot(
+        seeds,
+        y="place",
+        errorbar=ends,
+        linestyle="none",
+        markers=[look[f][1] for f in families],
+        markersize=6,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        zorder=3,
+        err_kws={"linewidth": 1.6, "solid_capstyle": "butt", "zorder": 2.5},
+        **common,
+    )
+    if logarithmic:  # only now: on a logarithmic axis seaborn would show geometric means
+        ax.set_xscale("log")
+        log_axis(ax.xaxis, min(shown), max(shown))
+    else:
+        summaries = [cell for _, cell in cells] + [column.floor]
+        bounds = [c.mean + sign * c.half for c in summaries for sign in (-1, 1)]
+        tidy(ax, shown, bounds, whole=column.card.unit in ("modes", "classes"))
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # keeps the floor's line out of the words
+    muted = {"color": "#666", "va": "center", "size": 8, "bbox": box}
+    for row, cell in cells:
+        if not cell.n:
+            y = labels.index(row.label)
+            ax.text(0.02, y, cell.note, transform=ax.get_yaxis_transform(), **muted)
 
 
 def densities(results: Results, dataset: str) -> Figure | None:
     """Densities of 2-D models on one colour scale, the true one first; else histograms of samples."""
     if results.kind(dataset) != "points" or (results.meta(dataset).get("shape") or [2]) != [2]:
         return None
-    found = [("data", _density(results.reference / dataset / "density.npz"))]
-    if found[0][1] is None:
-        found = [("data (test points)", _points(results.data / dataset / "data.npz", "test"))]
+    found = []
     for label in results.labels(dataset):
         density = _density(results.first_ok(dataset, label, "density.npz"))
-        if density is not None:
-            found.append((label, density))
-        else:
-            found.append((f"{label} (samples)", _points(results.first_ok(dataset, label, "samples.npz"), "samples")))
-    maps = [each[1] for each in found if isinstance(each[1], tuple)]
-    if not any(each[1] is not None for each in found[1:]):
+        samples = None if density else _points(results.first_ok(dataset, label, "samples.npz"), "samples")
+        found += [(label, density)] if density else [(f"{label} (samples)", samples)] if samples is not None else []
+    if not found:
         return None
-    x, y = maps[0][:2] if maps else _grid([each[1] for each in found if each[1] is not None])
-    shown = [(label, part if isinstance(part, tuple) else _histogram(part, x, y)) for label, part in found]
-    shown = [(label, part) for label, part in shown if part is not None]
-    top = np.quantile(shown[0][1][2], 0.999) or shown[0][1][2].max()
-    wide = min(6, len(shown))
-    tall = math.ceil(len(shown) / wide)
+    density = _density(results.reference / dataset / "density.npz")
+    test = None if density else _points(results.data / dataset / "data.npz", "test")
+    found[:0] = [("data", density)] if density else [("data (test points)", test)] if test is not None else []
+    maps = [part for _, part in found if isinstance(part, tuple)]
+    x, y = maps[0][:2] if maps else _grid([part for _, part in found])
+    edges = [np.linspace(axis[0], axis[-1], 51) for axis in (x, y)]
+    first = found[0][1]
+    heights = first[2] if isinstance(first, tuple) else np.histogram2d(*first.T, bins=edges)[0] * _weight(first, edges)
+    look = {"cmap": "BuPu", "vmin": 0, "vmax": np.quantile(heights, 0.999) or heights.max(), "cbar": False}
+    look |= {"rasterized": True}
+    tall, wide = _layout(len(found), 7)
     figure = Figure(figsize=(11.5, (11.5 / wide + 0.28) * tall), layout="constrained")
-    for ax, (label, (gx, gy, p)) in zip(figure.subplots(tall, wide, squeeze=False).flat, shown, strict=False):
-        ax.pcolormesh(gx, gy, p, cmap="BuPu", vmin=0, vmax=top, shading="nearest", rasterized=True)
-        ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal", xticks=[], yticks=[])
+    for ax, (label, part) in zip(figure.subplots(tall, wide, squeeze=False).flat, found, strict=False):
+        if isinstance(part, tuple):
+            gx, gy, p = part
+            seaborn.heatmap(p, ax=ax, xticklabels=False, yticklabels=False, **look)
+            ax.invert_yaxis()
+            ax.set_aspect((gy[1] - gy[0]) / (gx[1] - gx[0]))
+        else:
+            weights = np.full(len(part), _weight(part, edges))
+            seaborn.histplot(x=part[:, 0], y=part[:, 1], weights=weights, bins=edges, thresh=None, ax=ax, **look)
+            ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal", xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
         ax.set_title(label)
-        ax.grid(False)
-        ax.spines[:].set_visible(False)
-    for ax in figure.axes[len(shown) :]:
+    for ax in figure.axes[len(found) :]:
         ax.remove()
     return figure
+
+
+def _layout(count: int, widest: int) -> tuple[int, int]:
+    """Rows and columns for that many panels, none left nearly alone in the last row."""
+    tall = math.ceil(count / widest)
+    return tall, math.ceil(count / tall)
+
+
+def _weight(points: np.ndarray, edges: list[np.ndarray]) -> float:
+    """What a point adds to the density of its bin; points outside the box count in the normalisation."""
+    return 1 / (len(points) * (edges[0][1] - edges[0][0]) * (edges[1][1] - edges[1][0]))
 
 
 def _density(path: Path | None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -140,66 +170,57 @@ def _grid(points: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.linspace(low[i] - margin, high[i] + margin, 80) for i in (0, 1))
 
 
-def _histogram(
-    points: np.ndarray | None, x: np.ndarray, y: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Density of samples on coarse bins of the same box; samples outside count in the normalisation."""
-    if points is None:
-        return None
-    edges = [np.linspace(axis[0], axis[-1], 51) for axis in (x, y)]
-    counts, *_ = np.histogram2d(points[:, 0], points[:, 1], bins=edges)
-    area = (edges[0][1] - edges[0][0]) * (edges[1][1] - edges[1][0])
-    centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
-    return centres[0], centres[1], counts.T / (len(points) * area)
-
-
 def tradeoff(results: Results, dataset: str, every: Sequence[Table]) -> Figure | None:
     """The first main metric against training seconds and FLOPs."""
-    found = {c.metric: (t, i) for t in every if not t.kind for i, c in enumerate(t.columns)}
-    metric = next((m for m in MAIN.get(results.kind(dataset), ()) if m in found), None)
-    if metric is None:
+    found = {c.metric: c for t in every if not t.kind for c in t.columns}
+    column = next((found[m] for m in MAIN.get(results.kind(dataset), ()) if m in found), None)
+    if column is None:
         return None
-    table, place = found[metric]
-    column = table.columns[place]
     scores = results.scores
-    scores = scores[(scores["dataset"] == dataset) & (scores["metric"] == metric) & (scores["kind"] == column.kind)]
-    frame = scores.merge(results.trials[["trial", "cost_seconds", "cost_flops"]], on="trial").dropna(subset="value")
-    axes_of = {"cost_seconds": "training seconds", "cost_flops": "training FLOPs"}
-    shown = {k: v for k, v in axes_of.items() if (pd.to_numeric(frame[k], errors="coerce") > 0).any()}
+    scores = scores[(scores["dataset"] == dataset) & (scores["metric"] == column.metric)]
+    frame = scores[scores["kind"] == column.kind].merge(results.trials[["trial", *COSTS]], on="trial")
+    frame = frame.dropna(subset="value")
+    frame[[*COSTS]] = frame[[*COSTS]].apply(pd.to_numeric, errors="coerce")
+    shown = [cost for cost in COSTS if (frame[cost] > 0).any()]
     if not shown:
         return None
-    look = colours(results.trials["family"])
+    look = {f: each for f, each in colours(results.trials["family"]).items() if f in set(frame["family"])}
     figure = Figure(figsize=(11.5, 4.2), layout="constrained")
-    for ax, (cost, title) in zip(
-        figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown.items(), strict=True
-    ):
-        part = frame[pd.to_numeric(frame[cost], errors="coerce") > 0]
-        ax.set_xscale("log")
-        if column.card.direction == "lower" and too_wide(frame["value"], 10):
-            ax.set_yscale("log")
-            log_axis(ax.yaxis, frame["value"].min(), frame["value"].max())
-        means = []
-        for label, rows in part.groupby("label", sort=False):
-            colour, marker = look[rows["family"].iloc[0]]
-            ax.plot(rows[cost], rows["value"], marker, color=colour, alpha=0.3, ms=4, mew=0)
-            means.append((rows[cost].mean(), rows["value"].mean(), label, colour))
-            ax.plot(*means[-1][:2], marker, color=colour, ms=8, mec="white", mew=0.8)
-        if column.floor.n:
-            ax.axhline(column.floor.mean, color="#333", lw=1, ls=(0, (4, 3)), zorder=1)
-        low, high = part[cost].min(), part[cost].max()
-        ax.set_xlim(low / (high / low) ** 0.16 / 1.1, high * (high / low) ** 0.24 * 1.1)  # room for the labels
-        log_axis(ax.xaxis, low, high)
-        ax.set_xlabel(title)
-        _direct_labels(figure, ax, means)
-    figure.axes[0].set_ylabel(f"{column.title} {arrow(column)[0]}")
-    handles = [
-        Line2D([], [], color=c, marker=m, ls="", ms=6, label=f)
-        for f, (c, m) in look.items()
-        if f in set(frame["family"])
-    ]
-    handles += [Line2D([], [], color="#333", lw=1, ls=(0, (4, 3)), label="floor")] if column.floor.n else []
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.2, columnspacing=1.2)
+    for ax, cost in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
+        _scatter(figure, ax, frame[frame[cost] > 0], cost, column, look)
+        ax.set(xlabel=COSTS[cost], ylabel=f"{column.title} {arrow(column)[0]}")
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=len(look) + 1,
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
     return figure
+
+
+def _scatter(
+    figure: Figure, ax: Axes, part: pd.DataFrame, cost: str, column: Column, look: dict[str, tuple[str, str]]
+) -> None:
+    """Seeds small, means large and named, on logarithmic axes where values spread."""
+    ax.set_xscale("log")
+    if column.card.direction == "lower" and too_wide(part["value"], 10):
+        ax.set_yscale("log")
+        log_axis(ax.yaxis, part["value"].min(), part["value"].max())
+    means = part.groupby("label", sort=False).agg({cost: "mean", "value": "mean", "family": "first"}).reset_index()
+    common = {"x": cost, "y": "value", "hue": "family", "style": "family", "ax": ax}
+    common |= {"palette": {f: ink for f, (ink, _) in look.items()}, "markers": {f: m for f, (_, m) in look.items()}}
+    common |= {"hue_order": list(look), "style_order": list(look)}
+    seaborn.scatterplot(part, s=16, alpha=0.35, linewidth=0, legend=False, **common)
+    seaborn.scatterplot(means, s=64, edgecolor="white", linewidth=0.8, **common)
+    ax.get_legend().remove()  # one for the whole figure
+    if column.floor.n:
+        ax.axhline(column.floor.mean, label="floor", **FLOOR)
+    low, high = part[cost].min(), part[cost].max()
+    ax.set_xlim(low / (high / low) ** 0.16 / 1.1, high * (high / low) ** 0.24 * 1.1)  # room for the labels
+    log_axis(ax.xaxis, low, high)
+    inks = means["family"].map(lambda family: look[family][0])
+    _direct_labels(figure, ax, list(zip(means[cost], means["value"], means["label"], inks, strict=True)))
 
 
 def _direct_labels(figure: Figure, ax: Axes, means: list[tuple[float, float, str, str]]) -> None:
@@ -234,32 +255,35 @@ def _direct_labels(figure: Figure, ax: Axes, means: list[tuple[float, float, str
             va="center",
             color=colour,
             size=8.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3},  # seeds may lie below
             arrowprops=line if abs(dy) > 6 else None,
         )
 
 
 def curves(results: Results, dataset: str) -> Figure | None:
-    """A panel per model: losses (a colour per series) above, the validation value below; a line per seed."""
+    """A panel per model: losses (a dash pattern each) above, validation below; a line per seed, in its colour."""
     histories = {label: _histories(results, dataset, label) for label in results.labels(dataset)}
-    histories = {label: each for label, each in histories.items() if each}
+    histories = {label: history for label, history in histories.items() if len(history)}
     if not histories:
         return None
-    wide = min(5, len(histories))
-    tall = math.ceil(len(histories) / wide)
-    validated = any((h["series"] == "validation").any() for each in histories.values() for _, h in each)
+    every = pd.concat(histories.values())
+    validated = "validation" in set(every["series"])
+    seeds = sorted(set(every["seed"]))
+    inks = dict(zip(seeds, seaborn.color_palette("colorblind", len(seeds)), strict=True))
+    tall, wide = _layout(len(histories), 5)
     figure = Figure(figsize=(11.5, (1.5 + 1.5 * validated) * tall + 0.3), layout="constrained")
     axes = figure.subplots(tall * (1 + validated), wide, squeeze=False)
-    losses = sorted(
-        {s for each in histories.values() for _, h in each for s in h["series"].unique() if s != "validation"}
-    )
-    inks = dict(zip(losses, ["#1f6fb4", "#c4352b", "#1b8a5a", "#7a4fb0", "#d9831f"] * len(losses), strict=False))
-    for place, (label, each) in enumerate(histories.items()):
+    dashes: dict[str, object] = {}
+    for place, (label, history) in enumerate(histories.items()):
         row, col = divmod(place, wide)
         row *= 1 + validated
-        _panel(axes[row, col], each, losses, inks)
+        losses = history[history["series"] != "validation"]
+        own = dict(zip(sorted(set(losses["series"])), cycle(DASHES), strict=False))  # the same pattern in other panels
+        dashes |= own
+        _panel(axes[row, col], losses, inks, own)
         axes[row, col].set_title(label)
         if validated:
-            _panel(axes[row + 1, col], each, ["validation"], {"validation": "#222"})
+            _panel(axes[row + 1, col], history[history["series"] == "validation"], inks, {"validation": ""})
             axes[row, col].tick_params(labelbottom=False)
     for row, line in enumerate(axes):
         line[0].set_ylabel("validation" if validated and row % 2 else "loss")
@@ -267,48 +291,41 @@ def curves(results: Results, dataset: str) -> Figure | None:
     for ax in (axes[-1 - validated :, used:]).flat:
         ax.remove()
     figure.supxlabel("update", size=8.5)
-    handles = [Line2D([], [], color=ink, label=series) for series, ink in inks.items()]
-    if handles:
-        figure.legend(handles=handles, loc="outside upper left", ncols=6)
+    handles = [Line2D([], [], color=ink, label=f"seed {seed}") for seed, ink in inks.items()]
+    for dash in dict.fromkeys(dashes.values()):
+        series = ", ".join(sorted(name for name in dashes if dashes[name] == dash))
+        handles.append(Line2D([], [], color="#444", lw=1, ls=(0, dash) if dash else "-", label=series))
+    figure.legend(handles=handles, loc="outside upper left", ncols=7)
     return figure
 
 
-def _histories(results: Results, dataset: str, label: str) -> list[tuple[bool, pd.DataFrame]]:
-    """Whether training broke off, and the history, of the first seeds of a model."""
-    found = []
+def _histories(results: Results, dataset: str, label: str) -> pd.DataFrame:
+    """Thinned histories of the first seeds of a model; `end` marks the last value of a training that broke off."""
+    parts = []
     for row in results.of(dataset, label).head(MAX_SEEDS).itertuples():
         path = results.store / row.trial / "history.parquet"
-        if path.is_file():
-            found.append((pd.notna(row.step), pd.read_parquet(path)))
-    return found
+        if not path.is_file():
+            continue
+        history = pd.read_parquet(path, columns=["update", "series", "value"])
+        for _, part in history[np.isfinite(history["value"])].groupby("series"):
+            part = part.sort_values("update").iloc[:: max(1, math.ceil(len(part) / MAX_POINTS))]
+            end = pd.notna(row.step) & (np.arange(len(part)) == len(part) - 1)
+            parts.append(part.assign(seed=row.seed, trial=row.trial, end=end))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _panel(ax: Axes, each: list[tuple[bool, pd.DataFrame]], series: list[str], inks: dict[str, str]) -> None:
-    """Lines of some series, cut off at outliers; a cross where a diverged trial ends."""
-    shown = []
-    for broken, history in each:
-        for name in series:
-            part = history[history["series"] == name].sort_values("update")
-            part = part[np.isfinite(part["value"])]
-            if part.empty:
-                continue
-            part = part.iloc[:: max(1, math.ceil(len(part) / MAX_POINTS))]
-            ax.plot(part["update"], part["value"], color=inks[name], lw=0.8, alpha=0.75)
-            if broken:
-                ax.plot(
-                    part["update"].iloc[-1:],
-                    part["value"].iloc[-1:],
-                    "x",
-                    color=inks[name],
-                    ms=5,
-                    mew=1.2,
-                    clip_on=False,
-                )
-            shown.append(part["value"].to_numpy())
-    if shown:
-        low, high = np.quantile(np.concatenate(shown), [0.01, 0.99])
+def _panel(ax: Axes, part: pd.DataFrame, inks: dict[int, tuple], dashes: dict[str, object]) -> None:
+    """Lines cut off at outliers; a cross where a diverged trial ends."""
+    if len(part):
+        common = {"x": "update", "y": "value", "hue": "seed", "palette": inks, "legend": False, "ax": ax}
+        lines = {"style": "series", "style_order": list(dashes), "dashes": dashes, "units": "trial", "estimator": None}
+        seaborn.lineplot(part, linewidth=0.9, alpha=0.8, **lines, **common)
+        if part["end"].any():
+            seaborn.scatterplot(part[part["end"]], marker="x", s=26, linewidth=1.4, clip_on=False, zorder=3, **common)
+        low, high = np.quantile(part["value"], [0.01, 0.99])
         margin = 0.08 * (high - low) or 0.1
         ax.set_ylim(low - margin, high + margin)
+    ax.set(xlabel="", ylabel="")
     ax.xaxis.get_major_locator().set_params(nbins=4)
     ax.yaxis.get_major_locator().set_params(nbins=4)
     ax.tick_params(labelsize=7)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
 import pandas as pd
 import yaml
 from markupsafe import Markup, escape
@@ -44,7 +43,7 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
     """
     results, out = read(study_dir, store), Path(out)
     every = {dataset: tables.tables(results, dataset) for dataset in results.datasets}
-    with matplotlib.rc_context(style.RC):
+    with style.theme():
         drawn = {dataset: _figures(results, dataset, every[dataset]) for dataset in results.datasets}
     frames = {
         "scores": tables.long(table for each in every.values() for table in each),
@@ -83,6 +82,7 @@ def _render(results: Results, every: dict, drawn: dict, frames: dict[str, pd.Dat
         sections=[_section(results, dataset, every[dataset], drawn[dataset]) for dataset in results.datasets],
         overview=words.overview(results),
         findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
+        noted=any(card.get("notes") for card in (study.get("models") or {}).values()),
         arrow=words.arrow,
         notes=words.notes,
         colour={family: ink for family, (ink, _) in look.items()},

@@ -1,5 +1,6 @@
 """The files of a study as one object: what tables, figures and sentences are made from."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 
 from genbench.config.errors import UserError
 from genbench.files import read_json
+from genbench.report.trust import OWN, parse
 
 __all__ = ["Results", "read"]
 
@@ -182,8 +184,14 @@ def _distinguish(scores: pd.DataFrame) -> pd.DataFrame:
     repeated = scores.duplicated(["trial", "metric", "kind"], keep=False)
     if repeated.any():
         extra = [
-            (f"{row.kind} " if row.kind else "") + f"n={row.n} {row.settings or ''}".strip()
+            (f"{row.kind} " if row.kind else "") + f"n={row.n} {_telling(row.settings)}".strip()
             for row in scores[repeated].itertuples()
         ]
         scores.loc[repeated, "kind"] = extra
     return scores
+
+
+def _telling(settings: str | None) -> str:
+    """Settings without what an estimate found out about itself, which differs from trial to trial."""
+    kept = {key: item for key, item in parse(settings).items() if key not in OWN or key == "estimator"}
+    return json.dumps(kept) if kept else ""

@@ -3,15 +3,17 @@
 import io
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from html import escape
 
 import matplotlib
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-__all__ = ["RC", "colours", "floor_line", "log_axis", "tidy", "to_svg", "too_wide"]
+__all__ = ["DASHES", "FLOOR", "colours", "floor_band", "log_axis", "theme", "tidy", "to_svg", "too_wide"]
 
 # Colours that stay apart for most colour-blind readers and on white, each family also with its own marker
 PALETTE = {
@@ -23,7 +25,7 @@ PALETTE = {
     "diffusion": ("#7a4fb0", "P"),
     "energy": ("#d9831f", "X"),
     "bridge": ("#c2539b", "<"),
-    "baseline": ("#5f6b76", "*"),
+    "baseline": ("#5f6b76", "p"),
 }
 ALIASES = {
     "ebm": "energy",
@@ -31,7 +33,9 @@ ALIASES = {
     "flow_matching": "continuous_flow",
     "schrodinger_bridge": "bridge",
 }
-SPARE = (("#008c9e", ">"), ("#3f4a9e", "h"), ("#9a8a00", "p"), ("#b06a6a", "d"))
+SPARE = (("#008c9e", ">"), ("#3f4a9e", "h"), ("#9a8a00", "H"), ("#b06a6a", "d"))
+DASHES = ("", (3, 1.2), (1, 1), (5, 1, 1, 1), (2, 2))
+FLOOR = {"color": "#333", "lw": 1, "ls": (0, (4, 3)), "zorder": 1}
 RC = {
     "font.sans-serif": ["Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 9,
@@ -42,20 +46,28 @@ RC = {
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.6,
+    "xtick.bottom": True,
     "xtick.color": "#444",
-    "ytick.color": "#222",
+    "xtick.major.size": 3,
+    "xtick.major.width": 0.7,
     "xtick.labelsize": 8,
+    "ytick.color": "#222",
     "ytick.labelsize": 8.5,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "svg.fonttype": "none",
     "svg.hashsalt": "genbench",
-    "figure.facecolor": "white",
 }
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Seaborn's theme with the report's settings, inside the context only."""
+    with matplotlib.rc_context():
+        seaborn.set_theme(context="paper", style="whitegrid", rc=RC)
+        yield
 
 
 def colours(families: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -84,9 +96,9 @@ def log_axis(axis: matplotlib.axis.Axis, low: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def floor_line(ax: Axes, mean: float, half: float) -> None:
+def floor_band(ax: Axes, mean: float, half: float) -> None:
     """The value of real data against real data: a dashed line, a band for its interval."""
-    ax.axvline(mean, color="#333", lw=1, ls=(0, (4, 3)), zorder=1)
+    ax.axvline(mean, **FLOOR)
     if math.isfinite(half) and half > 0:
         ax.axvspan(mean - half, mean + half, color="#333", alpha=0.08, lw=0, zorder=0)
 

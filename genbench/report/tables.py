@@ -11,6 +11,7 @@ from scipy import stats
 
 from genbench.metrics.score import METRICS, Card
 from genbench.report.read import Results
+from genbench.report.trust import OWN, caveat, estimator, parse
 
 __all__ = [
     "GROUPS",
@@ -118,13 +119,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean over seeds: `half` is nan for a single one, `mean` too for none; `state` as in `judge`."""
+    """A mean over seeds: `half` is nan for a single one, `mean` too for none; `state` as in `judge`.
+
+    `caveat`: why the value is not to be relied on, and so not ranked; `estimator`: of a likelihood.
+    """
 
     mean: float = math.nan
     half: float = math.nan
     values: tuple[float, ...] = ()
     state: str = ""
     note: str = ""
+    estimator: str = ""
+    caveat: str = ""
 
     @property
     def n(self) -> int:
@@ -154,6 +160,11 @@ class Table:
     floor_name: str = "Real data against real data"
     absent: tuple[str, ...] = ()
     kind: str = field(default="")
+
+    @property
+    def estimators(self) -> bool:
+        """Whether any value says how it was estimated."""
+        return any(cell.estimator for row in self.rows for cell in row.cells)
 
 
 def tables(results: Results, dataset: str) -> list[Table]:
@@ -212,10 +223,11 @@ def _settings(scores: pd.DataFrame, floors: pd.DataFrame | None) -> str:
     parts = [f"n = {_join(scores['n'])}"]
     if floors is not None and len(floors) and set(floors["n"].dropna()) != set(scores["n"].dropna()):
         parts.append(f"floor at n = {_join(floors['n'])}")
+    hidden = HIDDEN + (OWN if floors is None else ())
     seen: dict[str, set[str]] = {}
     for text in scores["settings"].dropna().unique():
-        for key, value in (json.loads(text) if text else {}).items():
-            if key not in HIDDEN and isinstance(value, str | int | float | bool):
+        for key, value in parse(text).items():
+            if key not in hidden and isinstance(value, str | int | float | bool):
                 seen.setdefault(key, set()).add(f"{value:g}" if isinstance(value, float) else str(value))
     for key, values in seen.items():
         shown = sorted(values)
@@ -234,11 +246,19 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
     cells: dict[str, list[Cell]] = {label: [] for label in labels}
     for column in columns:
         chosen = scores[(scores["metric"] == column.metric) & (scores["kind"] == column.kind)]
-        values = {label: tuple(chosen.loc[chosen["label"] == label, "value"].dropna()) for label in labels}
-        states = judge(values, column.card.direction, column.target)
-        for label in labels:
-            note = "" if values[label] else _note(results, dataset, label)
-            cells[label].append(Cell(*interval(values[label]), values[label], states.get(label, ""), note))
+        chosen = chosen.dropna(subset="value")
+        values = {label: tuple(chosen.loc[chosen["label"] == label, "value"]) for label in labels}
+        named, doubts = dict.fromkeys(labels, ""), dict.fromkeys(labels, "")
+        if column.metric in LIKELIHOOD:
+            made = {label: [parse(s) for s in chosen.loc[chosen["label"] == label, "settings"]] for label in labels}
+            named = {label: estimator(each) for label, each in made.items()}
+            doubts = {label: caveat(each) for label, each in made.items()}
+        sound = {label: each for label, each in values.items() if not doubts[label]}
+        states = judge(sound, column.card.direction, column.target)
+        for label, own in values.items():
+            note = "" if own else _note(results, dataset, label)
+            cell = Cell(*interval(own), own, states.get(label, ""), note, named[label], doubts[label])
+            cells[label].append(cell)
     rows = []
     for label in labels:
         status = results.of(dataset, label)["status"]
@@ -253,13 +273,13 @@ def _note(results: Results, dataset: str, label: str) -> str:
     return f"{len(status)} of {len(status)} failed" if (status != "ok").all() else "n/a"
 
 
-def _order(row: Row, column: Column) -> tuple[bool, float]:
-    mean = row.cells[0].mean
+def _order(row: Row, column: Column) -> tuple[bool, bool, float]:
+    mean, doubtful = row.cells[0].mean, bool(row.cells[0].caveat)
     if not math.isfinite(mean):
-        return True, 0.0
+        return True, doubtful, 0.0
     if column.card.direction == "target" and _finite(column.target):
-        return False, abs(mean - column.target)
-    return False, -mean if column.card.direction == "higher" else mean
+        return False, doubtful, abs(mean - column.target)
+    return False, doubtful, -mean if column.card.direction == "higher" else mean
 
 
 def _finite(value: float | None) -> bool:
@@ -289,7 +309,7 @@ def long(every: Iterable[Table]) -> pd.DataFrame:
                 }
                 rows.append(head | own | _numbers(row.cells[place]) | {"settings": column.settings})
     names = "dataset table metric kind unit direction model family mean half_width values trials failed state"
-    return pd.DataFrame(rows).reindex(columns=[*names.split(), "note", "settings"])
+    return pd.DataFrame(rows).reindex(columns=[*names.split(), "note", "estimator", "not_reliable_because", "settings"])
 
 
 def _numbers(cell: Cell) -> dict[str, object]:
@@ -299,6 +319,8 @@ def _numbers(cell: Cell) -> dict[str, object]:
         "values": cell.n,
         "state": cell.state,
         "note": cell.note,
+        "estimator": cell.estimator,
+        "not_reliable_because": cell.caveat,
     }
 
 

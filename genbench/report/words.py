@@ -106,17 +106,22 @@ def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str
 def _ranking(table: Table, place: int, floor: bool) -> list[str]:
     column = table.columns[place]
     pairs = [(row, row.cells[place]) for row in table.rows]
-    have = [(row, cell) for row, cell in pairs if cell.n]
+    have = [(row, cell) for row, cell in pairs if cell.n and not cell.caveat]
     name = f"{column.title}, {KINDS[table.kind].split(', ')[1]}" if table.kind in KINDS else column.title
+    doubtful = [(row, cell) for row, cell in pairs if cell.caveat]
+    doubts = [
+        f"{name} of {row.label}, {value(cell)}, is not to be relied on and not ranked: {cell.caveat}."
+        for row, cell in doubtful
+    ]
     if not have:
-        return [f"{name}: no model has a value."]
+        return doubts or [f"{name}: no model has a value."]
     if len(have) == 1:
         row, cell = have[0]
-        only = f"only {row.label} has a value, {value(cell)}{_seeds(row, cell)}"
-        return [f"{name}: {only}; there is nothing to rank."]
+        only = f"only {row.label} has a value{' to rely on' if doubts else ''}, {value(cell)}{_seeds(row, cell)}"
+        return [f"{name}: {only}; there is nothing to rank.", *doubts]
     best = [(row, cell) for row, cell in have if cell.state == "best"]
     if not best:
-        return [f"{name}: {len(have)} models have a value; not ranked."]
+        return [f"{name}: {len(have)} models have a value; not ranked.", *doubts]
     row, cell = best[0]
     if len(best) > 1:
         text = f"{name} ({arrow(column)[1]}): equal best mean, {number(cell.mean)}, "
@@ -135,7 +140,7 @@ def _ranking(table: Table, place: int, floor: bool) -> list[str]:
     missing = [r.label for r, c in pairs if not c.n and c.note != "n/a"]
     if missing:
         text += f"No trial of {listing(missing)} ended ok. "
-    return [text.strip()]
+    return [text.strip(), *doubts]
 
 
 def _reach(column: Column, have: list[tuple[Row, Cell]]) -> str:

@@ -27,8 +27,8 @@ def words(html: str) -> str:
 
 def test_page_names_every_model_and_counts_failures(page):
     seen = words(page["text"])
-    assert all(f"{model} " in seen for model in ("vae", "realnvp", "ns_gan", "wgan_gp", "gmm"))
-    assert "25 ended ok, 5 did not" in seen and "5 of 30 trials did not end ok" in seen
+    assert all(f"{model} " in seen for model in ("vae", "realnvp", "ns_gan", "wgan_gp", "ebm", "gmm"))
+    assert "31 ended ok, 5 did not" in seen and "5 of 36 trials did not end ok" in seen
     assert "3 of 3 failed" in seen and "evaluation: samples are constant" in seen
     assert "2 of 3 , 1 failed" in seen
 
@@ -105,7 +105,7 @@ def test_whole_parts_may_be_missing(make_run, tmp_path):
     trials = pd.read_parquet(study / "trials.parquet").assign(status="failed", cause=None, step=math.nan)
     trials.to_parquet(study / "trials.parquet", index=False)
     text = words(build(study, root / "store", tmp_path / "out").read_text())
-    assert "0 ended ok, 30 did not" in text and "No scores." in text
+    assert "0 ended ok, 36 did not" in text and "No scores." in text
     assert not re.search(r"\b(nan|None)\b", text)
 
 

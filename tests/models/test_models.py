@@ -1,0 +1,403 @@
+"""What every model of the table MODELS must do, on points and on images, and the closed forms of single families."""
+
+import copy
+import functools
+import importlib.util
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from genbench.config.expand import Trial
+from genbench.config.read import dataset_spec, model_spec, names, recipe
+from genbench.likelihood.partition import quadrature_log_z
+from genbench.models import MODELS
+from genbench.models.continuous import rk4
+from genbench.models.outputs import standard_normal
+from genbench.studies.check import check_trial
+from genbench.training.checkpoint import load_tensors, save_tensors
+from genbench.training.replicas import build
+
+_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
+tiny = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny)
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+SINGLE = [c for c in tiny.CASES if len(c.cls.players) == 1 and not hasattr(c.cls, "energy")]
+SEVERAL = [c for c in tiny.CASES if len(c.cls.players) > 1]
+PLAYED = [c for c in tiny.CASES if c.cls.players]
+FITTED = [c for c in tiny.CASES if not c.cls.players]
+ENERGY = [c for c in tiny.CASES if hasattr(c.cls, "energy")]
+DENSITY = [c for c in tiny.CASES if c.kind == "points" and c.cls.likelihood == "exact"]
+# parameters that a loss does not depend on: it sees only differences of scores
+INVARIANT = {"wgan_gp": {"critic.layers.2.bias"}}
+
+cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def hyper(case, **changes):
+    return {name: torch.tensor(value) for name, value in (case.cls.hp | changes).items()}
+
+
+def draw(model, n, seed=0):
+    return {name: value[0] for name, value in model.noise((1, n), gen(seed)).items()}
+
+
+def prepared(model, player, x, noise, hp):
+    """The noise with what the player's loss consumes."""
+    if not hasattr(model, f"prepare_{player}"):
+        return noise
+    with torch.no_grad():
+        return noise | getattr(model, f"prepare_{player}")(x, noise, hp)
+
+
+def loss_of(model, player, x, noise, hp):
+    return getattr(model, f"loss_{player}")(x, noise, hp)
+
+
+def steps(case, model, count, hp, lr=0.01):
+    """A few updates of every player by torch's Adam on fresh noise."""
+    adam = {p: torch.optim.Adam(getattr(model, p).parameters(), lr) for p in model.players}
+    x = case.batch(32)
+    for i in range(count):
+        for player, optimiser in adam.items():
+            noise = prepared(model, player, x, draw(model, len(x), i), hp)
+            optimiser.zero_grad()
+            loss_of(model, player, x, noise, hp).backward()
+            optimiser.step()
+
+
+@functools.cache
+def _trained(case, updates):
+    return tiny.trainer(case, [0], [{"lr": 0.01}], updates, batch=64, switches={"ema": 0.9}).run()[0]
+
+
+def trained(case, updates=30):
+    """A briefly trained model, a fresh copy each time."""
+    result = _trained(case, updates)
+    assert result.status == "ok", result.cause
+    return copy.deepcopy(result.model)
+
+
+# ---- training
+
+
+@cases(argvalues=SINGLE)
+def test_training_lowers_the_loss_of_a_fixed_batch(case):
+    model, hp = build(case.make, 0), hyper(case)
+    x, noise = case.batch(32), draw(model, 32)
+    adam = torch.optim.Adam(model.parameters(), 0.01)
+    losses = []
+    for _ in range(30):
+        adam.zero_grad()
+        loss = loss_of(model, "net", x, noise, hp)
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    assert math.isfinite(losses[-1]) and losses[-1] < losses[0] - 0.02 * abs(losses[0]), losses[:: len(losses) - 1]
+
+
+@cases(argvalues=SEVERAL)
+def test_a_step_of_each_player_lowers_its_own_loss(case):
+    model, hp = build(case.make, 0), hyper(case)
+    steps(case, model, 2, hp)
+    model.double()
+    x = case.batch(32).double()
+    for player in model.players:
+        noise = {name: value.double() for name, value in draw(model, 32).items()}
+        noise = prepared(model, player, x, noise, hp)
+        parameters = list(getattr(model, player).parameters())
+        before = loss_of(model, player, x, noise, hp)
+        grads = torch.autograd.grad(before, parameters)
+        size = torch.sqrt(sum(g.square().sum() for g in grads))
+        with torch.no_grad():
+            for p, g in zip(parameters, grads, strict=True):
+                p -= 1e-4 * g / size
+        after = loss_of(model, player, x, noise, hp)
+        drop = float((before - after) / (1e-4 * size))  # to first order exactly 1
+        assert drop == pytest.approx(1, abs=0.1), player
+
+
+@cases(argvalues=ENERGY)
+def test_training_opens_an_energy_gap(case):
+    data, free = case.batch(200, 3), torch.rand(200, *case.shape, generator=gen()) * 2 - 1
+    free = free if case.levels else 3 * free
+
+    def gap(model):
+        return float(model.energy(free).mean() - model.energy(data).mean())
+
+    start = build(case.make, 0).eval().requires_grad_(False)
+    assert gap(trained(case, 60)) > gap(start) + 0.1
+
+
+@cases(argvalues=FITTED)
+def test_fitting_raises_the_likelihood(case):
+    model, x = case.make(), case.batch(300)
+    before = float(model.log_prob(x).mean())
+    used = model.fit(x, 20, gen())
+    assert 1 <= used <= 20
+    assert float(model.log_prob(x).mean()) > before + 0.1
+    assert model.size() > 0 and model.fit_flops(300) > 0
+
+
+@cases(argvalues=PLAYED)
+def test_every_parameter_gets_a_gradient(case):
+    model = build(case.make, 0)
+    hp = hyper(case, **({"reg": 0.1} if "reg" in case.cls.hp else {}))
+    steps(case, model, 3, hp)  # layers that start at zero pass no gradient on at first
+    x = case.batch(64, 1)
+    seen = set()
+    for player in model.players:
+        noise = prepared(model, player, x, draw(model, 64, 9), hp)
+        named = dict(getattr(model, player).named_parameters(prefix=player))
+        seen |= set(named)
+        grads = torch.autograd.grad(loss_of(model, player, x, noise, hp), list(named.values()), allow_unused=True)
+        for name, grad in zip(named, grads, strict=True):
+            if name in INVARIANT.get(case.model, ()):
+                assert float(grad.abs().max()) < 1e-6, f"{name} should not matter"
+                continue
+            assert grad is not None, f"{player}'s loss does not use {name}"
+            assert bool(grad.isfinite().all()), f"the gradient of {name} is not finite"
+            assert bool(grad.any()), f"the gradient of {name} is zero"
+    assert seen == set(dict(model.named_parameters())), "a parameter belongs to no player"
+
+
+# ---- samples
+
+
+@cases(argvalues=tiny.CASES)
+def test_samples(case):
+    model, n = trained(case), 7
+    y = model.sample(n, gen(1))
+    assert y.shape == (n, *case.shape) and y.dtype == torch.float32 and bool(y.isfinite().all())
+    raw = case.space.decode(y)
+    assert raw.shape == y.shape
+    if case.levels:
+        assert raw.dtype == torch.uint8 and int(raw.max()) <= case.levels - 1 and len(raw.unique()) > 1
+    else:
+        assert raw.dtype == torch.float32
+    torch.testing.assert_close(model.sample(n, gen(1)), y, rtol=0, atol=0)
+    assert not torch.equal(model.sample(n, gen(2)), y)
+
+
+@cases(argvalues=tiny.CASES)
+def test_sampling_leaves_the_global_random_state_alone(case):
+    model = trained(case)
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    model.sample(3, gen())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@cases(argvalues=tiny.CASES)
+def test_save_load_sample(case, tmp_path):
+    model = trained(case)
+    save_tensors(tmp_path / "weights.safetensors", model.state_dict(), {"a": 1})
+    tensors, meta = load_tensors(tmp_path / "weights.safetensors")
+    other = build(case.make, 99).eval().requires_grad_(False)
+    other.load_state_dict(tensors)
+    assert meta == {"a": 1}
+    assert torch.equal(other.sample(5, gen(3)), model.sample(5, gen(3)))
+
+
+@cases(argvalues=[c for c in tiny.CASES if c.kind == "points" and c.cls.likelihood != "none"])
+def test_samples_are_likelier_than_noise(case):
+    model = trained(case, 150)
+    near, far = model.sample(200, gen(4)), 6 * torch.rand(200, 2, generator=gen(5)) - 3
+
+    def score(x):
+        if hasattr(model, "energy"):
+            return -model.energy(x)
+        return model.log_weights(x, gen()) if hasattr(model, "log_weights") else model.log_prob(x)
+
+    assert float(score(near).mean()) > float(score(far).mean()) + 0.3
+
+
+# ---- densities
+
+
+def plane(half, count):
+    axis = torch.linspace(-half, half, count)
+    return torch.cartesian_prod(axis, axis), (2 * half / (count - 1)) ** 2
+
+
+@cases(argvalues=DENSITY)
+def test_density_integrates_to_one(case):
+    x, area = plane(6, 241)
+    mass = (trained(case, 150).log_prob(x).double().logsumexp(0) + math.log(area)).exp()
+    assert float(mass) == pytest.approx(1, abs=1e-2)
+
+
+@cases(argvalues=[c for c in ENERGY if c.kind == "points"])
+def test_energy_with_quadrature_integrates_to_one(case):
+    model = trained(case, 150)
+    log_z = quadrature_log_z(model.energy)
+    x, area = plane(9, 307)  # another grid than the estimator's
+    mass = ((-model.energy(x)).double().logsumexp(0) + math.log(area) - log_z.value).exp()
+    assert float(mass) == pytest.approx(1, abs=1e-2)
+    assert abs(log_z.check) < 0.05
+
+
+def scatter(model, scale=0.5, seed=0):
+    """Random weights in place of an initialisation that starts as the identity."""
+    g = gen(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(scale * torch.randn(p.shape, generator=g) / max(p.shape[-1], 1) ** 0.5)
+    return model
+
+
+@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 3), ((1, 1, 2), 40)], ids=["softmax", "logistic"])
+def test_made_probabilities_of_all_images_sum_to_one(shape, levels):
+    model = build(lambda: MODELS["made"](shape, levels, width=16, depth=2, mixture=3), 0).double()
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.3 * torch.randn(p.shape, generator=gen(), dtype=p.dtype)
+    grey = [2 * k / (levels - 1) - 1 for k in range(levels)]
+    images = torch.tensor(list(itertools.product(grey, repeat=math.prod(shape))), dtype=torch.float64)
+    total = model.log_prob(images.reshape(-1, *shape)).exp().sum()
+    assert float(total) == pytest.approx(1, abs=1e-5)
+
+
+def test_made_sees_only_earlier_coordinates():
+    d, x = 5, torch.randn(5, generator=gen())
+    model = scatter(MODELS["made"]((d,), None, width=40, depth=2, mixture=2), 2.0)
+    jacobian = torch.func.jacrev(lambda x: model.net(x.unsqueeze(0))[0])(x)  # (d, outputs, d)
+    depends = jacobian.abs().amax(1) > 0
+    assert torch.equal(depends, torch.ones(d, d).tril(-1).bool())
+
+
+def test_made_samples_follow_its_probabilities():
+    levels = 3
+    model = build(lambda: MODELS["made"]((1, 1, 2), levels, width=16, depth=1), 0)
+    scatter(model, 2.0).requires_grad_(False)
+    grey = torch.tensor([-1.0, 0.0, 1.0])
+    expected = model.log_prob(torch.cartesian_prod(grey, grey).reshape(-1, 1, 1, 2)).exp()
+    y = model.sample(20000, gen()).reshape(-1, 2)
+    index = ((y[:, 0] + 1) * levels + y[:, 1] + 1).long()
+    seen = torch.bincount(index, minlength=9) / len(y)
+    assert float((seen - expected).abs().max()) < 0.015
+
+
+@pytest.mark.parametrize("d", [2, 6])
+def test_realnvp_inverts_and_its_log_det_is_the_jacobians(d):
+    model = scatter(MODELS["realnvp"]((d,), None, layers=6, width=16, depth=1)).double().requires_grad_(False)
+    x = torch.randn(20, d, generator=gen(), dtype=torch.float64)
+    z, log_det = model.forward(x)
+    assert float((z - x).abs().max()) > 0.1  # not the identity
+    torch.testing.assert_close(model.inverse(z), x, rtol=0, atol=1e-10)
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda x: model.forward(x.unsqueeze(0))[0][0]))(x)
+    torch.testing.assert_close(log_det, torch.linalg.slogdet(jacobian)[1], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("d", [2, 6, 64])
+def test_realnvp_moves_every_coordinate(d):
+    model = MODELS["realnvp"]((d,), None, layers=4)
+    masks = model.masks
+    assert bool((masks.sum(0) > 0).all()) and bool((masks.sum(0) < len(masks)).all())
+    assert bool(((masks == 0) | (masks == 1)).all())
+
+
+def test_realnvp_is_inverted_in_float32():
+    model = trained(next(c for c in tiny.CASES if str(c) == "realnvp-images"))
+    x = torch.randn(50, 64, generator=gen())
+    torch.testing.assert_close(model.inverse(model.forward(x)[0]), x, rtol=0, atol=1e-4)
+
+
+def test_realnvp_samples_are_inverses_of_the_latent():
+    model = scatter(MODELS["realnvp"]((2,), None, layers=4, width=16, depth=1)).requires_grad_(False)
+    x = model.sample(30, gen(1))
+    z = torch.randn(30, 2, generator=gen(1))
+    torch.testing.assert_close(model.forward(x)[0], z, rtol=0, atol=1e-4)
+
+
+def wild_cnf(d, **net):
+    model = MODELS["cnf"]((d,), None, width=16, depth=2, **net)
+    return scatter(model, 1.5).double().requires_grad_(False)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_cnf_log_prob_is_that_of_an_adaptive_solver(d):
+    from torchdiffeq import odeint
+
+    model, x = wild_cnf(d, test_steps=16), torch.randn(12, d, generator=gen(), dtype=torch.float64)
+
+    def f(t, state):
+        x = state[0]
+        one = torch.func.jacrev(lambda v: model.field(float(t), v.unsqueeze(0))[0])
+        trace = torch.func.vmap(one)(x).diagonal(dim1=1, dim2=2).sum(-1)
+        return model.field(float(t), x), trace
+
+    span = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    z, trace = odeint(f, (x, torch.zeros(12, dtype=torch.float64)), span, rtol=1e-10, atol=1e-10, method="dopri5")
+    exact = standard_normal(z[-1]) + trace[-1]
+    assert float(trace[-1].abs().max()) > 0.1
+    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-4)
+    model.test_steps = 128
+    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-7)
+
+
+def test_cnf_hutchinson_averages_to_the_exact_trace():
+    d, probes = 6, 4000
+    model, x = wild_cnf(d, steps=3, exact=1), torch.randn(3, d, generator=gen(), dtype=torch.float64)
+    noise = model.noise((1, probes), gen(1))["probe"][0].double()
+    assert set(noise.unique().tolist()) == {-1.0, 1.0}
+    for point in x:
+        one = point.expand(probes, d)
+        exact = model._with_trace(point.unsqueeze(0), 3, None)
+        estimates = model._with_trace(one, 3, noise)
+        se = float(estimates.std()) / probes**0.5
+        assert se > 1e-4
+        assert abs(float(estimates.mean() - exact)) < 4 * se
+
+
+def test_cnf_samples_run_the_same_path_backwards():
+    model = wild_cnf(2, test_steps=16).float()
+    x, z = model.sample(30, gen(1)), torch.randn(30, 2, generator=gen(1))
+    (back,) = rk4(lambda t, x: (model.field(t, x),), (x,), 0.0, 1.0, 16)
+    torch.testing.assert_close(back, z, rtol=0, atol=1e-4)
+    assert float((x - z).abs().max()) > 0.1
+
+
+def test_gmm_density_is_that_of_its_samples():
+    case = next(c for c in FITTED if c.kind == "points")
+    model = trained(case)
+    mixture = torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(model.weights),
+        torch.distributions.MultivariateNormal(model.means, scale_tril=model.factors),
+    )
+    x = model.sample(20000, gen())
+    torch.testing.assert_close(model.log_prob(x), mixture.log_prob(x), rtol=0, atol=1e-3)
+    torch.testing.assert_close(x.mean(0), mixture.mean, rtol=0, atol=0.05)
+
+
+# ---- recipes
+
+
+@pytest.mark.parametrize("dataset", names("datasets", CONFIG))
+@pytest.mark.parametrize("model", names("models", CONFIG))
+def test_recipe_can_be_built(model, dataset):
+    spec = model_spec(model, CONFIG)
+    parts = recipe(spec, dataset_spec(dataset, CONFIG)).model_dump()
+    check_trial(Trial("", dataset, model, spec.family, 0, 8, {}, **parts, dataset_spec="", code=""), CONFIG)
+
+
+def test_table_and_recipes_name_the_same_models():
+    assert set(names("models", CONFIG)) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_declarations(name):
+    cls = MODELS[name]
+    assert cls.likelihood in {"exact", "lower_bound", "upper_bound", "estimate", "none"}
+    assert set(cls.blind) <= set(cls.players) and all(n >= 1 for n in cls.players.values())
+    assert all(hasattr(cls, f"loss_{player}") for player in cls.players) and (cls.players or hasattr(cls, "fit"))
+    densities = [n for n in ("log_prob", "log_weights", "elbo", "energy") if hasattr(cls, n)]
+    assert bool(densities) == (cls.likelihood != "none")
+    assert not cls.selects or set(cls.players) == {"net"}  # a sum of adversaries' losses selects nothing

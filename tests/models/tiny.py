@@ -1,0 +1,97 @@
+"""Every model in a size that trains in a moment, with data to match (loaded by path: tests are no package)."""
+
+import functools
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.config.schema import Budget
+from genbench.data.space import SPACES, Space, Standard
+from genbench.models import MODELS, Model
+from genbench.training.trainer import Switches, Trainer
+
+__all__ = ["CASES", "Case", "trainer"]
+
+torch.set_num_threads(1)
+
+NETS: dict[str, dict[str, Any]] = {  # a model that is not here is tested at its own size
+    "gmm": {"components": 8},
+    "ebm": {"width": 16, "depth": 2, "steps": 4, "buffer": 300, "sample_steps": 30},
+    "vae": {"latent": 2, "width": 16, "depth": 1},
+    "realnvp": {"layers": 4, "width": 16, "depth": 1},
+    "made": {"width": 24, "depth": 2, "mixture": 4},
+    "cnf": {"width": 16, "depth": 2, "steps": 2, "test_steps": 8},
+    "ns_gan": {"latent": 2, "width": 16, "depth": 2},
+    "wgan_gp": {"latent": 2, "width": 16, "depth": 2},
+    "ddpm": {"width": 16, "depth": 1, "steps": 20},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A model on a kind of data."""
+
+    model: str
+    kind: str
+    variant: str = ""
+    net: dict[str, Any] = field(default_factory=dict)
+    levels: int | None = None
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, [self.model, self.kind, self.variant]))
+
+    @property
+    def cls(self) -> type[Model]:
+        return MODELS[self.model]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (2,) if self.kind == "points" else (1, 8, 8)
+
+    @property
+    def make(self):
+        return functools.partial(self.cls, self.shape, self.levels, **(NETS.get(self.model, {}) | self.net))
+
+    @property
+    def space(self) -> Space:
+        cls = SPACES[self.cls.space[self.kind]]
+        return Standard(self.shape, None, (0.0, 0.0), 2.0) if cls is Standard else cls(self.shape, self.levels)
+
+    def raw(self, n: int, seed: int = 0) -> Tensor:
+        """Points on a ring of eight Gaussians, or noisy images of two patterns."""
+        g = torch.Generator().manual_seed(seed)
+        if self.kind == "points":
+            angle = torch.randint(8, (n,), generator=g) * (2 * math.pi / 8)
+            return 2.83 * torch.stack([angle.cos(), angle.sin()], 1) + 0.35 * torch.randn(n, 2, generator=g)
+        ramp = torch.linspace(0.1, 0.9, 8)
+        pattern = torch.stack([ramp.expand(8, 8), (1 - ramp).unsqueeze(1).expand(8, 8)])
+        image = pattern[torch.randint(2, (n,), generator=g)] + 0.1 * torch.randn(n, 8, 8, generator=g)
+        return (image * (self.levels - 1)).round().clamp(0, self.levels - 1).to(torch.uint8).unsqueeze(1)
+
+    def batch(self, n: int, seed: int = 0) -> Tensor:
+        """The same in the model's space."""
+        raw = self.raw(n, seed)
+        u = torch.rand(raw.shape, generator=torch.Generator().manual_seed(seed)) if self.space.dequantises else None
+        return self.space.encode(raw, u)
+
+
+CASES = [
+    *(Case(name, kind, levels=17 if kind == "images" else None) for name, cls in MODELS.items() for kind in cls.space),
+    Case("made", "images", "logistic", levels=40),
+    Case("made", "images", "dropout", {"dropout": 0.3}, levels=17),
+    Case("cnf", "points", "hutchinson", {"exact": 1}),
+    Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125, "clip": 0.1}, levels=17),
+    Case("ddpm", "images", "unet", {"network": "unet", "width": 8}, levels=17),
+]
+
+
+def trainer(case: Case, seeds, hps, updates: int, *, batch: int = 16, switches: dict[str, Any] | None = None, **more):
+    """A Trainer of the case on 200 examples."""
+    budget = more.pop("budget", None) or Budget(unit="updates", value=updates)
+    return Trainer(
+        case.make, seeds, hps, case.raw(200, 1), case.raw(64, 2), case.space, batch, budget,
+        Switches(**(switches or {})), **more,
+    )  # fmt: skip

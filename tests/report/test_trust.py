@@ -1,0 +1,115 @@
+import re
+
+import pandas as pd
+import pytest
+
+from genbench.files import read_json, write_json
+from genbench.report import build
+from genbench.report.read import read
+from genbench.report.tables import tables
+from genbench.report.trust import caveat, estimator
+from genbench.report.words import findings
+
+IWAE = {"estimator": "IWAE, k=200", "ess": 0.01, "elbo": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"estimator": "AIS", "ess": 0.03}, "share of 0.03 of the AIS chains, below 0.1"),
+        ({"estimator": "AIS", "ess": 0.1}, ""),
+        ({"estimator": "AIS"}, ""),
+        ({"estimator": "quadrature", "wider_domain": 0.2}, "changes by 0.2 nats"),
+        ({"estimator": "quadrature", "wider_domain": -0.2}, "changes by 0.2 nats"),
+        ({"estimator": "quadrature", "wider_domain": -0.01}, ""),
+        ({"estimator": "quadrature", "ess": 0.03}, ""),
+        ({"estimator": "AIS", "ess": 0.5, "wider_domain": 0.2}, ""),
+        (IWAE, ""),  # a bound holds with any weights
+        ({}, ""),
+    ],
+)
+def test_caveat_follows_from_the_settings(settings, words):
+    found = caveat([settings])
+    assert words in found if words else found == ""
+
+
+def test_one_bad_seed_is_enough_and_counted():
+    bad, good = {"estimator": "AIS", "ess": 0.03}, {"estimator": "AIS", "ess": 0.4}
+    assert "(1 of 3 seeds)" in caveat([good, bad, good]) and caveat([good, good]) == ""
+    assert estimator([good, bad]) == "AIS" and estimator([IWAE, good, {}]) == "IWAE, k=200, AIS"
+
+
+@pytest.fixture(scope="module")
+def run(make_run, tmp_path_factory):
+    root = tmp_path_factory.mktemp("trust") / "results"
+    return make_run(root), root / "store"
+
+
+def rows_of(run, dataset, kind):
+    table = next(table for table in tables(read(*run), dataset) if table.kind == kind)
+    return {row.label: row.cells[0] for row in table.rows}
+
+
+def test_tables_name_the_estimator_and_mark_the_value(run):
+    assert rows_of(run, "ring8", "lower_bound")["vae"].estimator == "IWAE, k=200"
+    assert rows_of(run, "ring8", "exact")["gmm"].estimator == "the model's log-density"
+    assert "(1 of 3 seeds)" in rows_of(run, "ring8", "estimate")["ebm"].caveat
+    assert "(3 of 3 seeds)" in rows_of(run, "digits", "estimate")["ebm"].caveat
+    assert not any(cell.caveat for cell in rows_of(run, "ring8", "exact").values())
+
+
+def test_a_doubtful_value_is_shown_last_and_not_ranked(run, tmp_path):
+    results = read(*run)
+    scores = results.scores
+    chosen = (scores["dataset"] == "digits") & (scores["metric"] == "bpd")
+    scores.loc[chosen, "kind"] = "estimate"
+    scores.loc[chosen & (scores["model"] == "ebm"), "value"] -= 3  # would be the best
+    every = tables(results, "digits")
+    table = next(table for table in every if table.kind == "estimate")
+    assert [row.label for row in table.rows] == ["gmm", "realnvp", "vae", "ebm"]
+    assert [row.cells[0].state for row in table.rows][0::3] == ["best", ""]
+    text = " ".join(findings(results, "digits", every))
+    assert "best mean gmm" in text and "Bits per dimension, estimate of ebm" in text
+    assert re.search(r"is not to be relied on and not ranked: an effective share of 0.03", text)
+
+
+def test_page_shows_estimators_marks_notes_and_what_is_unfair(run, tmp_path):
+    study, store = run
+    page = build(study, store, tmp_path / "out")
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.read_text()))
+    assert "IWAE, k=200" in text and "quadrature" in text and "Five critic updates per update" in text
+    assert "Not to be relied on: an effective share of 0.03 of the AIS chains, below 0.1 (3 of 3 seeds)" in text
+    assert text.index("Read with care") < text.index("includes 5 critic updates") < text.index("Mean ± half-width")
+    csv = pd.read_csv(page.parent / "tables" / "scores.csv")
+    assert set(csv.loc[csv["not_reliable_because"].notna(), "model"]) == {"ebm"}
+
+
+def test_older_studies_without_these_keys_are_read(run, tmp_path):
+    study, store = run
+    about = read_json(study / "study.json")
+    del about["unfair"]
+    about["models"] = {name: card | {"notes": None} for name, card in about["models"].items()}
+    del about["models"]["vae"]["notes"]
+    write_json(tmp_path / "study" / "study.json", about)
+    for name in ("trials", "floors", "scores"):
+        frame = pd.read_parquet(study / f"{name}.parquet")
+        if name == "scores":
+            frame["settings"] = None
+        frame.to_parquet(tmp_path / "study" / f"{name}.parquet", index=False)
+    text = build(tmp_path / "study", store, tmp_path / "out").read_text()
+    assert "Read with care" not in text and ">notes</th>" not in text and ">estimator</th>" not in text
+    assert "not to be relied on" not in text
+
+
+def test_estimates_of_several_kinds_are_one_column_per_estimator(run, tmp_path):
+    study, store = run
+    scores = pd.read_parquet(study / "scores.parquet")
+    vae = scores[(scores["model"] == "vae") & (scores["metric"] == "nll")]
+    twice = pd.concat([scores, vae.assign(settings='{"estimator": "variational bound"}')])
+    for name in ("trials", "floors"):
+        (tmp_path / "study").mkdir(exist_ok=True)
+        pd.read_parquet(study / f"{name}.parquet").to_parquet(tmp_path / "study" / f"{name}.parquet", index=False)
+    twice.to_parquet(tmp_path / "study" / "scores.parquet", index=False)
+    write_json(tmp_path / "study" / "study.json", read_json(study / "study.json"))
+    kinds = {table.kind for table in tables(read(tmp_path / "study", store), "ring8") if "bound" in table.kind}
+    assert len(kinds) == 2  # not one per seed, whose effective sizes differ
