@@ -89,7 +89,7 @@ def report(args) -> None:
     from genbench.report.page import build
 
     paths = _paths(args)
-    print(build(paths.study(args.study), paths.store, args.out))
+    print(build(paths.study(args.study), paths.store, args.out.parent))
 
 
 def _table(rows: list[dict[str, str]], as_json: bool) -> None:
@@ -109,9 +109,9 @@ def models(args) -> None:
     rows = []
     for name in names("models"):
         spec, cls = model_spec(name), MODELS.get(name)
-        rows.append(
-            {"model": name, "family": spec.family, "likelihood": cls.likelihood if cls else "(not in MODELS)", "title": spec.title, "paper": spec.paper}
-        )  # fmt: skip
+        likelihood = cls.likelihood if cls else "(not in MODELS)"
+        row = {"model": name, "family": spec.family, "likelihood": likelihood, "title": spec.title, "paper": spec.paper}
+        rows.append(row)
     _table(rows, args.json)
 
 
@@ -124,9 +124,8 @@ def datasets(args) -> None:
         spec = dataset_spec(name)
         shape, split = "x".join(map(str, spec.shape)), spec.split
         sizes = f"{split.train}/{split.validation}/{split.test}"
-        rows.append(
-            {"dataset": name, "kind": spec.kind, "shape": shape, "levels": spec.levels or "", "splits": sizes, "needs": spec.needs, "description": spec.description}
-        )  # fmt: skip
+        row = {"dataset": name, "kind": spec.kind, "shape": shape, "levels": spec.levels or "", "splits": sizes}
+        rows.append({**row, "needs": spec.needs, "description": spec.description})
     _table(rows, args.json)
 
 
@@ -151,9 +150,7 @@ def check(args) -> None:
         _table(rows, True)
         return
     _table(rows, False)
-    print(
-        f"\n{study.name}: {len(trials)} trials in {len(parts)} groups, {sum(r['done'] for r in rows)} trials trained already"
-    )
+    print(f"\n{study.name}: {len(trials)} trials in {len(parts)} groups, {sum(r['done'] for r in rows)} trials trained already")
     for line in unfair(trials):
         print(f"note: {line}")
 
@@ -167,15 +164,15 @@ def _parser() -> argparse.ArgumentParser:
     def verb(function: Callable, *options: str, name: str | None = None) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name or function.__name__, help=function.__doc__, description=function.__doc__)
         sub.set_defaults(run=function)
-        sub.add_argument("--results", type=Path, default=Path("results"), help="results folder (default: results)")
+        folder = os.environ.get("GENBENCH_RESULTS", "results")
+        sub.add_argument("--results", type=Path, default=Path(folder), help="results folder (default: results)")
         for option in options:
-            sub.add_argument(f"--{option}", required=True)
+            told = os.environ.get(f"GENBENCH_{option.upper()}")
+            sub.add_argument(f"--{option}", default=told, required=told is None)
         return sub
 
     def computes(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        sub.add_argument(
-            "--device", default=os.environ.get("GENBENCH_DEVICE", "auto"), help="auto, cpu, cuda or cuda:N"
-        )
+        sub.add_argument("--device", default=os.environ.get("GENBENCH_DEVICE", "auto"), help="auto, cpu, cuda or cuda:N")
         sub.add_argument("--threads", type=int, default=1, help="CPU threads of this process (default: 1)")
         return sub
 
@@ -184,13 +181,14 @@ def _parser() -> argparse.ArgumentParser:
     computes(verb(reference, "dataset", "study"))
     sub = computes(verb(train, "study", "group"))
     sub.add_argument("--out", type=Path, required=True)
-    sub.add_argument("--checkpoint-interval", type=float, default=30.0, help="seconds between checkpoints")
+    seconds = float(os.environ.get("GENBENCH_CHECKPOINT_SECONDS", 30))
+    sub.add_argument("--checkpoint-interval", type=float, default=seconds, help="seconds between checkpoints")
     computes(verb(evaluate, "study", "group")).add_argument("--out", type=Path, required=True)
     verb(collect, "study").add_argument("manifests", type=Path, nargs="+")
     sub = verb(sync, "study")
     sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")
     sub.add_argument("--out", type=Path, default=None, help="write the counts there")
-    verb(report, "study").add_argument("--out", type=Path, required=True)
+    verb(report, "study").add_argument("--out", type=Path, required=True, help="the page to write: .../index.html")
     for listing in (models, datasets):
         verb(listing).add_argument("--json", action="store_true")
     sub = verb(check)

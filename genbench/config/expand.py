@@ -135,16 +135,11 @@ def model_module(name: str) -> str:
     """Module that defines a model of the table MODELS."""
     tree = _tree(PACKAGE / "models" / "__init__.py")
     modules = {
-        alias.asname or alias.name: node.module
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
+        alias.asname or alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "MODELS":
-            return {
-                key.value: modules[value.id] for key, value in zip(node.value.keys, node.value.values, strict=True)
-            }[name]
+            return {key.value: modules[value.id] for key, value in zip(node.value.keys, node.value.values, strict=True)}[name]
     raise KeyError(name)
 
 

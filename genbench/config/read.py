@@ -43,14 +43,16 @@ def read_study(name: str, root: Path = ROOT, asked_by: str = "study") -> Study:
     seen = set()
     for i, cell in enumerate(study.cells):
         for dataset in cell.datasets:
-            dataset_spec(dataset, root, f"{file}: cells.{i}.datasets")
+            spec = dataset_spec(dataset, root, f"{file}: cells.{i}.datasets")
+            if spec.kind == "images" and spec.classes is None:
+                raise UserError(
+                    f"{root}/datasets/{dataset}.yaml: classes: needed (>= 2): samples are scored by a classifier of labels"
+                )
         for model in cell.models:
             model_spec(model, root, f"{file}: cells.{i}.models")
         for model in cell.recipes:
             if model not in cell.models:
-                raise UserError(
-                    f"{file}: cells.{i}.recipes: {model!r} is not a model of this cell: {', '.join(cell.models)}"
-                )
+                raise UserError(f"{file}: cells.{i}.recipes: {model!r} is not a model of this cell: {', '.join(cell.models)}")
         pairs = {(d, m) for d in cell.datasets for m in cell.models}
         if both := pairs & seen:
             raise UserError(f"{file}: cells.{i}: {'/'.join(sorted(both)[0])} stands in an earlier cell already")

@@ -184,9 +184,7 @@ def _classes(spec: "DatasetSpec", labels: list[np.ndarray | None]) -> int | None
     """Number of classes: the spec's, or else what the labels show; None if the source has no labels."""
     if any(part is None for part in labels):
         if spec.classes is not None:
-            raise UserError(
-                f"{_file(spec.name)}: classes: the source has no labels, so leave it out (got {spec.classes})"
-            )
+            raise UserError(f"{_file(spec.name)}: classes: the source has no labels, so leave it out (got {spec.classes})")
         return None
     found = int(max(part.max(initial=0) for part in labels)) + 1
     if min(part.min(initial=0) for part in labels) < 0 or found > (spec.classes or found):

@@ -206,9 +206,7 @@ def _fetched(spec: "DatasetSpec", place: Path, read: Callable[[], Pools], downlo
             download()
             return read()
     except (EOFError, ValueError, zlib.error) as error:
-        raise _fault(
-            spec, "source", f"files in {place} are damaged ({_line(error)}); delete them, or {wanted}"
-        ) from None
+        raise _fault(spec, "source", f"files in {place} are damaged ({_line(error)}); delete them, or {wanted}") from None
     except (ImportError, OSError, RuntimeError) as error:
         raise _fault(spec, "source", f"not there and cannot be downloaded ({_line(error)}); {wanted}") from None
 

@@ -37,9 +37,7 @@ class PointDensity:
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density in nats, float64, of points (..., 2) in raw units; differentiable."""
         flat = x.reshape(-1, 2).to(torch.float64)
-        return torch.cat([self._log_prob(part) for part in flat.split(max(1, TABLE // self.components))]).reshape(
-            x.shape[:-1]
-        )
+        return torch.cat([self._log_prob(part) for part in flat.split(max(1, TABLE // self.components))]).reshape(x.shape[:-1])
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Draw n points (n, 2), float32."""
@@ -84,9 +82,7 @@ class Mixture(PointDensity):
         self.step = std / 3
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        return _blurred(x, self.means.to(x.device), torch.zeros((), dtype=x.dtype), self.std) - math.log(
-            len(self.means)
-        )
+        return _blurred(x, self.means.to(x.device), torch.zeros((), dtype=x.dtype), self.std) - math.log(len(self.means))
 
     def _sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         return self.means.numpy()[rng.integers(len(self.means), size=n)] + self.std * rng.standard_normal((n, 2))
@@ -159,9 +155,7 @@ class Pinwheel(PointDensity):
         self.radial, self.tangential, self.rate = radial, tangential, rate
         self.support = _square(self.size * (1 + 4 * radial))
         self.domain = _square(self.size * (1 + 8 * radial + 8 * tangential))
-        self.step = (
-            self.size * min(radial, tangential) / 10
-        )  # the turn makes the arms thinner than their standard deviation
+        self.step = self.size * min(radial, tangential) / 10  # the turn makes the arms thinner than their standard deviation
 
     def _log_prob(self, x: Tensor) -> Tensor:
         x = x / self.size
@@ -175,9 +169,7 @@ class Pinwheel(PointDensity):
 
     def _sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         a, b = np.array([[1], [0]]) + np.array([[self.radial], [self.tangential]]) * rng.standard_normal((2, n))
-        angle = 2 * np.pi / self.arms * rng.integers(self.arms, size=n) + self.rate * np.exp(
-            np.minimum(np.hypot(a, b), 10)
-        )
+        angle = 2 * np.pi / self.arms * rng.integers(self.arms, size=n) + self.rate * np.exp(np.minimum(np.hypot(a, b), 10))
         cos, sin = np.cos(angle), np.sin(angle)
         return self.size * np.stack([cos * a - sin * b, sin * a + cos * b], -1)
 

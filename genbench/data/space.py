@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SPACES", "Logit", "Space", "Standard", "Symmetric", "Uniform", "bits_per_dim", "space"]
 
-EDGE = (
-    2**-12
-)  # dequantisation noise keeps this far from a level's borders, where float32 could round into the next level
+# dequantisation noise keeps this far from the borders of a level, where float32 could round into the next one
+EDGE = 2**-12
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,7 @@ def group_of(study: str, name: str) -> tuple[Study, Group]:
     try:
         return find_group(study, name)
     except KeyError:
-        raise UserError(
-            f"config/studies/{study}.yaml: no group {name!r} (did the configuration change while it ran?)"
-        ) from None
+        raise UserError(f"config/studies/{study}.yaml: no group {name!r} (did the configuration change while it ran?)") from None
 
 
 @contextlib.contextmanager
@@ -120,9 +118,7 @@ def progress(label: str, interval: float = 10.0) -> Callable[[int, int, dict[str
                 file=sys.stderr,
             )
         else:
-            print(
-                f"{label}: {done}/{total}, {now - start:.0f} s, {left:.0f} s left  {shown}", file=sys.stderr, flush=True
-            )
+            print(f"{label}: {done}/{total}, {now - start:.0f} s, {left:.0f} s left  {shown}", file=sys.stderr, flush=True)
 
     return tell
 

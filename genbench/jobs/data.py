@@ -13,7 +13,6 @@ from genbench.jobs.common import Paths
 from genbench.jobs.pictures import save_preview
 from genbench.metrics.coverage import coverage
 from genbench.metrics.encoder import accuracy, extract, load_encoder, save_encoder, train_encoder
-from genbench.metrics.fidelity import fidelity
 from genbench.metrics.points import data_nll, modes, wasserstein1
 from genbench.metrics.score import Score
 
@@ -47,6 +46,8 @@ def encode(dataset: str, paths: Paths, epochs: int, device: torch.device) -> Non
 
 def image_scores(images: torch.Tensor, data: Dataset, paths: Paths, device: torch.device) -> list[Score]:
     """Every sample metric of images (n, C, H, W), from one extraction of features."""
+    from genbench.metrics.fidelity import fidelity  # here: it takes seconds to import, and points do without
+
     encoder = load_encoder(paths.encoder(data.name), device)
     with np.load(paths.reference(data.name) / "features.npz", allow_pickle=False) as file:
         reference = torch.from_numpy(file["features"])
@@ -80,9 +81,7 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
     for repeat in range(REPEATS):
         pick = torch.randperm(len(train), generator=torch.Generator().manual_seed(repeat))[:size]
         drawn = train[pick]
-        scores = (
-            image_scores(drawn, data, paths, device) if data.kind == "images" else point_scores(drawn, data, repeat)
-        )
+        scores = image_scores(drawn, data, paths, device) if data.kind == "images" else point_scores(drawn, data, repeat)
         rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
     if data.kind == "points":
         values = -data.density().log_prob(test[: study.point_samples])

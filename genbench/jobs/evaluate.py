@@ -34,9 +34,7 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
         training = read_json(paths.trial(trial.id) / "train.json")
         row = {"trial": trial.id, "status": training["status"], "cause": training["cause"], "scores": [], "costs": {}}
         if training["status"] == "ok":
-            picture = not any(
-                r["status"] == "ok" for r in rows
-            )  # of the density, dear for some: the first seed's is shown
+            picture = not any(r["status"] == "ok" for r in rows)  # of the density, dear for some: the first seed's is shown
             row |= _evaluate(trial, data, settings, paths, device, picture)
             write_json(paths.trial(trial.id) / "metrics.json", row)
         shown = ", ".join(f"{s['metric']} {s['value']:.4g}" for s in row["scores"])
@@ -45,9 +43,7 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
     write_json(out, {"group": group, "study": study, "rows": rows})
 
 
-def _evaluate(
-    trial: Trial, data: Dataset, study: Study, paths: Paths, device: torch.device, picture: bool
-) -> dict[str, Any]:
+def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: torch.device, picture: bool) -> dict[str, Any]:
     start = time.perf_counter()
     folder = paths.trial(trial.id)
     generator = torch.Generator(device).manual_seed(int(short_hash([trial.seed, "evaluation"], 15), 16))

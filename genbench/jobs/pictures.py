@@ -21,9 +21,7 @@ def save_preview(path: Path, samples: np.ndarray, levels: int | None, support) -
         (left, right), (low, high) = support
         counts, _, _ = np.histogram2d(samples[:, 1], samples[:, 0], bins=BINS, range=[[low, high], [left, right]])
         scale = np.log1p(counts) / max(np.log1p(counts.max()), 1e-9)
-        picture = Image.fromarray((255 * (1 - scale[::-1])).astype(np.uint8)).resize(
-            (288, 288), Image.Resampling.NEAREST
-        )
+        picture = Image.fromarray((255 * (1 - scale[::-1])).astype(np.uint8)).resize((288, 288), Image.Resampling.NEAREST)
     with atomic(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
 

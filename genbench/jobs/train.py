@@ -59,9 +59,7 @@ def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
         record = read_json(folder / "train.json")
     except (FileNotFoundError, json.JSONDecodeError):
         return False
-    return record["content_hash"] == data.content_hash and (
-        record["status"] != "ok" or (folder / "weights.safetensors").exists()
-    )
+    return record["content_hash"] == data.content_hash and (record["status"] != "ok" or (folder / "weights.safetensors").exists())
 
 
 def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device, interval: float) -> None:
@@ -104,9 +102,7 @@ def _store(trial: Trial, result: Result, data: Dataset, paths: Paths, device: to
     write_parquet(folder / "history.parquet", history)
     if result.model is not None:
         save_tensors(folder / "weights.safetensors", result.model.state_dict())
-    record: dict[str, Any] = {
-        f.name: getattr(result, f.name) for f in fields(Result) if f.name not in ("model", "history")
-    }
+    record: dict[str, Any] = {f.name: getattr(result, f.name) for f in fields(Result) if f.name not in ("model", "history")}
     record |= {
         "trial": trial.id,
         "device": _device_name(device),

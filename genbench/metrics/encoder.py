@@ -206,7 +206,5 @@ def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Enco
     encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
     encoder.seed = facts["seed"]
     if weights_hash(encoder) != facts["hash"]:
-        raise UserError(
-            f"{folder / 'encoder.safetensors'}: its weights are not those of encoder.json ({facts['hash']})"
-        )
+        raise UserError(f"{folder / 'encoder.safetensors'}: its weights are not those of encoder.json ({facts['hash']})")
     return encoder.to(device).eval()

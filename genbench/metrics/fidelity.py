@@ -17,9 +17,7 @@ NEIGHBOURS = 3
 SUBSETS = 100
 
 
-def fidelity(
-    features: Tensor, reference: Tensor, *, seed: int = 2020, settings: dict[str, Any] | None = None
-) -> list[Score]:
+def fidelity(features: Tensor, reference: Tensor, *, seed: int = 2020, settings: dict[str, Any] | None = None) -> list[Score]:
     """Score generated features (n, d) against reference features (m, d): fid, kid, precision, recall.
 
     `settings` says what they are, such as {"encoder": name, "reference": "test"}, and goes into every score beside
@@ -38,9 +36,7 @@ def fidelity(
     if fid < -1e-3 * (1 + scale):
         raise ValueError(f"fidelity: a Fréchet distance of {fid}; the features are too ill-conditioned for it")
     size = min(1000, min(n, m) // 2)
-    kid = kid_features_to_metric(
-        generated, real, kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=seed, verbose=False
-    )
+    kid = kid_features_to_metric(generated, real, kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=seed, verbose=False)
     prc = prc_features_to_metric(
         generated, real, prc_neighborhood=NEIGHBOURS, prc_batch_size=10000, save_cpu_ram=True, verbose=False
     )

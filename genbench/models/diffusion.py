@@ -18,8 +18,9 @@ class DDPM(Model):
     through the velocity of the angle, whose scale does not depend on the time.
 
     Trained at continuous times; sampling is ancestral over `steps` steps of the same schedule, at times that grow
-    quadratically (Song et al., 2020, arXiv 2010.02502), and `elbo` is the bound of exactly that chain (posterior variances). For points `log_prob` is the probability-flow ODE with
-    the exact trace: an estimate, of the ODE's law and not of the chain's.
+    quadratically (Song et al., 2020, arXiv 2010.02502), and `elbo` is the bound of exactly that chain (posterior
+    variances). For points `log_prob` is the probability-flow ODE with the exact trace: an estimate, of the ODE's law and
+    not of the chain's.
 
     References:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), arXiv 2006.11239

@@ -151,9 +151,7 @@ class MaskedMLP(nn.Module):
         sizes = [features, *[width] * depth, features * outputs]
         masks = [b[:, None] >= a[None, :] for a, b in zip(degrees, degrees[1:], strict=False)]
         masks.append((order[:, None] > degrees[-1][None, :]).repeat_interleave(outputs, 0))
-        self.layers = nn.ModuleList(
-            MaskedLinear(a, b, mask) for a, b, mask in zip(sizes, sizes[1:], masks, strict=False)
-        )
+        self.layers = nn.ModuleList(MaskedLinear(a, b, mask) for a, b, mask in zip(sizes, sizes[1:], masks, strict=False))
 
     def forward(self, x: Tensor, dropout: list[Tensor] | None = None) -> Tensor:
         """x (B, d) -> (B, d, outputs); `dropout`: one mask (B, width) per hidden layer, already scaled by 1/keep."""

@@ -66,9 +66,7 @@ def _dots(ax: Axes, table: Table, place: int, labels: list[str], look: dict[str,
     families = sorted(set(seeds["family"]))
     common = {"x": "value", "hue": "family", "hue_order": families, "palette": {f: look[f][0] for f in families}}
     common |= {"orient": "h", "native_scale": True, "legend": False, "ax": ax}
-    seaborn.stripplot(
-        seeds.assign(place=seeds["place"] - 0.26), y="place", jitter=False, size=3.5, alpha=0.45, **common
-    )
+    seaborn.stripplot(seeds.assign(place=seeds["place"] - 0.26), y="place", jitter=False, size=3.5, alpha=0.45, **common)
     seaborn.pointplot(
         seeds,
         y="place",
@@ -199,9 +197,7 @@ def tradeoff(results: Results, dataset: str, every: Sequence[Table]) -> Figure |
     return figure
 
 
-def _scatter(
-    figure: Figure, ax: Axes, part: pd.DataFrame, cost: str, column: Column, look: dict[str, tuple[str, str]]
-) -> None:
+def _scatter(figure: Figure, ax: Axes, part: pd.DataFrame, cost: str, column: Column, look: dict[str, tuple[str, str]]) -> None:
     """Seeds small, means large and named, on logarithmic axes where values spread."""
     ax.set_xscale("log")
     if column.card.direction == "lower" and too_wide(part["value"], 10):
@@ -230,9 +226,7 @@ def _direct_labels(figure: Figure, ax: Axes, means: list[tuple[float, float, str
     points = [tuple(ax.transData.transform((x, y)) * scale) for x, y, _, _ in means]
     taken = [(x - 5, x + 5, y - 5, y + 5) for x, y in points]
     inside = ax.get_window_extent().transformed(Affine2D().scale(scale))
-    moves = sorted(
-        ((side, dy) for side in (1, -1) for dy in range(-60, 64, 4)), key=lambda m: abs(m[1]) + 7 * (m[0] < 0)
-    )
+    moves = sorted(((side, dy) for side in (1, -1) for dy in range(-60, 64, 4)), key=lambda m: abs(m[1]) + 7 * (m[0] < 0))
     for (px, py), (x, y, label, colour) in sorted(zip(points, means, strict=True), key=lambda pair: pair[0][1]):
         width = 4.9 * len(label) + 2
         for side, dy in moves:

@@ -52,8 +52,7 @@ NOTES = {
     "Ranked among lower bounds only; a difference may be one of tightness.",
     "upper_bound": "The log-likelihood is bounded from above: the true value is as good as shown or worse. "
     "Ranked among upper bounds only; a difference may be one of tightness.",
-    "estimate": "Estimated: may err in both directions by more than the interval over seeds. "
-    "Ranked among estimates only.",
+    "estimate": "Estimated: may err in both directions by more than the interval over seeds. Ranked among estimates only.",
 }
 HIDDEN = ("repeat", "seed", "ceiling")  # settings that say nothing about comparability
 
@@ -231,9 +230,7 @@ def _settings(scores: pd.DataFrame, floors: pd.DataFrame | None) -> str:
                 seen.setdefault(key, set()).add(f"{value:g}" if isinstance(value, float) else str(value))
     for key, values in seen.items():
         shown = sorted(values)
-        parts.append(
-            f"{key} " + (shown[0] if len(shown) == 1 else f"differs ({', '.join(shown[:4])}{'…' if shown[4:] else ''})")
-        )
+        parts.append(f"{key} " + (shown[0] if len(shown) == 1 else f"differs ({', '.join(shown[:4])}{'…' if shown[4:] else ''})"))
     return "; ".join(parts)
 
 

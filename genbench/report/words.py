@@ -110,8 +110,7 @@ def _ranking(table: Table, place: int, floor: bool) -> list[str]:
     name = f"{column.title}, {KINDS[table.kind].split(', ')[1]}" if table.kind in KINDS else column.title
     doubtful = [(row, cell) for row, cell in pairs if cell.caveat]
     doubts = [
-        f"{name} of {row.label}, {value(cell)}, is not to be relied on and not ranked: {cell.caveat}."
-        for row, cell in doubtful
+        f"{name} of {row.label}, {value(cell)}, is not to be relied on and not ranked: {cell.caveat}." for row, cell in doubtful
     ]
     if not have:
         return doubts or [f"{name}: no model has a value."]

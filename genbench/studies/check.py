@@ -47,20 +47,16 @@ def _known(file: Path, section: str, given: Iterable[str], allowed: Iterable[str
 
 def unfair(trials: Iterable[Trial]) -> list[str]:
     """What a reader of the comparison must know, one sentence each."""
-    out = []
+    out = ["every model runs one recipe set by hand: without a search on equal terms, a difference is one between recipes"]
     for model, trial in {t.model: t for t in trials}.items():
         cls = MODELS[model]
         if trial.budget["unit"] == "updates" and max(cls.players.values(), default=1) > 1:
             extra = ", ".join(f"{n} {player} updates" for player, n in cls.players.items() if n > 1)
             out.append(f"{model}: an update of the budget includes {extra}")
         if not cls.players:
-            out.append(
-                f"{model}: an update is one pass of a closed-form fit over the whole training split, not a batch"
-            )
+            out.append(f"{model}: an update is one pass of a closed-form fit over the whole training split, not a batch")
         if trial.hp.get("beta", 1.0) != 1.0:
             out.append(f"{model}: beta = {trial.hp['beta']:g} makes its objective no bound on the likelihood")
         if not cls.selects and cls.players:
-            out.append(
-                f"{model}: has no held-out loss, so its last weights are scored; others choose theirs on validation"
-            )
+            out.append(f"{model}: has no held-out loss, so its last weights are scored; others choose theirs on validation")
     return out

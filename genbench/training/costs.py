@@ -47,9 +47,7 @@ def count_step(model: Model, step, batch: int) -> StepCost:
     def hook(layer, inputs, _):
         calls[layer] = calls.get(layer, 0) + inputs[0].shape[0]
 
-    layers = {
-        p: [m for m in getattr(model, p).modules() if isinstance(m, nn.Linear | nn.Conv2d)] for p in model.players
-    }
+    layers = {p: [m for m in getattr(model, p).modules() if isinstance(m, nn.Linear | nn.Conv2d)] for p in model.players}
     handles = [layer.register_forward_hook(hook) for group in layers.values() for layer in group]
     with _Flops() as counter:
         step()

@@ -45,9 +45,7 @@ class Replicas:
         lifted: vmap or loop. A single replica never pays for vmap.
     """
 
-    def __init__(
-        self, make: Make, seeds: Sequence[int], hps: Sequence[Mapping[str, float]], device, dtype, lifted: bool
-    ):
+    def __init__(self, make: Make, seeds: Sequence[int], hps: Sequence[Mapping[str, float]], device, dtype, lifted: bool):
         models = [_Method(build(make, seed)).to(device=device, dtype=dtype) for seed in seeds]
         self.count, self.base, self.lifted = len(models), models[0], lifted
         self.device, self.dtype, self.hps = torch.device(device), dtype, [dict(hp) for hp in hps]
@@ -81,16 +79,12 @@ class Replicas:
 
     def call(self, method: str, *args: Any, parameters: Any = None) -> Any:
         """A method of the model on all replicas."""
-        return self.lift(
-            lambda p, b, *a: functional_call(self.base, {**p, **b}, (method, *a)), *args, parameters=parameters
-        )
+        return self.lift(lambda p, b, *a: functional_call(self.base, {**p, **b}, (method, *a)), *args, parameters=parameters)
 
     def gradients(self, method: str, player: str, *args: Any) -> tuple[Tensor, list[list[Tensor]]]:
         """Losses (K,) of a method and, for each replica, the gradients of the player's parameters."""
         names = self.names(player)
-        wrap = (
-            {n: p.detach().requires_grad_() for n, p in self.parameters.items() if n in names} if self.lifted else None
-        )
+        wrap = {n: p.detach().requires_grad_() for n, p in self.parameters.items() if n in names} if self.lifted else None
         if self.lifted:
             leaves = [wrap[n] for n in names]
             loss = self.call(method, *args, parameters={**self.parameters, **wrap})

@@ -95,9 +95,7 @@ class Trainer:
         count = self.replicas.count
         self.cost = self._probe(seeds[0], hps[0]) if self.players else None
         self.updates = updates_of(budget, self.cost) if self.players else int(budget.value)
-        self.adam = {
-            p: RowAdam([[row[n] for n in self.replicas.names(p)] for row in self.replicas.rows]) for p in self.players
-        }
+        self.adam = {p: RowAdam([[row[n] for n in self.replicas.names(p)] for row in self.replicas.rows]) for p in self.players}
         # the average runs over the sampling weights of every family alike
         self.leaves = [t for row in self.replicas.rows for t in row.values()]
         self.average = [t.clone() for t in self.leaves]
@@ -181,12 +179,7 @@ class Trainer:
                 pending = []
             if self.model.selects and (self.done % look == 0 or last):
                 self._validate()
-            if (
-                self.checkpoint
-                and self.replicas.at_block_end
-                and time.perf_counter() - saved > self.interval
-                and not last
-            ):
+            if self.checkpoint and self.replicas.at_block_end and time.perf_counter() - saved > self.interval and not last:
                 self._save()
                 saved = time.perf_counter()
         return [self._result(k) for k in range(self.replicas.count)]

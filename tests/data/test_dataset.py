@@ -154,7 +154,5 @@ def test_load_of_nothing(tmp_path):
 def test_import_is_light():
     heavy = ("sklearn", "mlxtend", "torchvision", "pandas", "scipy")
     code = f"import sys, genbench.data; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CONFIG.parents[1]
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CONFIG.parents[1])
     assert done.stdout.strip() == "[]"

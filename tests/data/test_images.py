@@ -185,9 +185,7 @@ def test_folder_size_scales_then_cuts_the_centre(tmp_path):
         Image.fromarray(array).save(tmp_path / "set" / f"{i}.png")
     parameters = {"path": str(tmp_path / "set")}
     whole = made(spec("folder", shape=[1, 16, 16], parameters=parameters), tmp_path / "a").splits["test"][0, 0]
-    close = made(spec("folder", shape=[1, 16, 16], parameters=parameters | {"size": 32}), tmp_path / "b").splits[
-        "test"
-    ][0, 0]
+    close = made(spec("folder", shape=[1, 16, 16], parameters=parameters | {"size": 32}), tmp_path / "b").splits["test"][0, 0]
     assert whole.float().mean() == pytest.approx(255 / 4, rel=0.1) and close.float().mean() > 240
     one_line(
         spec("folder", shape=[1, 16, 16], parameters=parameters | {"size": 8}),

@@ -99,9 +99,7 @@ def test_extraction_does_not_depend_on_batch_size_or_dtype(encoder, digits):
 def test_training_is_repeatable_and_leaves_the_random_stream_alone(digits):
     images, labels = digits["train"][0][:200], digits["train"][1][:200]
     before = torch.get_rng_state()
-    hashes = [
-        weights_hash(train_encoder(images, labels, classes=10, levels=17, seed=seed, epochs=1)) for seed in (0, 0, 1)
-    ]
+    hashes = [weights_hash(train_encoder(images, labels, classes=10, levels=17, seed=seed, epochs=1)) for seed in (0, 0, 1)]
     assert hashes[0] == hashes[1] != hashes[2]
     assert torch.equal(before, torch.get_rng_state())
 

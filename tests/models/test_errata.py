@@ -1,4 +1,4 @@
-"""Formulas that the course's slides misprint, each tested in the corrected form (E1 to E20), and closed forms of bounds."""
+"""Formulas that the course's slides misprint, tested in the corrected form (E1 to E20), and closed forms of bounds."""
 
 import math
 

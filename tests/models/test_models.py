@@ -120,7 +120,7 @@ def test_a_step_of_each_player_lowers_its_own_loss(case):
             for p, g in zip(parameters, grads, strict=True):
                 p -= 1e-4 * g / size
         after = loss_of(model, player, x, noise, hp)
-        drop = float((before - after) / (1e-4 * size))  # to first order exactly 1
+        drop = ((before - after) / (1e-4 * size)).item()  # to first order exactly 1
         assert drop == pytest.approx(1, abs=0.1), player
 
 
@@ -262,7 +262,7 @@ def test_made_probabilities_of_all_images_sum_to_one(shape, levels):
     grey = [2 * k / (levels - 1) - 1 for k in range(levels)]
     images = torch.tensor(list(itertools.product(grey, repeat=math.prod(shape))), dtype=torch.float64)
     total = model.log_prob(images.reshape(-1, *shape)).exp().sum()
-    assert float(total) == pytest.approx(1, abs=1e-5)
+    assert total.item() == pytest.approx(1, abs=1e-5)
 
 
 def test_made_sees_only_earlier_coordinates():

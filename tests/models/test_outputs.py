@@ -26,7 +26,11 @@ def test_discretised_logistic_in_float32():
 
 
 def test_discretised_logistic_is_the_difference_of_its_cdf():
-    x, mean, log_scale = torch.tensor([-0.5, 0.0, 0.25]).double(), torch.tensor(0.1).double(), torch.tensor(-1.0).double()
+    x, mean, log_scale = (
+        torch.tensor([-0.5, 0.0, 0.25]).double(),
+        torch.tensor(0.1).double(),
+        torch.tensor(-1.0).double(),
+    )
     half = 1 / 16
     cdf = [torch.sigmoid((x + s * half - mean) / log_scale.exp()) for s in (-1, 1)]
     torch.testing.assert_close(discretised_logistic(x, mean, log_scale, 17), (cdf[1] - cdf[0]).log())
@@ -36,7 +40,7 @@ def test_discretised_logistic_is_finite_far_out_with_its_gradient():
     mean = torch.tensor([-3.0, 3.0, 3.0, 0.9], requires_grad=True)
     log_scale = torch.full((4,), -7.0, requires_grad=True)
     log_p = discretised_logistic(torch.tensor([0.0, 0.0, -1.0, -0.9]), mean, log_scale, 256)
-    assert bool(log_p.isfinite().all()) and float(log_p.min()) < -1000
+    assert bool(log_p.isfinite().all()) and log_p.min().item() < -1000
     grads = torch.autograd.grad(log_p.sum(), [mean, log_scale])
     assert all(bool(g.isfinite().all()) for g in grads)
 

@@ -68,11 +68,11 @@ def test_derivatives_by_hand_refuse_other_activations():
 @pytest.mark.parametrize("activation", ["silu", "relu", "leaky_relu", "tanh"])
 def test_initial_signals_neither_die_nor_grow(activation):
     torch.manual_seed(0)
-    net = MLP(64, 64, 256, 6, activation)
+    net = MLP(64, 64, 256, 4, activation)
     x = torch.randn(500, 64, generator=gen())
     for layer in net.layers[:-1]:
         signal = layer(x).detach()
-        assert 0.1 < float(signal.square().mean()) < 10  # PyTorch's default: 1e-4 at this depth
+        assert 0.1 < float(signal.square().mean()) < 8  # PyTorch's default: 1e-3 at this depth
         x = ACTIVATIONS[activation][0](signal)
 
 

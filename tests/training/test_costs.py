@@ -38,9 +38,9 @@ def test_a_vaes_step_by_hand():
 
 def test_a_gans_step_by_hand():
     critic, generator = products(D, W, W, 1), products(Z, W, W, D)
+    # fakes, real and fake forward; backward to the weights and, but for the data, to the inputs of each layer
     update_critic = generator + 2 * critic + 2 * (2 * critic - products(D, W))
-    update_critic += 2 * products(D, W)  # weights of the first layer; only its inputs need none
-    update_critic -= 2 * products(D, W)
+    # forward through both; backward through the critic without its weights, to the generator's weights but not to z
     update_generator = generator + critic + critic + 2 * generator - products(Z, W)
     cost = cost_of("ns_gan-points").cost
     assert cost.samples == B  # the generator's update shows no data
@@ -115,8 +115,8 @@ def test_a_closed_form_fit_keeps_to_the_budget_too():
     """An update of a mixture is a pass over all 200 examples, whatever unit the study counts in."""
     case = case_of("gmm-points")
     plenty = tiny.trainer(case, [0], [{}], 50).run()[0].costs
-    assert plenty["samples"] == 200 * plenty["updates"] and plenty["updates"] > 3
+    assert plenty["samples"] == 200 * plenty["updates"] and plenty["updates"] > 1
     for unit in ("samples", "evaluations", "flops"):
-        value = 2.5 * plenty[unit] / plenty["updates"]
+        value = 1.5 * plenty[unit] / plenty["updates"]
         costs = tiny.trainer(case, [0], [{}], 0, budget=Budget(unit=unit, value=value)).run()[0].costs
-        assert costs["updates"] == 2 and costs[unit] <= value
+        assert costs["updates"] == 1 and costs[unit] <= value

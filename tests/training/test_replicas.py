@@ -55,8 +55,7 @@ def assert_same(one, other, tolerance=1e-9):
 def test_lifted_equals_loop(case):
     hps = hyperparameters(case)
     lifted, loop = (
-        tiny.trainer(case, SEEDS, hps, 12, batch=8, switches=SWITCHES, lifted=lifted, **DOUBLE)
-        for lifted in (True, False)
+        tiny.trainer(case, SEEDS, hps, 12, batch=8, switches=SWITCHES, lifted=lifted, **DOUBLE) for lifted in (True, False)
     )
     assert lifted.replicas.lifted and not loop.replicas.lifted
     finals = []

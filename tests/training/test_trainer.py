@@ -215,6 +215,22 @@ def test_a_loss_that_grows_without_bound_is_divergence():
     assert result.status == "diverged" and re.search("1e.10", result.cause)
 
 
+def test_the_curve_of_a_diverged_trial_ends_where_it_failed():
+    fine, bad = small(Point, [{"lr": 1e-3}, {"lr": 1e7}], 80, switches=Switches(schedule="constant")).run()
+    assert bad.status == "diverged" and bad.history
+    assert max(update for update, *_ in bad.history) <= bad.step
+    assert max(update for update, *_ in fine.history) == 80
+
+
+def test_what_a_diverged_trial_cost_does_not_depend_on_its_companions():
+    hps = [{}, {"fuse_first": 3}]
+    costs = [
+        small(Duel, hps[-n:], 100, seeds=[7, 8][-n:]).run()[-1].costs for n in (1, 2)
+    ]  # fmt: skip
+    for key in ("updates", "player_updates", "samples", "flops"):
+        assert costs[0][key] == costs[1][key], key
+
+
 def test_a_run_ends_when_nobody_is_left():
     results = small(Duel, [{"fuse_first": 3, "fuse_second": 1e9}] * 2, 1000).run()
     assert all(r.status == "diverged" and r.step == 3 for r in results)
@@ -233,10 +249,7 @@ def test_weights_that_ended_non_finite_are_no_result():
 def test_the_average_is_ramped():
     """After n updates the decay is n / (n + 9), at most `ema`: the mean of a trajectory that shorter runs spell out."""
     ema, rate = 0.45, {"lr": 0.05}
-    runs = [
-        small(Duel, [rate], n, switches=Switches(ema=ema, schedule="constant"), dtype=torch.float64)
-        for n in range(1, 13)
-    ]
+    runs = [small(Duel, [rate], n, switches=Switches(ema=ema, schedule="constant"), dtype=torch.float64) for n in range(1, 13)]
     average = [t.clone() for t in runs[0].leaves]
     for n, trainer in enumerate(runs, 1):
         trainer.run()
@@ -270,9 +283,7 @@ def test_each_player_can_have_its_own_rate():
     trainer = small(Duel, [{"lr": 0.0, "lr_second": 0.1}], 5)
     start = [t.clone() for t in trainer.leaves]
     trainer.run()
-    moved = {
-        name: not torch.equal(a, b) for name, a, b in zip(trainer.replicas.rows[0], start, trainer.leaves, strict=True)
-    }
+    moved = {name: not torch.equal(a, b) for name, a, b in zip(trainer.replicas.rows[0], start, trainer.leaves, strict=True)}
     assert moved == {name: ".second." in name for name in moved}
 
 

@@ -2,9 +2,6 @@ rule prepare:
     output:
         f"{RESULTS}/data/{{dataset}}/data.npz",
         f"{RESULTS}/data/{{dataset}}/meta.json",
-    params:
-        spec=lambda w: dataset_hash(dataset_spec(w.dataset)),
-        code=code_hash("genbench.data"),
     log:
         f"{RESULTS}/logs/prepare/{{dataset}}.log",
     benchmark:
@@ -12,8 +9,11 @@ rule prepare:
     resources:
         mem_mb=2000,
         runtime=20,
+    params:
+        spec=lambda w: dataset_hash(dataset_spec(w.dataset)),
+        code=code_hash("genbench.data"),
     shell:
-        "{GENBENCH} prepare --results {RESULTS} --dataset {wildcards.dataset} > {log} 2>&1"
+        "genbench prepare --dataset {wildcards.dataset} > {log} 2>&1"
 
 
 rule encode:
@@ -22,9 +22,6 @@ rule encode:
     output:
         f"{RESULTS}/encoders/{{dataset}}/encoder.safetensors",
         f"{RESULTS}/encoders/{{dataset}}/encoder.json",
-    params:
-        epochs=STUDY.encoder_epochs,
-        code=code_hash("genbench.metrics.encoder"),
     log:
         f"{RESULTS}/logs/encode/{{dataset}}.log",
     benchmark:
@@ -34,15 +31,11 @@ rule encode:
         mem_mb=3000,
         runtime=60,
         gpu=1,
+    params:
+        epochs=STUDY.encoder_epochs,
+        code=code_hash("genbench.metrics.encoder"),
     shell:
-        "{GENBENCH} encode --results {RESULTS} --dataset {wildcards.dataset} --epochs {params.epochs}"
-        " --device {RUN.device} --threads {threads} > {log} 2>&1"
-
-
-def encoder_of(wildcards):
-    """The encoder of an image dataset; points need none."""
-    dataset = wildcards.dataset
-    return [f"{RESULTS}/encoders/{dataset}/encoder.safetensors"] * (dataset in IMAGES)
+        "genbench encode --dataset {wildcards.dataset} --epochs {params.epochs}" " --threads {threads} > {log} 2>&1"
 
 
 rule reference:
@@ -51,9 +44,6 @@ rule reference:
         encoder_of,
     output:
         f"{RESULTS}/reference/{{dataset}}/floor.json",
-    params:
-        scoring=SCORING,
-        code=code_hash("genbench.jobs.data"),
     log:
         f"{RESULTS}/logs/reference/{{dataset}}.log",
     benchmark:
@@ -63,6 +53,8 @@ rule reference:
         mem_mb=4000,
         runtime=60,
         gpu=1,
+    params:
+        scoring=SCORING,
+        code=code_hash("genbench.jobs.data"),
     shell:
-        "{GENBENCH} reference --results {RESULTS} --dataset {wildcards.dataset} --study {RUN.study}"
-        " --device {RUN.device} --threads {threads} > {log} 2>&1"
+        "genbench reference --dataset {wildcards.dataset}" " --threads {threads} > {log} 2>&1"

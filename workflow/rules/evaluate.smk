@@ -6,9 +6,6 @@ rule evaluate:
         encoder_of,
     output:
         f"{RESULTS}/scores/{{dataset}}/{{group}}-{SCORING}.json",
-    params:
-        name=lambda w: f"{w.dataset}/{w.group}",
-        code=code_hash("genbench.jobs.evaluate"),
     log:
         f"{RESULTS}/logs/evaluate/{{dataset}}/{{group}}-{SCORING}.log",
     benchmark:
@@ -18,6 +15,8 @@ rule evaluate:
         mem_mb=4000,
         runtime=lambda w, attempt: 120 * attempt,
         gpu=1,
+    params:
+        name=lambda w: f"{w.dataset}/{w.group}",
+        code=code_hash("genbench.jobs.evaluate"),
     shell:
-        "{GENBENCH} evaluate --results {RESULTS} --study {RUN.study} --group {params.name} --out {output}"
-        " --device {RUN.device} --threads {threads} > {log} 2>&1"
+        "genbench evaluate --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"

@@ -3,12 +3,7 @@ rule collect:
         scores=[f"{RESULTS}/scores/{name}-{SCORING}.json" for name in GROUPS],
         floors=expand(f"{RESULTS}/reference/{{dataset}}/floor.json", dataset=DATASETS),
     output:
-        [
-            f"{RESULTS}/studies/{RUN.study}/{file}"
-            for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")
-        ],
-    params:
-        study=short_hash(STUDY.model_dump(mode="json")),
+        [f"{RESULTS}/studies/{RUN.study}/{file}" for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")],
     log:
         f"{RESULTS}/logs/{RUN.study}/collect.log",
     benchmark:
@@ -16,8 +11,10 @@ rule collect:
     resources:
         mem_mb=2000,
         runtime=20,
+    params:
+        study=short_hash(STUDY.model_dump(mode="json")),
     shell:
-        "{GENBENCH} collect --results {RESULTS} --study {RUN.study} {input.scores} > {log} 2>&1"
+        "genbench collect {input.scores} > {log} 2>&1"
 
 
 rule sync:
@@ -25,8 +22,6 @@ rule sync:
         rules.collect.output,
     output:
         f"{RESULTS}/studies/{RUN.study}/synced.json",
-    params:
-        uri=f"--uri {RUN.mlflow_uri}" if RUN.mlflow_uri else "",
     log:
         f"{RESULTS}/logs/{RUN.study}/sync.log",
     benchmark:
@@ -34,8 +29,10 @@ rule sync:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        uri=f"--uri {RUN.mlflow_uri}" if RUN.mlflow_uri else "",
     shell:
-        "{GENBENCH} sync --results {RESULTS} --study {RUN.study} {params.uri} --out {output} > {log} 2>&1"
+        "genbench sync {params.uri} --out {output} > {log} 2>&1"
 
 
 rule report:
@@ -43,8 +40,6 @@ rule report:
         rules.collect.output,
     output:
         f"{REPORT}/index.html",
-    params:
-        code=code_hash("genbench.report.page"),
     log:
         f"{RESULTS}/logs/{RUN.study}/report.log",
     benchmark:
@@ -52,5 +47,7 @@ rule report:
     resources:
         mem_mb=3000,
         runtime=30,
+    params:
+        code=code_hash("genbench.report.page"),
     shell:
-        "{GENBENCH} report --results {RESULTS} --study {RUN.study} --out {REPORT} > {log} 2>&1"
+        "genbench report --out {output} > {log} 2>&1"

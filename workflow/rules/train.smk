@@ -5,8 +5,6 @@ rule train:
         f"{RESULTS}/data/{{dataset}}/data.npz",
     output:
         f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
-    params:
-        name=lambda w: f"{w.dataset}/{w.group}",
     log:
         f"{RESULTS}/logs/train/{{dataset}}/{{group}}.log",
     benchmark:
@@ -16,6 +14,7 @@ rule train:
         mem_mb=3000,
         runtime=lambda w, attempt: 240 * attempt,
         gpu=1,
+    params:
+        name=lambda w: f"{w.dataset}/{w.group}",
     shell:
-        "{GENBENCH} train --results {RESULTS} --study {RUN.study} --group {params.name} --out {output}"
-        " --device {RUN.device} --threads {threads} --checkpoint-interval {RUN.checkpoint_seconds} > {log} 2>&1"
+        "genbench train --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"

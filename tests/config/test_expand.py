@@ -1,0 +1,355 @@
+"""From a study to trials: pure, stable, and sensitive to nothing but what decides a result."""
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genbench.config import expand as module
+from genbench.config.errors import UserError
+from genbench.config.expand import (
+    GROUP_SIZE,
+    code_hash,
+    dataset_hash,
+    expand,
+    find_group,
+    groups,
+    model_module,
+    short_hash,
+)
+from genbench.config.read import dataset_spec, read_study
+from genbench.models import MODELS
+from genbench.studies.check import check_trial, unfair
+
+DATASET = {
+    "name": "ring",
+    "kind": "points",
+    "source": "ring8",
+    "shape": [2],
+    "split": {"train": 200, "validation": 20, "test": 50},
+}
+STUDY = {
+    "name": "small",
+    "title": "Small",
+    "seeds": 2,
+    "cells": [{"datasets": ["ring"], "models": ["vae"], "budget": {"unit": "updates", "value": 5}, "batch": 8}],
+}
+
+
+def model(name, **parts):
+    defaults = {"net": {"width": 8}, "hp": {"lr": 0.001}, "train": {"replicas": 4}}
+    return {"name": name, "family": name, "title": name, "paper": "-", "defaults": defaults, **parts}
+
+
+class Tree:
+    """A configuration in a folder, changed file by file."""
+
+    def __init__(self, root):
+        self.root = root
+        self.put("datasets", DATASET)
+        for name in ("vae", "realnvp"):
+            self.put("models", model(name))
+        self.put("studies", STUDY)
+
+    def put(self, folder, value):
+        (self.root / folder).mkdir(exist_ok=True)
+        (self.root / folder / f"{value['name']}.yaml").write_text(yaml.safe_dump(value))
+
+    def study(self, seeds=2, name="small", **cell):
+        value = copy.deepcopy(STUDY) | {"name": name, "seeds": seeds}
+        value["cells"][0] |= cell
+        self.put("studies", value)
+        return read_study(name, self.root)
+
+    def ids(self, **changes):
+        return {(t.dataset, t.model, t.seed): t.id for t in expand(self.study(**changes), self.root)}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path)
+
+
+def test_expansion_is_pure(tree):
+    first, second = tree.ids(), tree.ids()
+    assert first == second and len(set(first.values())) == 2
+    assert all(len(i) == 12 and int(i, 16) >= 0 for i in first.values())
+    trial = expand(tree.study(), tree.root)[1]
+    assert trial.as_dict()["trial"] == trial.id and trial.as_dict()["seed"] == 1 and "id" not in trial.as_dict()
+
+
+def test_growing_a_study_leaves_its_trials_alone(tree):
+    before = tree.ids()
+    for changes in ({"seeds": 5}, {"seeds": [7, 1, 0]}, {"models": ["realnvp", "vae"]}):
+        after = tree.ids(**changes)
+        assert before.items() <= after.items() and len(after) > len(before)
+    tree.put("datasets", {**DATASET, "name": "other"})
+    tree.put("models", model("made"))
+    after = tree.ids(datasets=["other", "ring"], models=["made", "vae"])
+    assert before.items() <= after.items()
+    assert len(set(after.values())) == len(after) == 8
+
+
+def test_studies_share_trials(tree):
+    assert tree.ids() == tree.ids(name="another")
+    study = copy.deepcopy(STUDY) | {"title": "New title", "samples": 500, "description": "..."}
+    tree.put("studies", study)
+    assert [t.id for t in expand(read_study("small", tree.root), tree.root)] == list(tree.ids().values())
+
+
+@pytest.mark.parametrize("change", [{"train": {"replicas": 1}}, {"train": {}}])
+def test_what_does_not_change_a_result_does_not_change_the_id(tree, change):
+    before = tree.ids()
+    tree.put("models", model("vae", defaults=model("vae")["defaults"] | change, title="Other", notes="x", paper="y"))
+    assert tree.ids() == before
+    tree.put("datasets", {**DATASET, "description": "new words", "reference": "new"})
+    assert tree.ids() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hp": {"lr": 0.002}},
+        {"hp": {"lr": 0.001, "beta1": 0.5}},
+        {"net": {"width": 9}},
+        {"train": {"replicas": 4, "ema": 0.5}},
+        {"train": {"schedule": "constant"}},
+    ],
+)
+def test_what_changes_a_result_changes_the_id(tree, change):
+    before = tree.ids(models=["vae", "realnvp"])
+    tree.put("models", model("vae", defaults=model("vae")["defaults"] | change))
+    after = tree.ids(models=["vae", "realnvp"])
+    for key, old in before.items():
+        assert (after[key] == old) == (key[1] == "realnvp")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"batch": 9},
+        {"budget": {"unit": "updates", "value": 6}},
+        {"budget": {"unit": "samples", "value": 5}},
+        {"recipes": {"vae": {"hp": {"lr": 0.5}}}},
+    ],
+)
+def test_the_cell_is_part_of_the_id(tree, cell):
+    assert not set(tree.ids().values()) & set(tree.ids(**cell).values())
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"split": {"train": 201, "validation": 20, "test": 50}}, {"parameters": {"radius": 2.0}}]
+)
+def test_the_data_are_part_of_the_id(tree, change):
+    before = tree.ids()
+    tree.put("datasets", {**DATASET, **change})
+    assert not set(before.values()) & set(tree.ids().values())
+
+
+def test_dataset_hash_ignores_words(tree):
+    first = dataset_hash(dataset_spec("ring", tree.root))
+    tree.put("datasets", {**DATASET, "description": "x", "needs": "path"})
+    assert dataset_hash(dataset_spec("ring", tree.root)) == first
+
+
+def test_groups_follow_the_seeds_in_order(tree):
+    study = tree.study(seeds=2 * GROUP_SIZE + 3, models=["vae", "realnvp"])
+    found = groups(study, tree.root)
+    assert [len(g.trials) for g in found] == [GROUP_SIZE, GROUP_SIZE, 3] * 2
+    assert [t.seed for g in found[:3] for t in g.trials] == list(study.seeds)
+    assert len({g.name for g in found}) == 6 and all(g.name.startswith(f"ring/{g.model}-") for g in found)
+    more = groups(tree.study(seeds=3 * GROUP_SIZE, models=["vae", "realnvp"]), tree.root)
+    assert {g.name for g in found if len(g.trials) == GROUP_SIZE} <= {g.name for g in more}
+    study, group = find_group("small", found[1].name, tree.root)
+    assert group == more[1] and study.name == "small"
+    with pytest.raises(KeyError):
+        find_group("small", "ring/vae-00000000", tree.root)
+
+
+def test_short_hash_does_not_depend_on_order():
+    assert short_hash({"a": 1, "b": [2]}) == short_hash({"b": [2], "a": 1}) != short_hash({"a": 1, "b": [3]})
+    assert len(short_hash([], 8)) == 8
+
+
+# ---- the code that a result depends on
+
+
+class Sources:
+    """A copy of the package's sources that the hash is made to read."""
+
+    def __init__(self, root):
+        self.root = root
+        shutil.copytree(module.PACKAGE, root, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def edit(self, file, change):
+        path = self.root / file
+        path.write_text(change(path.read_text()))
+
+    def hashes(self, names=("vae", "gmm", "ns_gan", "ddpm")):
+        for function in (module._tree, module.code_hash, module.model_module):
+            function.cache_clear()
+        return {name: code_hash(model_module(name)) for name in names}
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    out = Sources(tmp_path / "genbench")
+    monkeypatch.setattr(module, "PACKAGE", out.root)
+    yield out
+    for function in (module._tree, module.code_hash, module.model_module):
+        function.cache_clear()
+
+
+def test_model_module():
+    assert all(model_module(name) == cls.__module__ for name, cls in MODELS.items())
+    with pytest.raises((KeyError, UserError)):
+        model_module("nosuch")
+
+
+def test_code_hash_does_not_depend_on_where_the_code_lies(sources, monkeypatch):
+    copied = sources.hashes()
+    monkeypatch.setattr(module, "PACKAGE", Path(module.__file__).parent.parent)
+    assert sources.hashes() == copied
+
+
+@pytest.mark.parametrize("file", ["models/vae.py", "training/trainer.py", "nets/mlp.py", "data/space.py"])
+def test_code_hash_ignores_comments_docstrings_and_layout(sources, file):
+    before = sources.hashes()
+
+    def change(text):
+        import ast
+
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            if documented and ast.get_docstring(node) is not None:
+                node.body[0].value.value = "Other words."
+        return "# a comment\n" + ast.unparse(tree).replace("\n", "\n\n") + "\n# the end\n"
+
+    sources.edit(file, change)
+    assert sources.hashes() == before
+
+
+def test_a_docstring_more_or_less_does_not_change_the_hash(sources):
+    sources.edit("models/vae.py", lambda text: text + "\n\ndef helper(x):\n    return x\n")
+    before = sources.hashes()
+    sources.edit("models/vae.py", lambda text: text.replace("def helper(x):\n", 'def helper(x):\n    """Doc."""\n'))
+    assert sources.hashes() == before
+
+
+def differing(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "affected"),
+    [
+        ("models/vae.py", "0.5 * (mean.square()", "0.6 * (mean.square()", {"vae"}),
+        ("models/mixture.py", "tol=1e-4", "tol=1e-5", {"gmm"}),
+        ("models/gan.py", "hp = {", "other = {", {"ns_gan"}),
+        ("nets/mlp.py", '"silu": (F.silu, 1.68)', '"silu": (F.silu, 1.5)', {"vae", "ns_gan", "ddpm"}),
+        ("models/continuous.py", "h / 6", "h / 5", {"ddpm"}),  # the diffusion's solver
+        ("training/optim.py", "eps=1e-8", "eps=1e-7", {"vae", "gmm", "ns_gan", "ddpm"}),
+        ("models/base.py", "torch.randn", "torch.rand", {"vae", "gmm", "ns_gan", "ddpm"}),
+        ("data/space.py", "1.0", "1.5", {"vae", "gmm", "ns_gan", "ddpm"}),
+    ],
+)
+def test_code_hash_follows_imports(sources, file, old, new, affected):
+    before = sources.hashes()
+    assert old in (sources.root / file).read_text(), "the test's own text is out of date"
+    sources.edit(file, lambda text: text.replace(old, new))
+    assert differing(before, sources.hashes()) == affected
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["report/page.py", "metrics/score.py", "cli.py", "jobs/train.py", "likelihood/partition.py", "config/expand.py"],
+)
+def test_what_runs_after_training_retrains_nothing(sources, file):
+    before = sources.hashes()
+    sources.edit(file, lambda text: text + "\nNEW = 1\n")
+    assert sources.hashes() == before
+
+
+def test_a_new_model_retrains_nothing(sources):
+    before = sources.hashes()
+    (sources.root / "models" / "brandnew.py").write_text("from genbench.models.vae import VAE\n\n\nclass New(VAE):\n    pass\n")
+
+    def register(text):
+        text = text.replace("\n__all__", "from genbench.models.brandnew import New\n\n__all__", 1)
+        return text.replace('    "gmm": GMM,', '    "new": New,\n    "gmm": GMM,')
+
+    sources.edit("models/__init__.py", register)
+    assert sources.hashes() == before
+    assert model_module("new") == "genbench.models.brandnew"
+
+
+@pytest.mark.parametrize("file", ["data/points.py", "data/images.py", "data/__init__.py"])
+def test_a_new_source_of_data_retrains_nothing(sources, file):
+    """A dataset's content has its own hash; a function beside the others must not touch trials on other data."""
+    before = sources.hashes()
+    sources.edit(file, lambda text: text + "\n\ndef spiral():\n    return None\n")
+    assert differing(before, sources.hashes()) == set()
+
+
+# ---- the checks before a run
+
+
+def trial(tree, **defaults):
+    tree.put("models", model("vae", defaults=model("vae")["defaults"] | defaults))
+    return expand(tree.study(), tree.root)[0]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "words"),
+    [
+        ({"net": {"widht": 8}}, ["net.widht: unknown", "width", "latent"]),
+        ({"hp": {"gp": 1}}, ["hp.gp: unknown", "beta", "lr_net", "clip"]),
+        ({"train": {"emma": 1}}, ["train.emma: unknown", "ema", "replicas"]),
+        ({"train": {"replicas": 2.5}}, ["train.replicas", "int", "2.5"]),
+        ({"train": {"ema": "slow"}}, ["train.ema", "float", "'slow'"]),
+        ({"train": {"schedule": "linear"}}, ["train.schedule", "cosine, constant", "'linear'"]),
+        ({"net": {"width": "wide"}}, ["net", "int"]),
+        ({"net": {"width": -1}}, ["net:", "vae can't be built for ring"]),
+    ],
+)
+def test_check_names_the_fault(tree, defaults, words):
+    with pytest.raises(UserError) as caught:
+        check_trial(trial(tree, **defaults), tree.root)
+    line = str(caught.value)
+    assert "\n" not in line and line.startswith(str(tree.root / "models" / "vae.yaml"))
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("value", ["1e-3", [0.1], None])
+def test_check_knows_the_types_of_a_constructors_arguments(tree, value):
+    """YAML reads 1e-3 as a string; a constructor that only stores it would fail in training, trial by trial."""
+    tree.put("models", model("ebm", defaults={"net": {"step": value}}))
+    (first, _) = expand(tree.study(models=["ebm"]), tree.root)
+    with pytest.raises(UserError, match="net"):
+        check_trial(first, tree.root)
+
+
+def test_check_passes_a_good_trial(tree):
+    check_trial(trial(tree, hp={"lr": 1, "lr_net": 2, "beta": 3}, train={"ema": 0, "warmup": 0.1}), tree.root)
+
+
+def test_a_model_without_code_is_a_users_error(tree):
+    """A YAML file whose name is not in the table MODELS."""
+    tree.put("models", model("nosuch"))
+    study = tree.study(models=["nosuch"])
+    with pytest.raises(UserError, match="nosuch.*allowed: .*vae"):
+        for one in expand(study, tree.root):
+            check_trial(one, tree.root)
+
+
+def test_unfair_comparisons_are_named(tree):
+    for name in ("wgan_gp", "gmm"):
+        tree.put("models", model(name, defaults={}))
+    tree.put("models", model("vae", defaults={"hp": {"beta": 0.5}}))
+    lines = unfair(expand(tree.study(models=["wgan_gp", "gmm", "vae", "realnvp"]), tree.root))
+    text = "\n".join(lines)
+    assert "wgan_gp: an update of the budget includes 5 critic updates" in text
+    assert "gmm: an update is one pass" in text and "vae: beta = 0.5" in text and "realnvp" not in text
