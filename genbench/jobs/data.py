@@ -19,7 +19,7 @@ from genbench.metrics.score import Score
 __all__ = ["density_grid", "encode", "image_scores", "make_reference", "point_scores", "prepare_data"]
 
 REPEATS = 5  # draws of real data whose scores make the floor
-GRID = 100  # cells per axis of a density picture
+GRID = 80  # cells per axis of a density picture
 
 
 def prepare_data(dataset: str, paths: Paths) -> None:

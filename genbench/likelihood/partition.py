@@ -22,7 +22,7 @@ class LogZ:
     check: float | None  # quadrature: difference to a domain of twice the width
 
 
-def quadrature_log_z(energy: Energy, radius: float = 8.0, points: int = 801, device="cpu") -> LogZ:
+def quadrature_log_z(energy: Energy, radius: float = 8.0, points: int = 401, device="cpu") -> LogZ:
     """Grid quadrature of a 2-D energy on [-radius, radius]^2, compared with a domain of twice the width.
 
     A large `check` means mass outside the box: then the value is no normalising constant.

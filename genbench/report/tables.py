@@ -198,7 +198,10 @@ def _likelihood(results: Results, dataset: str, scores: pd.DataFrame, kind: str)
     why = {label: _note(results, dataset, label) for label in others}
     absent = tuple(label if why[label] == "n/a" else f"{label} ({why[label]})" for label in others)
     title = KINDS.get(kind, f"Likelihood, {kind or 'kind not stated'}")
-    return Table(dataset, title, columns, rows, NOTES.get(kind, ""), "Entropy of the data", absent, kind)
+    entropy = results.meta(dataset).get("entropy")
+    measured = any(len(column.floor.values) and column.floor.values[0] != entropy for column in columns)
+    floor = f"True density (entropy {entropy:.4g})" if measured and _finite(entropy) else "Entropy of the data"
+    return Table(dataset, title, columns, rows, NOTES.get(kind, ""), floor, absent, kind)
 
 
 def _column(results: Results, dataset: str, metric: str, kind: str) -> Column:
@@ -207,7 +210,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str) -> Column:
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]
     values = tuple(floors["value"].dropna())
     floor = Cell(*interval(values), values)
-    if metric == "nll" and _finite(entropy):
+    if metric == "nll" and not values and _finite(entropy):  # else the true density on the very points that models see
         floor = Cell(float(entropy), math.nan, (float(entropy),))
     target = None
     if card.direction == "target":  # the only such metric is the cross-entropy to the data

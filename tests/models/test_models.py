@@ -234,6 +234,17 @@ def test_density_integrates_to_one(case):
     assert float(mass) == pytest.approx(1, abs=1e-2)
 
 
+@cases(argvalues=DENSITY)
+def test_samples_have_the_density(case):
+    """The mean log-density of own samples is the integral of p log p."""
+    model = trained(case, 150)
+    x, area = plane(6, 241)
+    log_p = model.log_prob(x).double()
+    expected = float((log_p.exp() * log_p).sum() * area)
+    own = model.log_prob(model.sample(8000, gen(6))).double()
+    assert float(own.mean()) == pytest.approx(expected, abs=4 * float(own.std()) / 8000**0.5 + 0.01)
+
+
 @cases(argvalues=[c for c in ENERGY if c.kind == "points"])
 def test_energy_with_quadrature_integrates_to_one(case):
     model = trained(case, 150)

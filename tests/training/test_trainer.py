@@ -147,6 +147,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, lifted, tmp_path):
     assert resumed[0].costs["seconds"] > 0
 
 
+@pytest.mark.parametrize("lifted", [True, False])
+def test_the_best_weights_survive_an_interruption(lifted, tmp_path):
+    """Weights that only jump about: the best were seen before the checkpoint."""
+    file = tmp_path / "checkpoint.safetensors"
+
+    def make(log=None, checkpoint=None):
+        switches = Switches(ema=0.0, schedule="constant")
+        hps = [{"lr": 0.3}] * 4
+        return small(Point, hps, 200, switches=switches, lifted=lifted, checkpoint=checkpoint, interval=0.0, log=log)
+
+    whole = make().run()
+    assert any(0 < r.selected_update < 160 for r in whole)
+    log, _ = stop_at(192)
+    with pytest.raises(Interrupt):
+        make(log, file).run()
+    for a, b in zip(whole, make(None, file).run(), strict=True):
+        assert a.selected_update == b.selected_update
+        assert all(torch.equal(p, q) for p, q in zip(a.model.parameters(), b.model.parameters(), strict=True))
+
+
 def test_a_checkpoint_made_for_something_else_is_ignored(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
     case = case_of("vae-points")
@@ -208,6 +228,14 @@ def test_the_step_of_the_earliest_divergence_is_recorded(first, second, step, li
     fine, bad = small(Duel, hps, 60, lifted=lifted).run()
     assert fine.status == "ok" and bad.status == "diverged"
     assert bad.step == step
+
+
+@pytest.mark.parametrize("lifted", [True, False])
+def test_a_diverged_replica_is_frozen(lifted):
+    trainer = small(Duel, [{}, {"fuse_first": 3}], 200, lifted=lifted)
+    trainer.run()
+    assert int(trainer.adam["first"].steps[0]) == 200
+    assert int(trainer.adam["first"].steps[1]) <= 64  # seen at the end of a block of draws
 
 
 def test_a_loss_that_grows_without_bound_is_divergence():
