@@ -93,6 +93,8 @@ def report(args) -> None:
 
 
 def _table(rows: list[dict[str, str]], as_json: bool) -> None:
+    if not rows:
+        raise UserError("config/: nothing there; run genbench in the project's folder")
     if as_json:
         print(json.dumps(rows, indent=1))
         return

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from genbench.config.errors import UserError
 from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, recipe
 from genbench.config.schema import DatasetSpec, Study
 
@@ -139,8 +140,10 @@ def model_module(name: str) -> str:
     }
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "MODELS":
-            return {key.value: modules[value.id] for key, value in zip(node.value.keys, node.value.values, strict=True)}[name]
-    raise KeyError(name)
+            table = {key.value: modules[value.id] for key, value in zip(node.value.keys, node.value.values, strict=True)}
+            if name in table:
+                return table[name]
+    raise UserError(f"config/models/{name}.yaml: name: no such model in genbench.models; allowed: {', '.join(sorted(table))}")
 
 
 @functools.cache
@@ -155,7 +158,18 @@ def code_hash(*modules: str) -> str:
             continue
         tree = _tree(file)
         seen[module] = ast.dump(tree)
-        for node in ast.walk(tree):
+        for node in _runtime(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genbench"):
                 todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return short_hash(sorted(seen.items()), 8)
+
+
+def _runtime(tree):
+    """Nodes outside `if TYPE_CHECKING:` blocks."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            continue
+        yield node
+        todo += ast.iter_child_nodes(node)

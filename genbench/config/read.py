@@ -1,5 +1,6 @@
 """Reading configuration: specs by name, and the recipe that a model gets on a dataset."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from genbench.config.schema import DatasetSpec, ModelSpec, Recipe, Study, load_y
 __all__ = ["dataset_spec", "model_spec", "names", "read_study", "recipe"]
 
 ROOT = Path("config")
+KINDS = {"datasets": "dataset", "models": "model", "studies": "study"}
 
 
 def names(folder: str, root: Path = ROOT) -> list[str]:
@@ -18,7 +20,7 @@ def names(folder: str, root: Path = ROOT) -> list[str]:
 
 def _spec(kind: type, folder: str, name: str, root: Path, asked_by: str) -> Any:
     if name not in names(folder, root):
-        raise UserError(f"{asked_by}: unknown {folder[:-1]} {name!r}; allowed: {', '.join(names(folder, root))}")
+        raise UserError(f"{asked_by}: unknown {KINDS[folder]} {name!r}; allowed: {', '.join(names(folder, root))}")
     path = root / folder / f"{name}.yaml"
     spec = parse(kind, load_yaml(path), path)
     if spec.name != name:
@@ -33,7 +35,12 @@ def dataset_spec(name: str, root: Path = ROOT, asked_by: str = "--dataset") -> D
 
 def model_spec(name: str, root: Path = ROOT, asked_by: str = "--model") -> ModelSpec:
     """config/models/<name>.yaml; UserError names who asked and what exists."""
-    return _spec(ModelSpec, "models", name, root, asked_by)
+    spec: ModelSpec = _spec(ModelSpec, "models", name, root, asked_by)
+    for key in spec.recipes:
+        if key not in ("points", "images", *names("datasets", root)) and not re.fullmatch(r"\d+x\d+", key):
+            file = root / "models" / f"{name}.yaml"
+            raise UserError(f"{file}: recipes.{key}: allowed: points, images, a size like 28x28, or a dataset's name")
+    return spec
 
 
 def read_study(name: str, root: Path = ROOT, asked_by: str = "study") -> Study:

@@ -4,19 +4,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
+from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
 
 __all__ = ["Budget", "Cell", "DatasetSpec", "ModelSpec", "Split", "Study", "load_yaml", "parse"]
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
-
-
-class Frozen(BaseModel):
-    """Base of all specs: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
 class Split(Frozen):
@@ -56,7 +51,7 @@ class Recipe(Frozen):
     """A part of a model's recipe; later parts override earlier ones key by key."""
 
     net: dict[str, Any] = {}  # constructor arguments: equal for all trials of a group
-    hp: dict[str, float] = {}  # one value per trial: learning rate, betas, weights of loss terms
+    hp: dict[str, FiniteFloat] = {}  # one value per trial: learning rate, betas, weights of loss terms
     train: dict[str, Any] = {}  # trainer's switches: schedule, ema, replicas
 
 
@@ -70,13 +65,6 @@ class ModelSpec(Frozen):
     notes: str = ""
     defaults: Recipe = Recipe()
     recipes: dict[str, Recipe] = {}  # "points" | "images" | "HxW" | a dataset's name
-
-
-class Budget(Frozen):
-    """What a trial may spend; every other cost is recorded."""
-
-    unit: Literal["updates", "samples", "evaluations", "flops"] = "updates"
-    value: float = Field(gt=0)
 
 
 class Cell(Frozen):
@@ -135,7 +123,11 @@ def parse(spec: type[Frozen], value: dict[str, Any], path: Path) -> Any:
     try:
         return spec.model_validate(value)
     except ValidationError as error:
-        raise UserError("\n".join(_fault(spec, fault, path) for fault in error.errors())) from None
+        faults = error.errors()
+        outer = {f["loc"][:i] for f in faults for i in range(len(f["loc"]))}
+        # pydantic counts a tuple's faulty elements as absent
+        faults = [f for f in faults if f["type"] != "too_short" or f["loc"] not in outer]
+        raise UserError("\n".join(_fault(spec, fault, path) for fault in faults)) from None
 
 
 def _fault(spec: type[Frozen], fault: Any, path: Path) -> str:

@@ -49,8 +49,10 @@ def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: t
     generator = torch.Generator(device).manual_seed(int(short_hash([trial.seed, "evaluation"], 15), 16))
     try:
         model = build_model(trial)()
-        tensors, _ = load_tensors(folder / "weights.safetensors")
-        model.load_state_dict(tensors)
+        stored = load_tensors(folder / "weights.safetensors")
+        if stored is None:
+            raise FileNotFoundError(f"{folder}/weights.safetensors: missing or unreadable; train the group again")
+        model.load_state_dict(stored[0])
         model = model.to(device).eval().requires_grad_(False)
         seen = space(data, model.space[data.kind])
         count = study.samples if data.kind == "images" else study.point_samples

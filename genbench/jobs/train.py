@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from genbench.config.budget import Budget
 from genbench.config.expand import Trial, short_hash
 from genbench.config.read import dataset_spec
-from genbench.config.schema import Budget
 from genbench.data import Dataset, load, space
 from genbench.files import read_json, write_json, write_parquet
 from genbench.jobs.common import Paths, group_of, locked, progress, versions
@@ -65,7 +65,7 @@ def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
 def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device, interval: float) -> None:
     first = chunk[0]
     started = time.time()
-    key = short_hash([[t.id for t in chunk], data.content_hash])
+    key = short_hash([[t.id for t in chunk], data.content_hash, device.type])  # random streams differ between devices
     checkpoint = paths.store / "checkpoints" / f"{key}.safetensors"
     try:
         trainer = Trainer(
@@ -82,6 +82,7 @@ def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device
         if len(chunk) > 1:  # find the guilty one: the others must not suffer
             for trial in chunk:
                 _train([trial], data, paths, device, interval)
+            checkpoint.unlink(missing_ok=True)
             return
         traceback.print_exc()
         cause = f"{type(error).__name__}: {error}".splitlines()[0]

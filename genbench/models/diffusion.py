@@ -38,6 +38,8 @@ class DDPM(Model):
 
     def __init__(self, shape, levels=None, network: str = "mlp", width=128, depth=2, steps: int = 100):
         super().__init__(shape, levels)
+        if network not in ("mlp", "unet") or (network == "unet" and (len(shape) != 3 or shape[1] % 4 or shape[2] % 4)):
+            raise ValueError(f"network must be mlp, or unet for images of sides divisible by 4; got {network!r}")
         self.network, self.steps = network, steps
         # least noise: of 0.0125, or such that neighbouring grey values can just be told apart; less would only be bits lost
         self.first = max(0.0125, 2 / (levels - 1) / 3.5) if levels else 0.0125

@@ -30,7 +30,8 @@ class EBM(Model):
 
     U = f/temperature + |x|^2 / (2 base^2) with f a network. The temperature makes the step-to-noise ratio of image recipes
     explicit: a step s on f with noise n is Langevin on f/T with T = n^2/(2s). Images live in the box [-1, 1]^d, whose walls
-    reflect the chains. The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2).
+    reflect the chains. Samples come from fresh chains with the clipped slope of training, and so only nearly from p. The
+    loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2).
 
     References:
         Training Restricted Boltzmann Machines using ... (Tieleman, 2008); Implicit Generation and Modeling with

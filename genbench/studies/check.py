@@ -26,9 +26,17 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
     _known(file, "net", trial.net, network)
     _known(file, "hp", trial.hp, [*HP, *rates, *cls.hp])
     _known(file, "train", trial.train, switches)
+    defaults = {p: q.default for p, q in inspect.signature(cls.__init__).parameters.items()}
+    for key, value in trial.net.items():
+        kind = type(defaults[key])
+        if not isinstance(value, (int, float) if kind is float else kind):
+            raise UserError(f"{file}: net.{key}: must be {kind.__name__}, got {value!r}")
     for key, value in trial.train.items():
         if not isinstance(value, (int, float) if switches[key] is float else switches[key]):
             raise UserError(f"{file}: train.{key}: must be {switches[key].__name__}, got {value!r}")
+    chosen = Switches(**trial.train)
+    if not (0 <= chosen.ema < 1 and 0 <= chosen.warmup <= 1 and chosen.replicas >= 1):
+        raise UserError(f"{file}: train: needs 0 <= ema < 1, 0 <= warmup <= 1, replicas >= 1; got {trial.train}")
     if trial.train.get("schedule", "cosine") not in ("cosine", "constant"):
         raise UserError(f"{file}: train.schedule: allowed: cosine, constant; got {trial.train['schedule']!r}")
     spec = dataset_spec(trial.dataset, root)

@@ -51,7 +51,8 @@ def record(row: dict[str, Any], store: Path, study: dict[str, Any]) -> Record:
     points, dropped = _metrics(row, scored, step, int(end))
     points += _curves(folder / "history.parquet", start)
     meta = (study.get("datasets") or {}).get(row["dataset"]) or {}
-    kept, artifacts = [], [folder / "preview.png"]
+    # metrics.json says under which settings each score holds: too long for tags
+    kept, artifacts = [], [folder / "preview.png", folder / "metrics.json"]
     for point in points:
         (kept if math.isfinite(point[1]) else dropped).append(point if math.isfinite(point[1]) else point[0])
     return Record(
@@ -62,7 +63,7 @@ def record(row: dict[str, Any], store: Path, study: dict[str, Any]) -> Record:
         start=int(start),
         end=int(end),
         params=_params(row, config),
-        tags=_tags(row, config, scored, study, sorted(set(dropped))),
+        tags=_tags(row, study, sorted(set(dropped))),
         metrics=kept,
         dataset={"name": row["dataset"], "digest": str(meta.get("content_hash") or "unknown")[:36]},
         artifacts=[path for path in artifacts if path.is_file()],
@@ -101,13 +102,7 @@ def _flat(value: dict[str, Any], prefix: str) -> dict[str, Any]:
     return flat
 
 
-def _tags(
-    row: dict[str, Any],
-    config: dict[str, Any],
-    scored: dict[str, Any],
-    study: dict[str, Any],
-    dropped: list[str],
-) -> dict[str, str]:
+def _tags(row: dict[str, Any], study: dict[str, Any], dropped: list[str]) -> dict[str, str]:
     card = (study.get("models") or {}).get(row["model"]) or {}
     tags = {
         "genbench.trial_id": row["trial"],
@@ -129,9 +124,6 @@ def _tags(
         tags["genbench.failed_update"] = int(row["step"])
     if dropped:
         tags["genbench.not_finite"] = ", ".join(dropped)
-    for score in scored.get("scores") or []:
-        settings = {"n": score.get("n"), **(score.get("settings") or {})}
-        tags[f"genbench.settings.{_score_key(score)}"] = json.dumps(settings, sort_keys=True)
     return {key: str(value)[:MAX_TEXT] for key, value in tags.items()}
 
 

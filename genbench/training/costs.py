@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from genbench.config.schema import Budget
+from genbench.config.budget import Budget
 from genbench.models.base import Model
 
 __all__ = ["StepCost", "count_step", "updates_of"]
@@ -61,5 +61,5 @@ def count_step(model: Model, step, batch: int) -> StepCost:
 def updates_of(budget: Budget, cost: StepCost) -> int:
     """Steps that a budget buys, at least one; deterministic, so a trial is the same on every machine."""
     if budget.unit == "updates":
-        return int(budget.value)
+        return max(1, int(budget.value))
     return max(1, int(budget.value // max(getattr(cost, budget.unit), 1)))

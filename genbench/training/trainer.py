@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.config.schema import Budget
+from genbench.config.budget import Budget
 from genbench.data.space import Space
 from genbench.models.base import Model
 from genbench.training.checkpoint import load_tensors, save_tensors
@@ -93,8 +93,9 @@ class Trainer:
         self.model, self.players = self.replicas.model, self.replicas.model.players
         self.checkpoint, self.interval, self.key, self.log = checkpoint, interval, key, log
         count = self.replicas.count
-        self.cost = self._probe(seeds[0], hps[0]) if self.players else None
-        self.updates = updates_of(budget, self.cost) if self.players else int(budget.value)
+        n = len(train)
+        self.cost = self._probe(seeds[0], hps[0]) if self.players else StepCost(n, n, self.model.fit_flops(n))
+        self.updates = updates_of(budget, self.cost)
         self.adam = {p: RowAdam([[row[n] for n in self.replicas.names(p)] for row in self.replicas.rows]) for p in self.players}
         # the average runs over the sampling weights of every family alike
         self.leaves = [t for row in self.replicas.rows for t in row.values()]
@@ -162,8 +163,8 @@ class Trainer:
             return self._fit()
         self._resume()
         self.model.train()
-        record = max(1, self.updates // HISTORY)
-        look = max(1, self.updates // VALIDATIONS)
+        record = math.ceil(self.updates / HISTORY)
+        look = math.ceil(self.updates / VALIDATIONS)
         clock, saved = time.perf_counter(), time.perf_counter()
         pending: list[tuple[int, dict[str, Tensor]]] = []
         while self.done < self.updates and bool((self.failed_at < 0).any()):
@@ -182,16 +183,19 @@ class Trainer:
             if self.checkpoint and self.replicas.at_block_end and time.perf_counter() - saved > self.interval and not last:
                 self._save()
                 saved = time.perf_counter()
+        for k, row in enumerate(self._rows(self.average)):  # what the last update broke, no later loss saw
+            if not all(bool(t.isfinite().all()) for t in row.values()) and self.failed_at[k] < 0:
+                self.failed_at[k] = self.done
         return [self._result(k) for k in range(self.replicas.count)]
 
     def _record(self, pending: list[tuple[int, dict[str, Tensor]]], every: int) -> None:
         """Look for divergence in the losses of a block and keep a thinned history; the only transfer from the device."""
-        for player in self.players:
-            values = torch.stack([losses[player] for _, losses in pending]).double().cpu()
-            bad = ~(values.abs() < DIVERGED)  # also true for nan
-            for k in bad.any(0).nonzero()[:, 0].tolist():
-                if self.failed_at[k] < 0:
-                    self.failed_at[k] = pending[int(bad[:, k].nonzero()[0])][0]
+        series = {p: torch.stack([losses[p] for _, losses in pending]).double().cpu() for p in self.players}
+        bad = torch.stack([~(values.abs() < DIVERGED) for values in series.values()]).any(0)  # also true for nan
+        for k in bad.any(0).nonzero()[:, 0].tolist():
+            if self.failed_at[k] < 0:
+                self.failed_at[k] = pending[int(bad[:, k].nonzero()[0])][0]
+        for player, values in series.items():
             for (update, _), row in zip(pending, values.tolist(), strict=True):
                 if update % every == 0 or update == self.updates:
                     for k, value in enumerate(row):
@@ -233,18 +237,18 @@ class Trainer:
     def _fit(self) -> list[Result]:
         """Models without gradient steps."""
         results = []
-        x = self.space.encode(self.train, self._uniform() if self.space.dequantises else None).to(self.replicas.dtype)
         for k, generator in enumerate(self.replicas.generators):
             start = time.perf_counter()
+            x = self.space.encode(self.train, self._uniform(generator) if self.space.dequantises else None)
+            x = x.to(self.replicas.dtype)
             model = self.replicas.extract(k)
             used = model.fit(x, self.updates, generator)
             self.seconds = time.perf_counter() - start
-            self.cost = StepCost(len(x), len(x), model.fit_flops(len(x)))
             results.append(Result("ok", None, None, used, model, [], self._costs(used)))
         return results
 
-    def _uniform(self) -> Tensor:
-        return torch.rand(self.train.shape, generator=self.replicas.generators[0], device=self.replicas.device)
+    def _uniform(self, generator: torch.Generator) -> Tensor:
+        return torch.rand(self.train.shape, generator=generator, device=self.replicas.device)
 
     # ---- ends
 
@@ -270,7 +274,7 @@ class Trainer:
         failed = int(self.failed_at[k])
         if failed >= 0:
             cause = f"the loss became non-finite or exceeded {DIVERGED:.0e}"
-            return Result("diverged", cause, failed, 0, None, self.history[k], self._costs(self.done))
+            return Result("diverged", cause, failed, 0, None, [p for p in self.history[k] if p[0] <= failed], self._costs(failed))
         chosen = self.model.selects and math.isfinite(self.best_loss[k])
         rows = self._rows(self.best if chosen else self.average)
         selected = int(self.selected[k]) if chosen else self.done

@@ -221,6 +221,9 @@ def test_recipes_override_from_the_general_to_the_special(root):
         "recipes": {"images": part(2, beta1=0.1), "8x8": part(3), "digits": {"net": {"width": 99}}, "points": part(7)},
     }
     write(root, "models", "vae", model)
+    (line,) = fault(model_spec, "vae", root)
+    assert "vae.yaml: recipes.digits" in line and "a dataset's name" in line
+    write(root, "datasets", "digits", {**DATASET, "name": "digits"})
     spec = model_spec("vae", root)
     base = {**DATASET, "kind": "images", "levels": 17}
 

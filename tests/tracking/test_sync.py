@@ -61,7 +61,7 @@ def test_a_run_holds_scores_costs_curves_and_a_picture(place):
     assert "nll" not in run.data.metrics  # bounds and exact values share no column
     assert run.data.metrics["cost/parameters"] == 8700
     assert len(client.get_metric_history(run.info.run_id, "loss/model")) == 80
-    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["preview.png"]
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["metrics.json", "preview.png"]
 
 
 def test_values_that_are_not_finite_are_dropped_and_named(place):
