@@ -2,26 +2,19 @@
 
 import ast
 import functools
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from genbench.config.errors import UserError
+from genbench.config.hashing import short_hash
 from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, recipe
 from genbench.config.schema import DatasetSpec, Study
 
-__all__ = ["Group", "Trial", "code_hash", "dataset_hash", "expand", "groups", "model_module", "short_hash"]
+__all__ = ["Group", "Trial", "code_hash", "dataset_hash", "expand", "groups", "model_module"]
 
 PACKAGE = Path(__file__).parent.parent
 GROUP_SIZE = 16  # trials of one job
-
-
-def short_hash(value: Any, length: int = 12) -> str:
-    """First hex digits of the sha256 of canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 @dataclass(frozen=True)

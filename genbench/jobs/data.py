@@ -18,7 +18,7 @@ from genbench.metrics.score import Score
 
 __all__ = ["density_grid", "encode", "image_scores", "make_reference", "point_scores", "prepare_data"]
 
-REPEATS = 5  # draws of real data whose scores make the floor
+REPEATS = 5  # draws of two disjoint sets of real data, whose scores make the floor
 GRID = 80  # cells per axis of a density picture
 
 
@@ -45,52 +45,65 @@ def encode(dataset: str, paths: Paths, epochs: int, device: torch.device) -> Non
 
 
 def image_scores(images: torch.Tensor, data: Dataset, paths: Paths, device: torch.device) -> list[Score]:
-    """Every sample metric of images (n, C, H, W), from one extraction of features."""
-    from genbench.metrics.fidelity import fidelity  # here: it takes seconds to import, and points do without
-
+    """Every sample metric of images (n, C, H, W) against the test split, from one extraction of features."""
     encoder = load_encoder(paths.encoder(data.name), device)
     with np.load(paths.reference(data.name) / "features.npz", allow_pickle=False) as file:
         reference = torch.from_numpy(file["features"])
     features, logits = extract(encoder, images.to(device))
-    counts = torch.bincount(data.labels["test"], minlength=data.classes)
     settings = {"encoder": encoder.name, "reference": "test"}
-    return [*fidelity(features, reference, settings=settings), *coverage(logits, counts)]
+    return _compare(features, logits, reference, data.labels["test"], data.classes, settings)
 
 
-def point_scores(points: torch.Tensor, data: Dataset, seed: int) -> list[Score]:
-    """Every sample metric of points (n, 2)."""
-    density, test = data.density(), data.splits["test"]
-    count = min(2000, len(points), len(test))
+def _compare(features, logits, reference, labels, classes: int, settings: dict[str, str]) -> list[Score]:
+    from genbench.metrics.fidelity import fidelity  # here: it takes seconds to import, and points do without
+
+    return [*fidelity(features, reference, settings=settings), *coverage(logits, torch.bincount(labels, minlength=classes))]
+
+
+def point_scores(points: torch.Tensor, test: torch.Tensor, data: Dataset, seed: int) -> list[Score]:
+    """Every sample metric of points (n, 2) against test points (m, 2)."""
+    density, count = data.density(), min(2000, len(points), len(test))
     scores = [wasserstein1(points, test, n=count, seed=seed), data_nll(points, density.log_prob)]
     return scores + (modes(points, density.means, density.std) if density.means is not None else [])
 
 
 def make_reference(dataset: str, paths: Paths, study: Study, device: torch.device) -> None:
-    """results/reference/<dataset>: features of the test split, and the scores of training data as if they were samples."""
+    """results/reference/<dataset>: features of the test split, and what real data score against real data.
+
+    Each floor draws disjoint sets, as large as the samples and the test split, from all splits together: draws against
+    the one test split would carry its chance in common and look far too certain.
+    """
     data, folder = load(paths.data(dataset)), paths.reference(dataset)
-    test, train = data.splits["test"], data.splits["train"]
-    if data.kind == "images":
-        features, _ = extract(load_encoder(paths.encoder(dataset), device), test.to(device))
-        write_npz(folder / "features.npz", features=features.numpy())
+    test, images = data.splits["test"], data.kind == "images"
+    pool = torch.cat(list(data.splits.values()))
+    count = min(study.samples if images else study.point_samples, len(pool) - len(test))
+    if images:
+        encoder = load_encoder(paths.encoder(dataset), device)
+        features, logits = extract(encoder, pool.to(device))
+        labels = torch.cat(list(data.labels.values()))
+        write_npz(folder / "features.npz", features=features[-len(test) :].numpy())  # the test split comes last
+        settings = {"encoder": encoder.name, "reference": "redrawn"}
     else:
         x, y, points = density_grid(data)
         log_p = data.density().log_prob(points).reshape(GRID, GRID)
         write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
-    size = min(study.samples if data.kind == "images" else study.point_samples, len(train))
     rows = []
     for repeat in range(REPEATS):
-        pick = torch.randperm(len(train), generator=torch.Generator().manual_seed(repeat))[:size]
-        drawn = train[pick]
-        scores = image_scores(drawn, data, paths, device) if data.kind == "images" else point_scores(drawn, data, repeat)
+        order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(repeat))
+        drawn, against = order[:count], order[count : count + len(test)]
+        if images:
+            scores = _compare(features[drawn], logits[drawn], features[against], labels[against], data.classes, settings)
+        else:
+            scores = point_scores(pool[drawn], pool[against], data, repeat)
         rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
-    if data.kind == "points":
+    if not images:
         values = -data.density().log_prob(test[: study.point_samples])
         finite = values[values.isfinite()]
         score = Score("nll", float(finite.mean()), len(finite), "nats", float(finite.std() / len(finite) ** 0.5), "exact",
                       {"split": "test", "estimator": "the true density"})  # fmt: skip
         rows.append({**score.as_dict(), "repeat": 0})
     write_json(folder / "floor.json", {"dataset": dataset, "scores": rows})
-    support = data.density().support if data.kind == "points" else None
+    support = None if images else data.density().support
     save_preview(folder / "preview.png", test[: study.point_samples].numpy(), data.levels, support)
 
 

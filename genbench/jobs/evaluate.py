@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from genbench.config.expand import Trial, short_hash
+from genbench.config.expand import Trial
 from genbench.config.schema import Study
 from genbench.data import Dataset, Space, load, space
 from genbench.files import read_json, write_json, write_npz
@@ -19,6 +19,7 @@ from genbench.likelihood.score import log_density, nll_scores
 from genbench.metrics.score import Score
 from genbench.models import Model
 from genbench.training.checkpoint import load_tensors
+from genbench.training.replicas import stream
 
 __all__ = ["evaluate_group"]
 
@@ -46,7 +47,7 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
 def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: torch.device, picture: bool) -> dict[str, Any]:
     start = time.perf_counter()
     folder = paths.trial(trial.id)
-    generator = torch.Generator(device).manual_seed(int(short_hash([trial.seed, "evaluation"], 15), 16))
+    generator = torch.Generator(device).manual_seed(stream(trial.seed, "evaluation"))
     try:
         model = build_model(trial)()
         stored = load_tensors(folder / "weights.safetensors")
@@ -63,7 +64,9 @@ def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: t
         support = data.density().support if data.kind == "points" else None
         save_preview(folder / "preview.png", samples.numpy(), data.levels, support)
         image = data.kind == "images"
-        scores = image_scores(samples, data, paths, device) if image else point_scores(samples, data, trial.seed)
+        scores = (
+            image_scores(samples, data, paths, device) if image else point_scores(samples, data.splits["test"], data, trial.seed)
+        )
         scores += nll_scores(model, data, seen, study.likelihood_points if image else count, generator)
         if data.kind == "points" and picture:
             _save_density(folder, model, data, seen, generator)

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from genbench.config.budget import Budget
-from genbench.config.expand import Trial, short_hash
+from genbench.config.expand import Trial
+from genbench.config.hashing import short_hash
 from genbench.config.read import dataset_spec
 from genbench.data import Dataset, load, space
 from genbench.files import read_json, write_json, write_parquet
@@ -25,7 +26,8 @@ from genbench.training.trainer import Result, Switches, Trainer
 __all__ = ["build_model", "train_group"]
 
 # not the method's fault: the job must fail, and the same command run again continues from the checkpoint
-INFRASTRUCTURE = (OSError, MemoryError)
+# (a GPU that is out of memory is shared by several jobs; after another of its errors the process can run nothing more)
+INFRASTRUCTURE = (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
 
 
 def build_model(trial: Trial) -> Callable[[], Model]:

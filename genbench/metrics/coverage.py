@@ -13,7 +13,8 @@ def coverage(logits: Tensor, reference_class_counts: Tensor) -> list[Score]:
 
     classes_covered counts the classes with at least n/(10K) images: one image is no evidence, since a classifier's
     errors reach every class. class_kl is KL(generated || reference) in nats; its expectation for a perfect sampler,
-    (K-1)/2n, is in its settings as "floor". Raises ValueError for non-finite logits or a class without reference.
+    (K-1)/2 (1/n + 1/n_reference), is in its settings as "floor".
+    Raises ValueError for non-finite logits or a class without reference.
     """
     counts = torch.as_tensor(reference_class_counts).double().cpu()
     if logits.ndim != 2 or len(logits) == 0 or counts.shape != logits.shape[1:]:
@@ -42,6 +43,6 @@ def coverage(logits: Tensor, reference_class_counts: Tensor) -> list[Score]:
             max(kl, 0.0),
             n,
             METRICS["class_kl"].unit,
-            settings={**settings, "floor": (classes - 1) / (2 * n)},
+            settings={**settings, "floor": (classes - 1) / 2 * (1 / n + 1 / float(counts.sum()))},
         ),
     ]

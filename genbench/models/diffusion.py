@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from genbench.models.base import Model, normal, uniform
-from genbench.models.continuous import rk4
 from genbench.models.outputs import gaussian, standard_normal
-from genbench.nets import PatchUNet, TimeMLP
+from genbench.nets import PatchUNet, TimeMLP, rk4
 
 __all__ = ["DDPM"]
 
@@ -41,7 +40,8 @@ class DDPM(Model):
         if network not in ("mlp", "unet") or (network == "unet" and (len(shape) != 3 or shape[1] % 4 or shape[2] % 4)):
             raise ValueError(f"network must be mlp, or unet for images of sides divisible by 4; got {network!r}")
         self.network, self.steps = network, steps
-        # least noise: of 0.0125, or such that neighbouring grey values can just be told apart; less would only be bits lost
+        # least noise: of 0.0125, or for few grey values such that most neighbours can be told apart. Of 256 they can't: the
+        # decoder then costs the bound 1 to 3 bits per dimension, but below that noise a small network loses more
         self.first = max(0.0125, 2 / (levels - 1) / 3.5) if levels else 0.0125
         self.last = math.pi / 2 - 0.01
         self.net = TimeMLP(self.dim, width, depth) if network == "mlp" else PatchUNet(shape[0], width, depth)
@@ -84,7 +84,7 @@ class DDPM(Model):
             mean = low.cos() * clean * (1 - ratio) + ratio * (low.cos() / phi.cos()) * x
             x = mean + low.sin() * (1 - ratio).sqrt() * normal(x.shape, generator)
         first = self.angle(times[0])
-        if self.levels:  # the most probable grey value; it is almost certain at this noise level
+        if self.levels:  # the most probable grey value
             return (x / first.cos()).clamp(-1, 1).reshape(n, *self.shape)
         return (x / first.cos() + first.tan() * normal(x.shape, generator)).reshape(n, *self.shape)
 

@@ -39,7 +39,7 @@ class EBM(Model):
 
     Arguments:
         width, depth: of f. steps: Langevin steps per update. step: their size. buffer: chains kept.
-        restart: share of chains restarted from noise per update. clip: bound on each coordinate of grad f in training.
+        restart: share of chains restarted from noise per update. clip: bound on each coordinate of grad f along chains.
         base: standard deviation of the Gaussian base measure. sample_steps: Langevin steps of a fresh sample.
     """
 

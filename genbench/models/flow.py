@@ -34,7 +34,7 @@ class RealNVP(Model):
         for conditioner in self.net:
             torch.nn.init.zeros_(conditioner.layers[-1].weight)
             torch.nn.init.zeros_(conditioner.layers[-1].bias)
-        # even layers alternate checkerboards, odd pairs a fixed random half: neighbours of a pixel get mixed
+        # pairs of layers alternate every other coordinate, then a fixed random half: every pixel meets every other
         masks = torch.stack([self._mask(i) for i in range(layers)])
         self.register_buffer("masks", masks)
 

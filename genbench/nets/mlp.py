@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 __all__ = ["MLP", "MaskedMLP", "TimeMLP", "time_features"]
 
-# name: (function, gain that keeps the second moment of a layer's output near that of its input)
+# name: (function, gain of hidden layers; but for tanh it keeps the second moment of a unit normal input)
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "silu": (F.silu, 1.68),
     "relu": (F.relu, 1.41),
@@ -146,7 +146,9 @@ class MaskedMLP(nn.Module):
         super().__init__()
         self.features, self.outputs = features, outputs
         order = torch.arange(features)
-        hidden = torch.arange(width) % max(features - 1, 1)
+        last = max(features - 1, 1)
+        # degrees 0..last-1, spread evenly where there are fewer units: a plain remainder would leave later inputs unheard
+        hidden = torch.arange(width) * last // width if width < last else torch.arange(width) % last
         degrees = [order, *[hidden] * depth]
         sizes = [features, *[width] * depth, features * outputs]
         masks = [b[:, None] >= a[None, :] for a, b in zip(degrees, degrees[1:], strict=False)]

@@ -10,13 +10,20 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.utils._pytree import tree_map
 
+from genbench.config.hashing import short_hash
 from genbench.models.base import Model
 
-__all__ = ["Replicas", "build"]
+__all__ = ["Replicas", "build", "stream"]
 
 Make = Callable[[], Model]
 BLOCK = 32  # steps whose randomness is drawn at once: on a GPU a draw per step and replica would dominate small nets
 BLOCK_BYTES = 2**25  # ... unless a step needs so much that a block would not fit
+
+
+def stream(seed: int, purpose: str) -> int:
+    """A generator's seed for one purpose of a trial. Not seed + constant: a CPU generator keeps 32 bits of it, and the
+    numbers of one purpose must not be those that drew the initial weights."""
+    return int(short_hash([seed, purpose], 8), 16)
 
 
 def build(make: Make, seed: int) -> Model:
@@ -50,7 +57,7 @@ class Replicas:
         self.count, self.base, self.lifted = len(models), models[0], lifted
         self.device, self.dtype, self.hps = torch.device(device), dtype, [dict(hp) for hp in hps]
         self.hp = {k: torch.tensor([hp[k] for hp in hps], dtype=dtype, device=device) for k in hps[0]}
-        self.generators = [torch.Generator(device).manual_seed(2**32 + seed) for seed in seeds]
+        self.generators = [torch.Generator(device).manual_seed(stream(seed, "training")) for seed in seeds]
         if lifted:
             parameters, self.buffers = stack_module_state(models)
             self.parameters: Any = {n: p.detach() for n, p in parameters.items()}

@@ -18,7 +18,7 @@ from genbench.models.base import Model
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.costs import StepCost, count_step, updates_of
 from genbench.training.optim import RowAdam, clip_norm
-from genbench.training.replicas import Make, Replicas
+from genbench.training.replicas import Make, Replicas, stream
 
 __all__ = ["HP", "Result", "Switches", "Trainer"]
 
@@ -175,8 +175,8 @@ class Trainer:
             pending.append((self.done, losses))
             last = self.done == self.updates
             if self.replicas.at_block_end or last:
+                self._record(pending, record)  # waits for the device
                 self.seconds, clock = self.seconds + time.perf_counter() - clock, time.perf_counter()
-                self._record(pending, record)
                 pending = []
             if self.model.selects and (self.done % look == 0 or last):
                 self._validate()
@@ -213,7 +213,7 @@ class Trainer:
     @torch.no_grad()
     def _validate(self) -> None:
         """Loss of the averaged weights on the validation split, with the same noise at every look; keep the best."""
-        generator = torch.Generator(self.replicas.device).manual_seed(1)
+        generator = torch.Generator(self.replicas.device).manual_seed(stream(0, "validation"))
         size = len(self.validation)
         u = torch.rand(self.validation.shape, generator=generator, device=self.replicas.device)
         x = self.space.encode(self.validation, u if self.space.dequantises else None).to(self.replicas.dtype)

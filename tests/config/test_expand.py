@@ -17,8 +17,8 @@ from genbench.config.expand import (
     find_group,
     groups,
     model_module,
-    short_hash,
 )
+from genbench.config.hashing import short_hash
 from genbench.config.read import dataset_spec, read_study
 from genbench.models import MODELS
 from genbench.studies.check import check_trial, unfair
@@ -250,7 +250,7 @@ def differing(before, after):
         ("models/mixture.py", "tol=1e-4", "tol=1e-5", {"gmm"}),
         ("models/gan.py", "hp = {", "other = {", {"ns_gan"}),
         ("nets/mlp.py", '"silu": (F.silu, 1.68)', '"silu": (F.silu, 1.5)', {"vae", "ns_gan", "ddpm"}),
-        ("models/continuous.py", "h / 6", "h / 5", {"ddpm"}),  # the diffusion's solver
+        ("nets/ode.py", "h / 6", "h / 5", {"vae", "ns_gan", "ddpm"}),  # all of nets/ counts
         ("training/optim.py", "eps=1e-8", "eps=1e-7", {"vae", "gmm", "ns_gan", "ddpm"}),
         ("models/base.py", "torch.randn", "torch.rand", {"vae", "gmm", "ns_gan", "ddpm"}),
         ("data/space.py", "1.0", "1.5", {"vae", "gmm", "ns_gan", "ddpm"}),
@@ -352,4 +352,4 @@ def test_unfair_comparisons_are_named(tree):
     lines = unfair(expand(tree.study(models=["wgan_gp", "gmm", "vae", "realnvp"]), tree.root))
     text = "\n".join(lines)
     assert "wgan_gp: an update of the budget includes 5 critic updates" in text
-    assert "gmm: an update is one pass" in text and "vae: beta = 0.5" in text and "realnvp" not in text
+    assert "gmm: an update is one iteration" in text and "vae: beta = 0.5" in text and "realnvp" not in text

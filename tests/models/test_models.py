@@ -14,8 +14,8 @@ from genbench.config.expand import Trial
 from genbench.config.read import dataset_spec, model_spec, names, recipe
 from genbench.likelihood.partition import quadrature_log_z
 from genbench.models import MODELS
-from genbench.models.continuous import rk4
 from genbench.models.outputs import standard_normal
+from genbench.nets import rk4
 from genbench.studies.check import check_trial
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.replicas import build
@@ -361,8 +361,8 @@ def test_cnf_hutchinson_averages_to_the_exact_trace():
     assert set(noise.unique().tolist()) == {-1.0, 1.0}
     for point in x:
         one = point.expand(probes, d)
-        exact = model._with_trace(point.unsqueeze(0), 3, None)
-        estimates = model._with_trace(one, 3, noise)
+        exact = model._solve(point.unsqueeze(0), 3, None)[0]
+        estimates = model._solve(one, 3, noise)[0]
         se = float(estimates.std()) / probes**0.5
         assert se > 1e-4
         assert abs(float(estimates.mean() - exact)) < 4 * se

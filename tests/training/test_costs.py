@@ -8,6 +8,7 @@ import torch
 
 from genbench.config.schema import Budget
 from genbench.training.costs import StepCost, updates_of
+from genbench.training.replicas import stream
 
 _spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "models" / "tiny.py")
 tiny = importlib.util.module_from_spec(_spec)
@@ -65,7 +66,7 @@ def test_counting_leaves_no_trace():
     assert not any(m._forward_hooks for m in first.model.modules())
     start = [t.clone() for t in second.leaves]
     assert all(torch.equal(a, b) for a, b in zip(first.leaves, start, strict=True))
-    fresh = torch.Generator().manual_seed(2**32 + 0)
+    fresh = torch.Generator().manual_seed(stream(0, "training"))
     assert torch.equal(first.replicas.generators[0].get_state(), fresh.get_state())
 
 
