@@ -66,6 +66,10 @@ class Card:
     source: str
 
 
+FEATURES = (
+    "Features of a small classifier trained on this dataset's training split (not Inception): comparable between models on "
+    "the same dataset in this report, not with published values."
+)
 METRICS: dict[str, Card] = {
     card.key: card
     for card in (
@@ -129,7 +133,7 @@ METRICS: dict[str, Card] = {
             "",
             "lower",
             "images",
-            "Fréchet distance between Gaussians fitted to features of generated and of reference images.",
+            "Fréchet distance between Gaussians fitted to features of generated and of reference images. " + FEATURES,
             "Heusel et al. 2017, arXiv:1706.08500; torch-fidelity",
         ),
         Card(
@@ -138,7 +142,7 @@ METRICS: dict[str, Card] = {
             "",
             "lower",
             "images",
-            "Unbiased squared MMD with a cubic kernel between features of generated and of reference images.",
+            "Unbiased squared MMD with a cubic kernel between features of generated and of reference images. " + FEATURES,
             "Bińkowski et al. 2018, arXiv:1801.01401; torch-fidelity",
         ),
         Card(
@@ -147,7 +151,7 @@ METRICS: dict[str, Card] = {
             "share",
             "higher",
             "images",
-            "Share of generated images inside the reference images' manifold (third nearest neighbour balls).",
+            "Share of generated images inside the reference images' manifold (third nearest neighbour balls). " + FEATURES,
             "Kynkäänniemi et al. 2019, arXiv:1904.06991; torch-fidelity",
         ),
         Card(
@@ -156,7 +160,7 @@ METRICS: dict[str, Card] = {
             "share",
             "higher",
             "images",
-            "Share of reference images inside the generated images' manifold (third nearest neighbour balls).",
+            "Share of reference images inside the generated images' manifold (third nearest neighbour balls). " + FEATURES,
             "Kynkäänniemi et al. 2019, arXiv:1904.06991; torch-fidelity",
         ),
         Card(

@@ -57,7 +57,7 @@ def _dots(ax: Axes, table: Table, place: int, labels: list[str], look: dict[str,
         columns=["value", "place", "family"],
     )
     shown = [*seeds["value"], *column.floor.values]
-    logarithmic = column.card.direction == "lower" and too_wide(shown)
+    logarithmic = column.direction == "lower" and too_wide(shown)
 
     def ends(values: pd.Series) -> tuple[float, float]:
         mean, half = interval(values)
@@ -200,7 +200,7 @@ def tradeoff(results: Results, dataset: str, every: Sequence[Table]) -> Figure |
 def _scatter(figure: Figure, ax: Axes, part: pd.DataFrame, cost: str, column: Column, look: dict[str, tuple[str, str]]) -> None:
     """Seeds small, means large and named, on logarithmic axes where values spread."""
     ax.set_xscale("log")
-    if column.card.direction == "lower" and too_wide(part["value"], 10):
+    if column.direction == "lower" and too_wide(part["value"], 10):
         ax.set_yscale("log")
         log_axis(ax.yaxis, part["value"].min(), part["value"].max())
     means = part.groupby("label", sort=False).agg({cost: "mean", "value": "mean", "family": "first"}).reset_index()

@@ -1,6 +1,7 @@
 """The report's page: gathers tables, figures, pictures and sentences; writes CSV and SVG files beside it."""
 
 import base64
+import dataclasses
 import datetime
 import io
 import os
@@ -72,6 +73,7 @@ def _render(results: Results, every: dict, drawn: dict, frames: dict[str, pd.Dat
         "number": words.number,
         "count": words.count,
         "value": words.value,
+        "seconds": _seconds,
         "linked": _linked,
     }
     look = style.colours(results.trials["family"])
@@ -82,6 +84,7 @@ def _render(results: Results, every: dict, drawn: dict, frames: dict[str, pd.Dat
         sections=[_section(results, dataset, every[dataset], drawn[dataset]) for dataset in results.datasets],
         overview=words.overview(results),
         findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
+        care=words.care(results),
         noted=any(card.get("notes") for card in (study.get("models") or {}).values()),
         arrow=words.arrow,
         notes=words.notes,
@@ -179,13 +182,20 @@ def _wide(results: Results) -> pd.DataFrame:
 
 def _metrics(results: Results) -> list[Any]:
     used = set(results.scores["metric"]) | set(results.floors["metric"])
-    return [card for key, card in METRICS.items() if key in used]
+    shown = [card for key, card in METRICS.items() if key in used]
+    return [dataclasses.replace(card, direction="none") if card.key in tables.UNRANKED else card for card in shown]
 
 
 def _keep_only(folder: Path, names: set[str]) -> None:
     for path in folder.glob("*") if folder.is_dir() else ():
         if path.name not in names and path.suffix in (".csv", ".svg"):
             os.unlink(path)
+
+
+def _seconds(row: dict[str, Any]) -> str:
+    """Mean training seconds, with their range where it shows."""
+    low, high = words.number(row["seconds_min"]), words.number(row["seconds_max"])
+    return words.number(row["seconds"]) + (f" ({low}–{high})" if low != high else "")
 
 
 def _linked(text: str) -> Markup:

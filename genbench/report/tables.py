@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -42,19 +42,27 @@ MAIN = {
 LIKELIHOOD = ("nll", "bpd")
 KINDS = {
     "exact": "Likelihood, exact",
-    "lower_bound": "Likelihood, lower bound",
-    "upper_bound": "Likelihood, upper bound",
+    "lower_bound": "Likelihood, bound (the shown value is at least the true one)",
+    "upper_bound": "Likelihood, bound (the shown value is at most the true one)",
     "estimate": "Likelihood, estimate",
 }
 NOTES = {
-    "exact": "Computed exactly. Ranked among exact likelihoods only.",
+    "exact": "No bound and no sampling: exact up to the accuracy of a solver (cnf) or a grid (ebm: quadrature). "
+    "Ranked among exact likelihoods only.",
     "lower_bound": "The log-likelihood is bounded from below: the true value is as good as shown or better. "
-    "Ranked among lower bounds only; a difference may be one of tightness.",
+    "Ranked among such bounds only; a difference may be one of tightness.",
     "upper_bound": "The log-likelihood is bounded from above: the true value is as good as shown or worse. "
-    "Ranked among upper bounds only; a difference may be one of tightness.",
+    "Ranked among such bounds only; a difference may be one of tightness.",
     "estimate": "Estimated: may err in both directions by more than the interval over seeds. Ranked among estimates only.",
 }
-HIDDEN = ("repeat", "seed", "ceiling")  # settings that say nothing about comparability
+UNRANKED = {"precision", "recall"}
+TOGETHER = (
+    "Read precision and recall together: precision alone rewards collapse; recall alone rewards diffuse samples and can "
+    "exceed real data's value. Neither is ranked."
+)
+# settings that say nothing about comparability
+HIDDEN = ("repeat", "seed", "ceiling", "floor", "bias", "clipped", "n_high_quality", "subset_std")
+SETTINGS = {"n_reference": "reference examples", "radius": "mode radius", "threshold": "images needed per class"}
 
 
 def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float]:
@@ -69,12 +77,12 @@ def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float
 
 
 def judge(values: Mapping[str, Iterable[float]], direction: str, target: float | None = None) -> dict[str, str]:
-    """Compare models with the best one by the t-intervals over their seeds.
+    """Compare models with the best one by Welch's t-test at 5 % over their seeds.
 
-    Returns per label with at least one value "best" (also for an equal mean), "tie" (its interval overlaps
-    the best one's), "apart", or "open" (it or the best has a single seed); empty without a direction, without a
-    target if one is needed, or for one model alone.
-    For a target the distance to it is compared.
+    Returns per label with at least one value "best" (also for an equal mean), "tie" (0 lies in the 95 % interval of
+    the difference of the two means), "apart", or "open" (it or the best has a single seed), and "equal" for all if
+    all means are equal; empty without a direction, without a target if one is needed, or for one model alone.
+    For a target the distances of the seeds to it are compared.
     """
     if direction == "none" or (direction == "target" and not _finite(target)):
         return {}
@@ -83,21 +91,32 @@ def judge(values: Mapping[str, Iterable[float]], direction: str, target: float |
         "higher": lambda v: -v,
         "target": lambda v: abs(v - target),
     }[direction]
-    summary = {label: interval([lower(v) for v in each]) for label, each in values.items()}
-    summary = {label: pair for label, pair in summary.items() if _finite(pair[0])}
-    if len(summary) < 2:
+    samples = {label: np.asarray([lower(v) for v in each if math.isfinite(v)], dtype=float) for label, each in values.items()}
+    samples = {label: each for label, each in samples.items() if each.size}
+    if len(samples) < 2:
         return {}
-    best = min(summary, key=lambda label: summary[label][0])
-    top, spread = summary[best]
+    best = min(samples.values(), key=np.mean)
+    if all(each.mean() == best.mean() for each in samples.values()):
+        return dict.fromkeys(samples, "equal")
     states = {}
-    for label, (mean, half) in summary.items():
-        if mean == top:
+    for label, each in samples.items():
+        if each.mean() == best.mean():
             states[label] = "best"
-        elif not (_finite(half) and _finite(spread)):
+        elif min(each.size, best.size) < 2:
             states[label] = "open"
         else:
-            states[label] = "tie" if mean - half <= top + spread else "apart"
+            states[label] = "tie" if each.mean() - best.mean() <= _welch(each, best) else "apart"
     return states
+
+
+def _welch(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> float:
+    """Half-width of Welch's t-interval of the difference of two means; 0 without any spread."""
+    squares = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size])
+    if squares.sum() == 0:
+        return 0.0
+    shares = squares / squares.sum()
+    freedom = 1 / (shares**2 / np.array([a.size - 1, b.size - 1])).sum()  # Satterthwaite
+    return float(stats.t.ppf(0.5 + level / 2, freedom) * math.sqrt(squares.sum()))
 
 
 @dataclass(frozen=True)
@@ -115,12 +134,18 @@ class Column:
     def title(self) -> str:
         return self.card.title + (f" ({self.kind})" if self.kind and self.kind not in KINDS else "")
 
+    @property
+    def direction(self) -> str:
+        """The card's direction, "none" for metrics that are shown but not ranked."""
+        return "none" if self.metric in UNRANKED else self.card.direction
+
 
 @dataclass(frozen=True)
 class Cell:
     """A mean over seeds: `half` is nan for a single one, `mean` too for none; `state` as in `judge`.
 
-    `caveat`: why the value is not to be relied on, and so not ranked; `estimator`: of a likelihood.
+    `caveat`: why the value is not to be relied on, and so not ranked; `estimator`: of a likelihood;
+    `se`: mean standard error over its test examples.
     """
 
     mean: float = math.nan
@@ -130,6 +155,7 @@ class Cell:
     note: str = ""
     estimator: str = ""
     caveat: str = ""
+    se: float = math.nan
 
     @property
     def n(self) -> int:
@@ -149,7 +175,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One metric group of one dataset, best row first; `absent`: models without such a likelihood."""
+    """One metric group of one dataset, best row first if the first column is ranked.
+
+    `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform law over the grey values.
+    """
 
     dataset: str
     title: str
@@ -158,7 +187,13 @@ class Table:
     note: str = ""
     floor_name: str = "Real data against real data"
     absent: tuple[str, ...] = ()
-    kind: str = field(default="")
+    kind: str = ""
+    uniform: float | None = None
+
+    @property
+    def errors(self) -> bool:
+        """Whether any likelihood has a standard error over test examples."""
+        return bool(self.kind) and any(math.isfinite(cell.se) for row in self.rows for cell in row.cells)
 
     @property
     def estimators(self) -> bool:
@@ -182,7 +217,8 @@ def tables(results: Results, dataset: str) -> list[Table]:
         pairs = [(m, k) for m in metrics for k in sorted(scores.loc[scores["metric"] == m, "kind"].unique())]
         if pairs:
             columns = tuple(_column(results, dataset, metric, k) for metric, k in pairs)
-            found.append(Table(dataset, title, columns, _rows(results, dataset, columns, results.labels(dataset))))
+            rows = _rows(results, dataset, columns, results.labels(dataset))
+            found.append(Table(dataset, title, columns, rows, TOGETHER if UNRANKED & set(metrics) else ""))
     likelihoods = scores[scores["metric"].isin(LIKELIHOOD)]
     present = likelihoods["kind"].unique()
     for each in [k for k in KINDS if k in present] + sorted(set(present) - set(KINDS)):
@@ -201,7 +237,9 @@ def _likelihood(results: Results, dataset: str, scores: pd.DataFrame, kind: str)
     entropy = results.meta(dataset).get("entropy")
     measured = any(len(column.floor.values) and column.floor.values[0] != entropy for column in columns)
     floor = f"True density (entropy {entropy:.4g})" if measured and _finite(entropy) else "Entropy of the data"
-    return Table(dataset, title, columns, rows, NOTES.get(kind, ""), floor, absent, kind)
+    levels = results.meta(dataset).get("levels")
+    uniform = math.log2(levels) if levels and any(column.metric == "bpd" for column in columns) else None
+    return Table(dataset, title, columns, rows, NOTES.get(kind, ""), floor, absent, kind, uniform)
 
 
 def _column(results: Results, dataset: str, metric: str, kind: str) -> Column:
@@ -227,13 +265,21 @@ def _settings(scores: pd.DataFrame, floors: pd.DataFrame | None) -> str:
         parts.append(f"floor at n = {_join(floors['n'])}")
     hidden = HIDDEN + (OWN if floors is None else ())
     seen: dict[str, set[str]] = {}
+    clipped = 0.0
     for text in scores["settings"].dropna().unique():
-        for key, value in parse(text).items():
+        settings = parse(text)
+        clipped = max(clipped, settings.get("clipped") or 0.0)
+        for key, value in settings.items():
             if key not in hidden and isinstance(value, str | int | float | bool):
                 seen.setdefault(key, set()).add(f"{value:g}" if isinstance(value, float) else str(value))
     for key, values in seen.items():
         shown = sorted(values)
-        parts.append(f"{key} " + (shown[0] if len(shown) == 1 else f"differs ({', '.join(shown[:4])}{'…' if shown[4:] else ''})"))
+        parts.append(
+            f"{SETTINGS.get(key, key)} "
+            + (shown[0] if len(shown) == 1 else f"differs ({', '.join(shown[:4])}{'…' if shown[4:] else ''})")
+        )
+    if clipped > 0:
+        parts.append(f"clipped up to {clipped:.2g}")
     return "; ".join(parts)
 
 
@@ -251,14 +297,15 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
         named, doubts = dict.fromkeys(labels, ""), dict.fromkeys(labels, "")
         if column.metric in LIKELIHOOD:
             made = {label: [parse(s) for s in chosen.loc[chosen["label"] == label, "settings"]] for label in labels}
-            named = {label: estimator(each) for label, each in made.items()}
+            named = {label: estimator(each, column.kind) for label, each in made.items()}
             doubts = {label: caveat(each) for label, each in made.items()}
         sound = {label: each for label, each in values.items() if not doubts[label]}
-        states = judge(sound, column.card.direction, column.target)
+        states = judge(sound, column.direction, column.target)
         for label, own in values.items():
             note = "" if own else _note(results, dataset, label)
-            cell = Cell(*interval(own), own, states.get(label, ""), note, named[label], doubts[label])
-            cells[label].append(cell)
+            errors = pd.to_numeric(chosen.loc[chosen["label"] == label, "se"], errors="coerce").dropna()
+            se = float(errors.mean()) if len(errors) else math.nan
+            cells[label].append(Cell(*interval(own), own, states.get(label, ""), note, named[label], doubts[label], se))
     rows = []
     for label in labels:
         status = results.of(dataset, label)["status"]
@@ -275,11 +322,11 @@ def _note(results: Results, dataset: str, label: str) -> str:
 
 def _order(row: Row, column: Column) -> tuple[bool, bool, float]:
     mean, doubtful = row.cells[0].mean, bool(row.cells[0].caveat)
-    if not math.isfinite(mean):
-        return True, doubtful, 0.0
-    if column.card.direction == "target" and _finite(column.target):
+    if not math.isfinite(mean) or column.metric in UNRANKED:  # then in the study's order
+        return not math.isfinite(mean), doubtful, 0.0
+    if column.direction == "target" and _finite(column.target):
         return False, doubtful, abs(mean - column.target)
-    return False, doubtful, -mean if column.card.direction == "higher" else mean
+    return False, doubtful, -mean if column.direction == "higher" else mean
 
 
 def _finite(value: float | None) -> bool:
@@ -297,7 +344,7 @@ def long(every: Iterable[Table]) -> pd.DataFrame:
                 "metric": column.metric,
                 "kind": column.kind,
             }
-            head |= {"unit": column.card.unit, "direction": column.card.direction}
+            head |= {"unit": column.card.unit, "direction": column.direction}
             if column.floor.n:
                 rows.append(head | {"model": "(floor)"} | _numbers(column.floor) | {"settings": column.settings})
             for row in table.rows:
@@ -308,7 +355,7 @@ def long(every: Iterable[Table]) -> pd.DataFrame:
                     "failed": row.trials - row.ok,
                 }
                 rows.append(head | own | _numbers(row.cells[place]) | {"settings": column.settings})
-    names = "dataset table metric kind unit direction model family mean half_width values trials failed state"
+    names = "dataset table metric kind unit direction model family mean half_width values se trials failed state"
     return pd.DataFrame(rows).reindex(columns=[*names.split(), "note", "estimator", "not_reliable_because", "settings"])
 
 
@@ -317,6 +364,7 @@ def _numbers(cell: Cell) -> dict[str, object]:
         "mean": cell.mean,
         "half_width": cell.half,
         "values": cell.n,
+        "se": cell.se,
         "state": cell.state,
         "note": cell.note,
         "estimator": cell.estimator,
@@ -335,6 +383,8 @@ def costs(results: Results) -> pd.DataFrame:
             row |= {"ok": len(ok), "trials": len(trials)}
             for name in trials.columns[trials.columns.str.startswith("cost_")]:
                 row[name.removeprefix("cost_")] = pd.to_numeric(ok[name], errors="coerce").mean()
+            seconds = pd.to_numeric(ok["cost_seconds"], errors="coerce")
+            row |= {"seconds_min": seconds.min(), "seconds_max": seconds.max()}
             row["sample_seconds_per_1000"] = 1000 * row["sample_seconds"] / row["sample_count"]
             row["device"] = ", ".join(sorted(set(ok["device"].dropna())))
             row["players"] = _players(results, ok)

@@ -8,7 +8,11 @@ __all__ = ["OWN", "caveat", "estimator", "parse"]
 
 MIN_ESS = 0.1  # effective share of the chains of annealed importance sampling (AIS)
 MAX_WIDER = 0.01  # nats by which log Z may change on a domain of twice the width
-NAMES = {"log_prob": "the model's log-density"}
+NAMES = {
+    "log_prob": "the model's log-density",
+    "probability-flow ODE": "probability-flow ODE (another law than the sampled chain's)",
+}
+BOUNDS = {"log_prob": "log-density of dequantised images, one draw"}
 OWN = ("estimator", "ess", "elbo", "log_z", "log_z_se", "wider_domain")  # settings of one trial's estimate
 
 
@@ -17,10 +21,11 @@ def parse(settings: str | None) -> dict[str, Any]:
     return json.loads(settings) if isinstance(settings, str) and settings else {}
 
 
-def estimator(trials: Iterable[Mapping[str, Any]]) -> str:
-    """Name of the estimator of a model's trials, all names if they differ."""
+def estimator(trials: Iterable[Mapping[str, Any]], kind: str = "") -> str:
+    """Name of the estimator of a model's trials for that kind of likelihood, all names if they differ."""
+    known = NAMES | (BOUNDS if kind.startswith("lower_bound") else {})
     names = dict.fromkeys(each["estimator"] for each in trials if each.get("estimator"))
-    return ", ".join(NAMES.get(name, name) for name in names)
+    return ", ".join(known.get(name, name) for name in names)
 
 
 def caveat(trials: Iterable[Mapping[str, Any]]) -> str:

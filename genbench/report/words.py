@@ -3,12 +3,16 @@
 import math
 from collections.abc import Sequence
 
-from genbench.report.read import Results
-from genbench.report.tables import KINDS, MAIN, Cell, Column, Row, Table
+import pandas as pd
 
-__all__ = ["arrow", "count", "findings", "listing", "notes", "number", "overview", "value"]
+from genbench.report.read import Results
+from genbench.report.tables import MAIN, Cell, Column, Row, Table
+
+__all__ = ["arrow", "care", "count", "findings", "listing", "notes", "number", "overview", "value"]
 
 ARROWS = {"lower": "↓", "higher": "↑", "target": "→", "none": ""}
+KINDS = {"exact": "exact", "lower_bound": "at most (bound)", "upper_bound": "at least (bound)", "estimate": "estimate"}
+COPIES = "No metric here detects copies of training data: a model that returns them reaches every floor."
 
 
 def number(x: float | None, digits: int = 3) -> str:
@@ -48,12 +52,12 @@ def value(cell: Cell) -> str:
 
 def arrow(column: Column) -> tuple[str, str]:
     """Sign and words for the direction of a metric."""
-    words = {"lower": "lower is better", "higher": "higher is better", "none": "no better direction"}
-    if column.card.direction == "target":
+    words = {"lower": "lower is better", "higher": "higher is better", "none": "not ranked"}
+    if column.direction == "target":
         if column.target is None:
             return "", "best at the data's entropy, which is not known here: not ranked"
         return f"→ {number(column.target)}", f"best at {number(column.target)}, the entropy of the data"
-    return ARROWS[column.card.direction], words[column.card.direction]
+    return ARROWS[column.direction], words[column.direction]
 
 
 def listing(items: Sequence[str]) -> str:
@@ -107,34 +111,47 @@ def _ranking(table: Table, place: int, floor: bool) -> list[str]:
     column = table.columns[place]
     pairs = [(row, row.cells[place]) for row in table.rows]
     have = [(row, cell) for row, cell in pairs if cell.n and not cell.caveat]
-    name = f"{column.title}, {KINDS[table.kind].split(', ')[1]}" if table.kind in KINDS else column.title
+    name = f"{column.title}, {KINDS[table.kind]}" if table.kind in KINDS else column.title
     doubtful = [(row, cell) for row, cell in pairs if cell.caveat]
     doubts = [
-        f"{name} of {row.label}, {value(cell)}, is not to be relied on and not ranked: {cell.caveat}." for row, cell in doubtful
+        f"{name} of {row.label}, {value(cell)}{_worse(table, column, cell)}, is not to be relied on and not ranked: "
+        f"{cell.caveat}."
+        for row, cell in doubtful
     ]
     if not have:
         return doubts or [f"{name}: no model has a value."]
     if len(have) == 1:
         row, cell = have[0]
-        only = f"only {row.label} has a value{' to rely on' if doubts else ''}, {value(cell)}{_seeds(row, cell)}"
+        only = f"only {row.label} has a value{' to rely on' if doubts else ''}, {value(cell)}"
+        only += _worse(table, column, cell) + _seeds(row, cell)
         return [f"{name}: {only}; there is nothing to rank.", *doubts]
     best = [(row, cell) for row, cell in have if cell.state == "best"]
+    if all(cell.state == "equal" for _, cell in have):
+        return [f"{name}: the same mean, {number(have[0][1].mean)}, for all {len(have)} models with a value.", *doubts]
     if not best:
         return [f"{name}: {len(have)} models have a value; not ranked.", *doubts]
     row, cell = best[0]
     if len(best) > 1:
-        text = f"{name} ({arrow(column)[1]}): equal best mean, {number(cell.mean)}, "
+        text = f"{name} ({arrow(column)[1]}): equal best mean, {number(cell.mean)}{_worse(table, column, cell)}, "
         text += f"{listing([r.label for r, _ in best])}. "
     else:
-        text = f"{name} ({arrow(column)[1]}): best mean {row.label}, {value(cell)}{_seeds(row, cell)}. "
+        text = f"{name} ({arrow(column)[1]}): best mean {row.label}, {value(cell)}"
+        text += f"{_worse(table, column, cell)}{_seeds(row, cell)}. "
     groups = {state: [r.label for r, c in have if c.state == state] for state in ("tie", "apart", "open")}
     if groups["tie"]:
         text += f"Not separable from it: {_names(groups['tie'], len(have) - len(best))}. "
     elif groups["apart"] and not groups["open"]:
-        text += "Its interval overlaps no other. "
+        text += "Separable from all others. "
     if groups["open"]:
         text += f"Not testable with a single seed: {listing(groups['open'])}. "
-    if floor and column.floor.n and column.card.direction in ("lower", "higher"):
+    worse = [f"{r.label}, {number(c.mean)}" for r, c in have if c.state != "best" and _worse(table, column, c)]
+    if worse:
+        text += f"Others{_worse(table, column, Cell(math.inf))}: {'; '.join(worse)}. "
+    if table.kind.startswith(("lower_bound", "upper_bound")):
+        made = "; ".join(dict.fromkeys(c.estimator for _, c in have if c.estimator))
+        made = f" ({made})" if made else ""
+        text += f"Bounds differ in tightness{made}: their order need not be that of the models. "
+    if floor and column.floor.n and column.direction in ("lower", "higher"):
         text += _reach(column, have)
     missing = [r.label for r, c in pairs if not c.n and c.note != "n/a"]
     if missing:
@@ -143,15 +160,64 @@ def _ranking(table: Table, place: int, floor: bool) -> list[str]:
 
 
 def _reach(column: Column, have: list[tuple[Row, Cell]]) -> str:
-    """Which models' intervals reach the interval of the floor."""
-    sign = 1 if column.card.direction == "lower" else -1
-    edge = sign * column.floor.mean + (column.floor.half if math.isfinite(column.floor.half) else 0.0)
-    tested = [(row, cell) for row, cell in have if math.isfinite(cell.half)]
-    reach = [row.label for row, cell in tested if sign * cell.mean - cell.half <= edge]
-    head = f"Floor (real against real): {value(column.floor)}; "
-    if not tested:
-        return head + "no interval to compare with it. "
-    return head + (f"reached by the interval of {listing(reach)}. " if reach else "no model's interval reaches it. ")
+    """Which models' means are at the far edge of the floor's interval or better."""
+    sign = 1 if column.direction == "lower" else -1
+    edge = column.floor.mean + sign * (column.floor.half if math.isfinite(column.floor.half) else 0.0)
+    reach = [row.label for row, cell in have if sign * cell.mean <= sign * edge]
+    head = f"Floor (real against real): {value(column.floor)}; its far edge, {number(edge)}, is reached by "
+    return head + (f"the mean of {listing(reach)}. " if reach else "no model's mean. ")
+
+
+def _worse(table: Table, column: Column, cell: Cell) -> str:
+    """A remark on bits per dimension above those of the uniform law."""
+    if column.metric != "bpd" or table.uniform is None or not cell.mean > table.uniform:
+        return ""
+    return f" (worse than uniform, {number(table.uniform)})"
+
+
+def care(results: Results) -> list[str]:
+    """What to keep in mind: what the study says of itself, then what the updates kept and the costs say."""
+    unfair = results.study.get("unfair")
+    found = list(unfair or ())
+    for dataset in results.datasets:
+        last, early, costs = [], [], []
+        for label in results.labels(dataset):
+            trials = results.of(dataset, label)
+            model, ok = trials["model"].iloc[0], trials[trials["status"] == "ok"]
+            if ok.empty or results.family(dataset, label) == "baseline":
+                continue
+            kept, updates, flops, parameters = (
+                pd.to_numeric(ok[name], errors="coerce")
+                for name in ("selected_update", "cost_updates", "cost_flops", "cost_parameters")
+            )
+            costs.append((flops.mean(), parameters.mean()))
+            if (kept < updates / 2).all():
+                early.append(label)
+            blind = unfair is None or any(line.startswith(f"{model}: has no held-out loss") for line in unfair)
+            if (kept == updates).all() and not blind:  # without a loss the last update is kept in any case
+                last.append(label)
+        if last:
+            found.append(
+                f"{dataset}: the last update was the best on validation in all seeds of {listing(last)}: "
+                "more training may help them."
+            )
+        if early:
+            found.append(
+                f"{dataset}: weights from before half of the budget were best in all seeds of {listing(early)}: "
+                "the rest of it overfits."
+            )
+        ratios = [_factor(each) for each in zip(*costs, strict=True)]
+        if len(costs) > 1 and all(math.isfinite(ratio) for ratio in ratios):
+            found.append(
+                f"{dataset}: training FLOPs differ by a factor of {number(ratios[0], 2)} between models "
+                f"(without the baseline), parameters by {number(ratios[1], 2)}."
+            )
+    return [*found, COPIES]
+
+
+def _factor(values: Sequence[float]) -> float:
+    known = [each for each in values if math.isfinite(each) and each > 0]
+    return max(known) / min(known) if len(known) > 1 else math.nan
 
 
 def notes(table: Table) -> list[str]:
@@ -163,7 +229,7 @@ def notes(table: Table) -> list[str]:
         found = [next(iter(together)) + "."]
     else:
         found = [f"{', '.join(titles)}: {settings}." for settings, titles in together.items()]
-    targets = [column for column in table.columns if column.card.direction == "target"]
+    targets = [column for column in table.columns if column.direction == "target"]
     return found + [f"{column.title}: {arrow(column)[1]}." for column in targets]
 
 

@@ -41,7 +41,20 @@ def test_summary_follows_from_the_numbers(page):
     assert f"best mean {best}" in seen
     for model in fid.loc[fid["state"] == "tie", "model"]:
         assert model in re.search(r"Fréchet distance \(lower is better\).*?Floor", seen).group()
-    assert "Bits per dimension, lower bound: only vae has a value" in seen
+    assert "Bits per dimension, at most (bound): only vae has a value" in seen
+
+
+def test_page_says_what_its_numbers_do_not(page):
+    seen = words(page["text"])
+    care = seen[seen.index("Read with care") : seen.index("Model ±")]
+    assert "ring8: the last update was the best on validation in all seeds of vae: more training may help them." in care
+    assert "digits: weights from before half of the budget were best in all seeds of realnvp: the rest" in care
+    assert re.search(r"ring8: training FLOPs differ by a factor of [\d.]+ between models \(without the baseline\)", care)
+    assert "detects copies of training data" in care
+    assert "SE over test examples" in seen and "Uniform over grey values 4.09" in seen
+    assert "(not Inception)" in seen and "Read precision and recall together" in seen
+    assert "500 reference examples" not in seen and "reference examples 500" in seen
+    assert not re.search(r"\b(bias|subset_std|clipped) ", seen)
 
 
 def test_page_asks_nothing_of_the_network(page):

@@ -7,7 +7,7 @@ from scipy import stats
 
 from genbench.report.read import read
 from genbench.report.tables import Cell, interval, judge, tables
-from genbench.report.words import count, listing, number, value
+from genbench.report.words import arrow, count, findings, listing, number, value
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,65 @@ def test_judge_knows_directions():
 def test_judge_separates_nothing_with_one_seed():
     assert judge({"a": [1.0], "b": [9.0]}, "lower") == {"a": "best", "b": "open"}
     assert judge({"a": [1.0]}, "lower") == {}
-    assert judge({"a": [8, 8], "b": [8, 8]}, "higher") == {"a": "best", "b": "best"}
+    assert judge({"a": [8, 8], "b": [8, 8], "c": [7, 7]}, "higher") == {"a": "best", "b": "best", "c": "apart"}
+    assert judge({"a": [8, 8], "b": [8, 8]}, "higher") == {"a": "equal", "b": "equal"}
+
+
+@pytest.mark.parametrize("shift", np.linspace(0.1, 3, 12))
+def test_a_tie_is_what_welchs_test_does_not_reject(shift):
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=3), rng.normal(shift, 0.2, size=5)
+    a -= a.mean()
+    b -= b.mean() - shift
+    p = stats.ttest_ind(a, b, equal_var=False).pvalue
+    assert judge({"a": a, "b": b}, "lower")["b"] == ("tie" if p >= 0.05 else "apart")
+
+
+def test_precision_and_equal_columns_are_not_ranked(results):
+    for table in [*tables(results, "digits"), *tables(results, "ring8")]:
+        for place, column in enumerate(table.columns):
+            states = {row.cells[place].state for row in table.rows} - {""}
+            if column.metric in ("precision", "recall"):
+                assert not states and column.direction == "none" and arrow(column) == ("", "not ranked")
+            if column.metric == "classes_covered":
+                assert states == {"equal"}
+
+
+def test_the_floor_is_reached_by_means_not_by_wide_intervals(results):
+    scores, floors = results.scores.copy(), results.floors.copy()
+    chosen = (scores["dataset"] == "ring8") & (scores["metric"] == "w1")
+    floors.loc[floors["metric"] == "w1", "value"] = [0.9, 1.0, 1.0, 1.1]
+    edge = 1 + interval([0.9, 1.0, 1.0, 1.1])[1]
+    for model, values in {"vae": [edge - 0.01] * 3, "gmm": [edge - 1, edge, edge + 1.03]}.items():
+        scores.loc[chosen & (scores["model"] == model), "value"] = values
+    scores.loc[chosen & ~scores["model"].isin(["vae", "gmm"]), "value"] = 9.0
+    made = type(results)(results.study, results.trials, scores, floors, results.store)
+    text = findings(made, "ring8", tables(made, "ring8"))[0]
+    assert "is reached by the mean of vae." in text
+
+
+def test_bounds_and_values_worse_than_uniform_are_called_so(results):
+    scores = results.scores.copy()
+    chosen = (scores["dataset"] == "digits") & (scores["metric"] == "bpd") & scores["model"].isin(["vae", "realnvp"])
+    scores.loc[chosen, "kind"] = "lower_bound"
+    scores.loc[chosen & (scores["model"] == "vae"), "value"] += 5
+    made = type(results)(results.study, results.trials, scores, results.floors, results.store)
+    every = tables(made, "digits")
+    text = next(each for each in findings(made, "digits", every) if "at most (bound)" in each)
+    assert "best mean realnvp" in text and "Others (worse than uniform, 4.09): vae, 8." in text
+    assert "differ in tightness (log-density of dequantised images, one draw; IWAE, k=200)" in text
+    table = next(table for table in every if table.kind == "lower_bound")
+    assert table.errors and table.rows[0].cells[0].se == pytest.approx(0.02) and table.uniform == math.log2(17)
+    assert "at least the true one" in table.title
+
+
+def test_clipping_is_told_where_it_happened(results):
+    scores = results.scores.copy()
+    assert not any("clipped" in c.settings or "floor -50" in c.settings for t in tables(results, "ring8") for c in t.columns)
+    one = scores.index[scores["metric"] == "data_nll"][0]
+    scores.loc[one, "settings"] = '{"floor": -50.0, "clipped": 0.004}'
+    made = type(results)(results.study, results.trials, scores, results.floors, results.store)
+    assert any(c.settings.endswith("clipped up to 0.004") for t in tables(made, "ring8") for c in t.columns)
 
 
 def test_numbers_for_people():

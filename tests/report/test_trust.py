@@ -36,6 +36,9 @@ def test_caveat_follows_from_the_settings(settings, words):
 def test_one_bad_seed_is_enough_and_counted():
     bad, good = {"estimator": "AIS", "ess": 0.03}, {"estimator": "AIS", "ess": 0.4}
     assert "(1 of 3 seeds)" in caveat([good, bad, good]) and caveat([good, good]) == ""
+    one = [{"estimator": "log_prob"}]
+    assert estimator(one, "lower_bound") == "log-density of dequantised images, one draw"
+    assert estimator(one, "exact") == "the model's log-density"
     assert estimator([good, bad]) == "AIS" and estimator([IWAE, good, {}]) == "IWAE, k=200, AIS"
 
 
@@ -79,7 +82,7 @@ def test_page_shows_estimators_marks_notes_and_what_is_unfair(run, tmp_path):
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.read_text()))
     assert "IWAE, k=200" in text and "quadrature" in text and "Five critic updates per update" in text
     assert "Not to be relied on: an effective share of 0.03 of the AIS chains, below 0.1 (3 of 3 seeds)" in text
-    assert text.index("Read with care") < text.index("includes 5 critic updates") < text.index("Mean ± half-width")
+    assert text.index("Read with care") < text.index("includes 5 critic updates") < text.index("Model ±")
     csv = pd.read_csv(page.parent / "tables" / "scores.csv")
     assert set(csv.loc[csv["not_reliable_because"].notna(), "model"]) == {"ebm"}
 
@@ -97,7 +100,12 @@ def test_older_studies_without_these_keys_are_read(run, tmp_path):
             frame["settings"] = None
         frame.to_parquet(tmp_path / "study" / f"{name}.parquet", index=False)
     text = build(tmp_path / "study", store, tmp_path / "out").read_text()
-    assert "Read with care" not in text and ">notes</th>" not in text and ">estimator</th>" not in text
+    assert (
+        "last update was the best" not in text
+        and "Read with care" in text
+        and ">notes</th>" not in text
+        and ">estimator</th>" not in text
+    )
     assert "not to be relied on" not in text
 
 
