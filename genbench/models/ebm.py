@@ -30,17 +30,17 @@ class EBM(Model):
 
     U = f/temperature + |x|^2 / (2 base^2) with f a network. The temperature makes the step-to-noise ratio of image recipes
     explicit: a step s on f with noise n is Langevin on f/T with T = n^2/(2s). Images live in the box [-1, 1]^d, whose walls
-    reflect the chains. Samples come from fresh chains with the clipped slope of training, and so only nearly from p. The
-    loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2).
+    reflect the chains. Chains are not clipped: clipped ones can't follow the slopes that the network learns, and long
+    training then runs away. The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2).
 
     References:
-        Training Restricted Boltzmann Machines using ... (Tieleman, 2008); Implicit Generation and Modeling with
-        Energy-Based Models (Du & Mordatch, 2019), arXiv 1903.08689
+        Training restricted Boltzmann machines using approximations to the likelihood gradient (Tieleman, 2008)
+        Implicit Generation and Modeling with Energy-Based Models (Du & Mordatch, 2019), arXiv 1903.08689
 
     Arguments:
         width, depth: of f. steps: Langevin steps per update. step: their size. buffer: chains kept.
-        restart: share of chains restarted from noise per update. clip: bound on each coordinate of grad f along chains.
-        base: standard deviation of the Gaussian base measure. sample_steps: Langevin steps of a fresh sample.
+        restart: share of chains restarted from noise per update. base: standard deviation of the Gaussian base measure.
+        sample_steps: Langevin steps of a fresh sample.
     """
 
     hp = {"reg": 0.0}
@@ -49,11 +49,11 @@ class EBM(Model):
 
     def __init__(
         self, shape, levels=None, width=128, depth=3, steps=20, step=0.01, temperature=1.0, buffer=10000,
-        restart=0.05, clip=0.0, base=3.0, sample_steps=500,
+        restart=0.05, base=3.0, sample_steps=500,
     ):  # fmt: skip
         super().__init__(shape, levels)
         self.steps, self.step, self.temperature, self.restart = steps, step, temperature, restart
-        self.clip, self.base, self.sample_steps = clip, base, sample_steps
+        self.base, self.sample_steps = base, sample_steps
         self.net = MLP(self.dim, 1, width, depth)
         self.register_buffer("replay", self.spread(torch.rand(buffer, self.dim)))
 
@@ -79,11 +79,9 @@ class EBM(Model):
         value = self.net(x).squeeze(-1) / self.temperature + x.square().sum(-1) / (2 * self.base**2)
         return torch.where((x.abs() <= 1).all(-1), value, torch.inf) if self.levels else value
 
-    def slope(self, x: Tensor, clip: float = 0.0) -> Tensor:
-        """Gradient of U (B, d), each coordinate of grad f clipped to [-clip, clip] where clip > 0."""
-        slope = self.net.slope(x)[1]
-        slope = slope.clamp(-clip, clip) if clip else slope
-        return slope / self.temperature + x / self.base**2
+    def slope(self, x: Tensor) -> Tensor:
+        """Gradient of U (B, d)."""
+        return self.net.slope(x)[1] / self.temperature + x / self.base**2
 
     def prepare_net(self, x, noise, hp):
         start = self.replay[self._rows(noise)]
@@ -96,7 +94,7 @@ class EBM(Model):
         return torch.remainder(start + torch.arange(noise["start"].shape[0], device=start.device), len(self.replay))
 
     def _run(self, x: Tensor, noise: Tensor) -> Tensor:
-        return langevin(x, lambda x: self.slope(x, self.clip), self.step, noise, self.fold if self.levels else None)
+        return langevin(x, self.slope, self.step, noise, self.fold if self.levels else None)
 
     def loss_net(self, x, noise, hp):
         real, fake = self.net(self.flat(x)).squeeze(-1), self.net(noise["chains"]).squeeze(-1)

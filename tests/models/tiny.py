@@ -83,7 +83,7 @@ CASES = [
     Case("made", "images", "logistic", levels=40),
     Case("made", "images", "dropout", {"dropout": 0.3}, levels=17),
     Case("cnf", "points", "hutchinson", {"exact": 1}),
-    Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125, "clip": 0.1}, levels=17),
+    Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125}, levels=17),
     Case("ddpm", "images", "unet", {"network": "unet", "width": 8}, levels=17),
 ]
 
