@@ -56,19 +56,20 @@ def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: t
         model.load_state_dict(stored[0])
         model = model.to(device).eval().requires_grad_(False)
         seen = space(data, model.space[data.kind])
-        count = study.samples if data.kind == "images" else study.point_samples
+        images = data.kind == "images"
+        count = study.samples if images else study.point_samples
         clock = time.perf_counter()
         samples = _sample(model, seen, count, generator)
         costs = {"sample_seconds": time.perf_counter() - clock, "sample_count": count}
         write_npz(folder / "samples.npz", samples=samples.numpy())
-        support = data.density().support if data.kind == "points" else None
+        support = None if images else data.density().support
         save_preview(folder / "preview.png", samples.numpy(), data.levels, support)
-        image = data.kind == "images"
-        scores = (
-            image_scores(samples, data, paths, device) if image else point_scores(samples, data.splits["test"], data, trial.seed)
-        )
-        scores += nll_scores(model, data, seen, study.likelihood_points if image else count, generator)
-        if data.kind == "points" and picture:
+        if images:
+            scores = image_scores(samples, data, paths, device)
+        else:
+            scores = point_scores(samples, data.splits["test"], data, trial.seed)
+        scores += nll_scores(model, data, seen, study.likelihood_points if images else count, generator)
+        if picture and not images:
             _save_density(folder, model, data, seen, generator)
         rows = [_finite(score).as_dict() for score in scores]
     except INFRASTRUCTURE:
