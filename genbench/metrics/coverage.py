@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from genbench.metrics.score import METRICS, Score
+from genbench.metrics.cards import METRICS
+from genbench.metrics.score import Score
 
 __all__ = ["coverage"]
 

@@ -9,7 +9,8 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from genbench.metrics.score import METRICS, Score
+from genbench.metrics.cards import METRICS
+from genbench.metrics.score import Score
 
 __all__ = ["fid_bias", "fidelity"]
 

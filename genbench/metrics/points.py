@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.metrics.score import METRICS, Score
+from genbench.metrics.cards import METRICS
+from genbench.metrics.score import Score
 
 __all__ = ["data_nll", "modes", "wasserstein1"]
 

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from genbench.files import atomic, write_text
-from genbench.metrics.score import METRICS
+from genbench.metrics.cards import METRICS
 from genbench.report import figures, style, tables, words
 from genbench.report.read import Results, read
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genbench.metrics.score import METRICS, Card
+from genbench.metrics.card import Card
+from genbench.metrics.cards import METRICS
 from genbench.report.read import Results
 from genbench.report.trust import OWN, caveat, estimator, parse
 
@@ -243,7 +244,7 @@ def _likelihood(results: Results, dataset: str, scores: pd.DataFrame, kind: str)
 
 
 def _column(results: Results, dataset: str, metric: str, kind: str) -> Column:
-    card = METRICS.get(metric) or Card(metric, metric, "", "none", "both", "", "")
+    card = METRICS.get(metric) or Card(metric, metric, "", "none", "both", "Likelihood", "", "", "", "", "", "")
     entropy = results.meta(dataset).get("entropy")
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]
     values = tuple(floors["value"].dropna())

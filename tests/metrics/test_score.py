@@ -11,6 +11,7 @@ def test_score_is_json_safe():
     score = Score("fid", np.float32(1.5), np.int64(10), se=np.float64(0.1), settings={"n": np.int64(3), "x": [1, 2]})
     plain = json.loads(json.dumps(score.as_dict(), allow_nan=False))
     assert plain == {
+        "name": "fid(n=10)",
         "metric": "fid",
         "value": 1.5,
         "n": 10,
@@ -39,11 +40,13 @@ def test_score_refuses_unknown_metric_and_kind():
         Score("nll", 1.0, 1, kind="exactly")
 
 
-def test_every_card_is_complete():
-    points = {"modes", "high_quality", "mode_kl", "w1", "data_nll", "nll"}
-    images = {"fid", "kid", "precision", "recall", "classes_covered", "class_kl", "bpd"}
-    assert set(METRICS) == points | images
-    for key, card in METRICS.items():
-        assert card.key == key and card.title and card.source and card.what.endswith(".")
-        assert card.direction in ("lower", "higher", "target", "none")
-        assert card.applies == ("points" if key in points else "images")
+def test_a_name_says_encoder_size_and_reference():
+    settings = {"encoder": "genbench-cnn-1a2b3c4d", "reference": "test", "n_reference": 360}
+    assert Score("fid", 1.0, 1000, settings=settings).name == "fid(genbench-cnn-1a2b3c4d, n=1000, test=360)"
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_every_card_is_complete(key):
+    card = METRICS[key]
+    assert card.key == key and card.title and card.source and card.what.endswith(".")
+    assert card.range and card.floor and card.uncertainty and card.traps
