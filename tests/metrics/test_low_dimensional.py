@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
+from genbench.data.points import grid25
 from genbench.metrics.points import data_nll, modes, wasserstein1
 
 STD = 0.5 / math.sqrt(2)
@@ -31,6 +34,21 @@ def test_t16_perfect_sampler(std):
     assert 0 <= scores["mode_kl"].value < 5 * scores["mode_kl"].settings["floor"]
     assert scores["mode_kl"].settings["floor"] == 7 / (2 * scores["mode_kl"].settings["n_high_quality"])
     assert scores["high_quality"].se == pytest.approx(math.sqrt(0.989 * 0.011 / 10_000), rel=0.1)
+
+
+def test_t16_perfect_sampler_of_25_modes():
+    grid = grid25()
+    scores = named(torch.from_numpy(grid.sample(np.random.default_rng(0), 2500)), grid.means, grid.std)
+    assert scores["modes"].value == 25 and abs(scores["high_quality"].value - 0.98889) < 3 * scores["high_quality"].se
+    assert 0 <= scores["mode_kl"].value < 5 * scores["mode_kl"].settings["floor"]
+
+
+@pytest.mark.parametrize(("near", "far"), [(40, 0), (30, 10), (0, 40)])
+def test_high_quality_has_the_interval_of_wilson(near, far):
+    score = named(torch.cat([MEANS[:1].repeat(near, 1), torch.zeros(far, 2)]))["high_quality"]
+    expected = binomtest(near, 40).proportion_ci(method="wilson")
+    assert score.settings["interval"] == pytest.approx([expected.low, expected.high], abs=1e-5)
+    assert score.se == pytest.approx((expected.high - expected.low) / 3.92, rel=1e-4) and score.se > 0
 
 
 def test_t16_collapsed_sampler():
