@@ -1,176 +1,212 @@
-"""Numbers T1-T5 and T7 of the metric checks: torch-fidelity against closed forms, itself and extreme generators."""
+"""Fréchet and kernel distance and the Inception score against closed forms, other libraries and simulation."""
 
-import contextlib
+import json
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from sklearn.neighbors import NearestNeighbors
-from torch.utils.data import Dataset
-from torch_fidelity import FeatureExtractorBase, calculate_metrics, register_feature_extractor
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
 
-from genbench.metrics.fidelity import fid_bias, fidelity
+from genbench.metrics.fidelity import distances, fid_bias, fid_infinity, fidelity, frechet, inception_score, kid
+
+KEYS = ["fid", "fid_infinity", "kid", "inception_score", "precision", "recall", "density", "coverage"]
 
 
 def gaussian(n, d, seed, mean=0.0, scale=1.0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale + mean
 
 
+def standardised(n, d, seed):
+    """Sample mean 0 and sample covariance I, so that closed forms hold without sampling error."""
+    x = gaussian(n, d, seed).double()
+    x = x - x.mean(0)
+    return x @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
+
+
+def torchfidelity_fid(a, b):
+    statistics = [fid_features_to_statistics(x) for x in (a, b)]
+    return fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"]
+
+
 def values(*args, **kwargs):
     return {score.metric: score.value for score in fidelity(*args, **kwargs)}
 
 
-class Identity(FeatureExtractorBase):
-    """Extractor whose input is the feature vector."""
-
-    @staticmethod
-    def get_provided_features_list():
-        return ("features",)
-
-    @staticmethod
-    def get_default_feature_layer_for_metric(metric):
-        return "features"
-
-    @staticmethod
-    def can_be_compiled():
-        return False
-
-    @staticmethod
-    def get_dummy_input_for_compile():
-        return torch.zeros(1, 16)
-
-    def __init__(self, name, features_list, **kwargs):
-        super().__init__(name, features_list)
-
-    def forward(self, x):
-        return (x,)
-
-
-class Rows(Dataset):
-    """Dataset of the rows of a tensor, the only container of vectors that torch-fidelity takes."""
-
-    def __init__(self, rows):
-        self.rows = rows
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, i):
-        return self.rows[i]
-
-
-def test_t1_fid_equals_own_closed_form():
+def test_t01_fid_equals_sqrtm_and_torchfidelity():
     mix = gaussian(16, 16, 5)
     a, b = gaussian(800, 16, 1, 0.3) @ mix, gaussian(700, 16, 2)
     x, y = a.double().numpy(), b.double().numpy()
     c1, c2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     root = scipy.linalg.sqrtm(c1 @ c2).real
     own = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * np.trace(root)
-    assert values(a, b)["fid"] == pytest.approx(own, rel=1e-6)
+    fid = values(a, b)["fid"]
+    assert fid == pytest.approx(own, rel=1e-10)
+    assert fid == pytest.approx(torchfidelity_fid(a, b), rel=1e-6)
 
 
-def test_t1_fid_of_gaussians_is_analytic():
-    def exact(
-        x,
-    ):  # sample mean 0 and sample covariance I, so that the closed form holds without sampling error
-        x = x.double() - x.double().mean(0)
-        return x @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
+def test_t01_fid_equals_torchmetrics():
+    from torchmetrics.image.fid import FrechetInceptionDistance
 
+    a, b = gaussian(300, 16, 1, 0.3, 1.2), gaussian(250, 16, 2)
+    identity = torch.nn.Flatten()
+    identity.num_features = 16
+    other = FrechetInceptionDistance(feature=identity, normalize=True, input_img_size=(1, 4, 4)).set_dtype(torch.float64)
+    other.update(b.double().reshape(-1, 1, 4, 4), real=True)
+    other.update(a.double().reshape(-1, 1, 4, 4), real=False)
+    assert values(a, b)["fid"] == pytest.approx(float(other.compute()), rel=1e-6)
+
+
+def test_t01_fid_with_fewer_examples_than_features():
+    a, b = gaussian(40, 64, 1, 0.1), gaussian(30, 64, 2)
+    assert frechet(a.double(), b.double())[0] == pytest.approx(torchfidelity_fid(a, b), rel=1e-6)
+
+
+def test_t01_fid_of_gaussians_is_analytic():
     spread, shift = torch.tensor([2.0, 1.0, 0.5]).double(), torch.tensor([1.0, 0.0, -2.0]).double()
-    a, b = exact(gaussian(400, 3, 1)) * spread + shift, exact(gaussian(500, 3, 2))
     expected = float((shift**2).sum() + ((spread - 1) ** 2).sum())
-    assert values(a, b)["fid"] == pytest.approx(expected, rel=1e-6)
+    assert values(standardised(400, 3, 1) * spread + shift, standardised(500, 3, 2))["fid"] == pytest.approx(expected, rel=1e-12)
 
 
-def test_t2_precision_and_recall_equal_a_brute_force_count():
-    a, b = gaussian(300, 8, 1, 0.4), gaussian(250, 8, 2)
-
-    def share_inside(points, manifold):
-        radius = NearestNeighbors(n_neighbors=4).fit(manifold).kneighbors(manifold)[0][:, -1]  # itself and 3 others
-        return float((np.linalg.norm(points[:, None] - manifold[None], axis=-1) <= radius).any(1).mean())
-
-    x, y = a.double().numpy(), b.double().numpy()
-    ours = values(a, b)
-    assert ours["precision"] == pytest.approx(share_inside(x, y), abs=1e-7)
-    assert ours["recall"] == pytest.approx(share_inside(y, x), abs=1e-7)
+@pytest.mark.parametrize("d", [5, 60])  # 60 features of 50 rows: a singular covariance
+def test_influence_is_the_derivative_in_a_rows_weight(d):
+    a, b = gaussian(50, d, 1, 0.3).double(), gaussian(200, d, 2).double()
+    influence = frechet(a, b)[1]
+    many = a.repeat(200, 1)
+    value = frechet(many, b)[0]
+    effect = [len(many) * (frechet(torch.cat([many, a[i : i + 1]]), b)[0] - value) for i in range(10)]
+    assert np.allclose(effect, influence[:10], atol=0.05 * float(influence.std()))
+    assert float(influence.mean()) == pytest.approx(0, abs=1e-10)
 
 
-def test_t3_features_path_equals_public_path():
-    with contextlib.suppress(ValueError):  # registered by an earlier run in the same process
-        register_feature_extractor("genbench-test-identity", Identity)
-    a, b = gaussian(400, 16, 1, 0.2, 1.1), gaussian(300, 16, 2)
-    public = calculate_metrics(
-        input1=Rows(a),
-        input2=Rows(b),
-        fid=True,
-        kid=True,
-        prc=True,
-        feature_extractor="genbench-test-identity",
-        cuda=False,
-        save_cpu_ram=True,
-        kid_subset_size=150,
-        rng_seed=2020,
-        cache=False,
-        verbose=False,
-    )
-    ours = values(a, b)
-    assert ours["fid"] == pytest.approx(public["frechet_inception_distance"], rel=1e-6)
-    assert ours["kid"] == pytest.approx(public["kernel_inception_distance_mean"], rel=1e-6)
-    assert ours["precision"] == public["precision"] and ours["recall"] == public["recall"]
-    assert 0 < ours["precision"] < 1 and 0 < ours["recall"] < 1
-
-
-def test_t4_self_fid_is_zero_and_never_negative():
+def test_t04_self_fid_is_zero_and_never_negative():
     a = gaussian(600, 32, 1)
     scores = values(a, a)
-    assert 0 <= scores["fid"] < 1e-3
+    assert 0 <= scores["fid"] < 1e-9
     assert scores["precision"] == scores["recall"] == 1
 
 
-def test_t4_kid_of_equal_distributions_is_zero_within_its_error():
-    repeats = np.array([values(gaussian(300, 8, 10 + i), gaussian(300, 8, 50 + i))["kid"] for i in range(8)])
-    assert abs(repeats.mean()) < 3 * repeats.std(ddof=1) / np.sqrt(len(repeats))
+def test_t04_kid_of_equal_distributions_is_zero_within_its_error():
+    scores = [kid(gaussian(300, 8, 10 + i).double(), gaussian(200, 8, 90 + i).double()) for i in range(60)]
+    found, both = np.array([s[0] for s in scores]), np.array([s[2]["se_both"] for s in scores])
+    assert np.mean(np.abs(found) < 3 * both) > 0.95
+    assert abs(found.mean()) < 3 * found.std(ddof=1) / len(found) ** 0.5
+    assert 0.75 < found.std(ddof=1) / both.mean() < 1.3
 
 
-def test_t5_collapsed_generator_has_precision_but_no_recall():
-    real = gaussian(1000, 16, 1)
-    collapsed = gaussian(1000, 16, 2, scale=1e-3) + real.mean(0)
-    ours, mirror = values(collapsed, real), values(real, collapsed)
-    assert ours["precision"] > 0.99 and ours["recall"] < 0.01
-    assert mirror["precision"] == ours["recall"] and mirror["recall"] == ours["precision"]
-
-
-def test_t7_fid_bias_formula():
+def test_t07_fid_bias_formula():
     a, b = gaussian(2000, 64, 1), gaussian(2000, 64, 2)
     score = fidelity(a, b)[0]
     assert score.metric == "fid" and score.value == pytest.approx(fid_bias(b, 2000, 2000), rel=0.15)
-    assert score.settings["bias"] == fid_bias(b, 2000, 2000)
+    assert score.settings["bias"] == pytest.approx(fid_bias(b, 2000, 2000), rel=1e-6)
     isotropic = 64 * (1 + 65 / 4) * 2 / 2000
     assert fid_bias(b, 2000, 2000) == pytest.approx(isotropic, rel=0.05)
 
 
+def test_t07_fid_infinity_removes_the_generators_bias():
+    reference = gaussian(500, 16, 1, scale=1.2).double()
+    truth, _ = frechet(standardised(40, 16, 2), reference)  # the generator's own mean and covariance
+    found = []
+    for i in range(25):
+        x = gaussian(500, 16, 100 + i).double()
+        fid, influence = frechet(x, reference)
+        found.append((fid, *fid_infinity(x, reference, influence, seed=i)[:2]))
+    fid, extrapolated, se = np.array(found).T
+    assert fid.mean() - truth > 0.1
+    assert abs(extrapolated.mean() - truth) < 3 * extrapolated.std(ddof=1) / len(found) ** 0.5 + 0.1 * (fid.mean() - truth)
+
+
+def test_fid_infinity_is_left_out_where_it_would_not_be_linear():
+    assert "fid_infinity" not in values(gaussian(63, 8, 1), gaussian(100, 8, 2))
+    score = fidelity(gaussian(64, 8, 1), gaussian(100, 8, 2))[1]
+    assert score.metric == "fid_infinity" and score.settings["sizes"] == [32, 64, 15]
+
+
+def test_kid_equals_torchfidelity_with_one_full_subset():
+    a, b = gaussian(400, 16, 1, 0.2, 1.1), gaussian(400, 16, 2)
+    other = kid_features_to_metric(a.double(), b.double(), kid_subsets=1, kid_subset_size=400, rng_seed=1, verbose=False)
+    assert values(a, b)["kid"] == pytest.approx(other["kernel_inception_distance_mean"], rel=1e-9)
+
+
+def test_kid_equals_its_definition(monkeypatch):
+    monkeypatch.setattr("genbench.metrics.fidelity.BLOCK", 7)
+    a, b = gaussian(20, 3, 1, 0.5).double(), gaussian(15, 3, 2).double()
+
+    def mean(x, y, apart):
+        pairs = [(float(p @ q) / 3 + 1) ** 3 for i, p in enumerate(x) for j, q in enumerate(y) if not apart or i != j]
+        return np.mean(pairs)
+
+    assert kid(a, b)[0] == pytest.approx(mean(a, a, True) + mean(b, b, True) - 2 * mean(a, b, False), rel=1e-10)
+
+
+def test_inception_score_equals_torchfidelity():
+    logits = 3 * gaussian(503, 7, 1).double()
+    other = isc_features_to_metric(logits, splits=10, shuffle=True, rng_seed=5)
+    value, se, _ = inception_score(logits, seed=5)
+    assert value == pytest.approx(other["inception_score_mean"], rel=1e-12)
+    assert se == pytest.approx(other["inception_score_std"] / 3, rel=1e-9)  # of n divided by n - 1, over root 10
+
+
+def test_inception_score_at_its_ends():
+    assert inception_score(torch.zeros(100, 5).double(), 0)[0] == pytest.approx(1)
+    certain = 1000 * torch.eye(4).double().repeat(2500, 1)
+    assert inception_score(certain, 0)[0] == pytest.approx(4, rel=2e-3)
+
+
+@pytest.mark.parametrize("mean, scale", [(0.0, 1.0), (0.3, 1.3)])
+def test_standard_errors_are_those_of_fresh_samples(mean, scale):
+    reference, found = gaussian(250, 6, 0), {}
+    for i in range(80):
+        x = gaussian(250, 6, 1 + i, mean, scale)
+        for score in fidelity(x, reference, logits=3 * x):
+            found.setdefault(score.metric, []).append((score.value, score.se))
+    assert list(found) == KEYS
+    for key, pairs in found.items():
+        drawn, se = np.array(pairs).T
+        low = 0.4 if key == "coverage" else 0.7  # the jackknife of a nearly full coverage is conservative
+        assert low < drawn.std(ddof=1) / se.mean() < 1.4, key
+
+
 def test_scores_say_what_they_are():
-    scores = fidelity(gaussian(50, 4, 1), gaussian(40, 4, 2), settings={"encoder": "e", "reference": "test"})
+    settings = {"encoder": "e", "reference": "test"}
+    x = gaussian(50, 4, 1)
+    scores = fidelity(x, gaussian(40, 4, 2), logits=x, settings=settings)
+    assert [score.metric for score in scores] == KEYS
     for score in scores:
-        plain = score.as_dict()
-        assert plain["n"] == 50 and plain["se"] is None
-        assert plain["settings"]["encoder"] == "e" and plain["settings"]["reference"] == "test"
-        assert plain["settings"]["n_reference"] == 40
-    assert scores[1].settings["subset_size"] == 20 and scores[1].settings["subset_std"] > 0
+        plain = json.loads(json.dumps(score.as_dict()))
+        assert plain["n"] == 50 and plain["se"] > 0
+        assert plain["settings"].items() >= {**settings, "n_reference": 40}.items()
+    assert "inception_score" not in values(x, x)
 
 
-def test_kid_is_repeatable_by_seed():
+def test_scores_are_repeatable_by_seed():
     a, b = gaussian(100, 4, 1), gaussian(100, 4, 2)
-    assert values(a, b, seed=1)["kid"] == values(a, b, seed=1)["kid"] != values(a, b, seed=2)["kid"]
+    assert values(a, b, seed=1) == values(a, b, seed=1) != values(a, b, seed=2)
+    assert values(a, b, seed=1)["kid"] == values(a, b, seed=2)["kid"]
+
+
+def test_a_constant_generator_is_scored():
+    scores = values(torch.ones(50, 4), gaussian(50, 4, 2))
+    assert all(np.isfinite(value) for value in scores.values()) and scores["recall"] == 0
 
 
 def test_bad_features_are_refused():
     a, b = gaussian(50, 4, 1), gaussian(50, 4, 2)
     a[3:5, 0] = float("nan")
-    with pytest.raises(ValueError, match="2 of 50 generated"):
+    with pytest.raises(ValueError, match="2 of 50 rows of generated features"):
         fidelity(a, b)
+    with pytest.raises(ValueError, match="2 of 50 rows of logits"):
+        fidelity(b, b, logits=a)
     with pytest.raises(ValueError, match="width"):
         fidelity(b, gaussian(50, 5, 1))
     with pytest.raises(ValueError, match="n >= 10"):
         fidelity(b[:5], b)
+
+
+def test_distances_are_those_of_fidelity():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(200, 8, generator=generator) + 0.3, torch.randn(150, 8, generator=generator)
+    every = {score.metric: score for score in fidelity(x, y, settings={"encoder": "e"})}
+    assert distances(x, y, {"encoder": "e"}) == [every["fid"], every["kid"]]
