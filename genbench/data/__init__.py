@@ -2,10 +2,10 @@
 
 A new dataset of a known source is a YAML file; a new source is a function and one line in the tables below:
 points are functions of their parameters that return a `PointDensity`, images functions of the spec
-that return `Pools`.
+that return `Pools`, or its three splits if it draws them itself.
 """
 
-from genbench.data import images, points
+from genbench.data import images, points, polygons, stacked
 from genbench.data.dataset import Dataset, load, prepare
 from genbench.data.points import PointDensity
 from genbench.data.space import SPACES, Space, bits_per_dim, space
@@ -41,6 +41,8 @@ IMAGES = {
     "cifar10": images.cifar10,
     "folder": images.folder,
     "npz": images.npz,
+    "polygons": polygons.polygons,
+    "stacked": stacked.stacked,
 }
 
 SOURCES = POINTS | IMAGES

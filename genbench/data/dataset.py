@@ -17,6 +17,7 @@ from genbench.files import read_json, write_json, write_npz
 
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec
+    from genbench.data.images import Pool
 
 __all__ = ["SPLITS", "Dataset", "load", "prepare"]
 
@@ -155,21 +156,20 @@ def _images(spec: "DatasetSpec") -> tuple[dict[str, np.ndarray], dict[str, Any]]
     import genbench.data as tables
 
     pools = tables.IMAGES[spec.source](spec)
-    for pool in filter(None, pools):
+    parts = list(pools.values()) if isinstance(pools, dict) else [pool for pool in pools if pool is not None]
+    for pool in parts:
         if (shape := pool.images.shape[1:]) != spec.shape:
             message = f"{spec.source} has {list(shape)}, not {list(spec.shape)}"
             raise UserError(f"{_file(spec.name)}: shape: {message}")
         if pool.images.size and (largest := int(pool.images.max())) >= spec.levels:
             message = f"grey values reach {largest}, so at least {largest + 1}, not {spec.levels}"
             raise UserError(f"{_file(spec.name)}: levels: {message}")
-    train, test = pools
-    classes = _classes(spec, [pool.labels for pool in filter(None, pools)])
+    classes = _classes(spec, [pool.labels for pool in parts])
     arrays = {}
-    for split, chosen in indices(spec, len(train.images), None if test is None else len(test.images)).items():
-        pool = test if test is not None and split == "test" else train
-        arrays[split] = np.ascontiguousarray(pool.images[chosen])
+    for split, pool in (pools if isinstance(pools, dict) else _cut(spec, *pools)).items():
+        arrays[split] = np.ascontiguousarray(pool.images)
         if classes is not None:
-            arrays[f"labels_{split}"] = pool.labels[chosen].astype(np.int64)
+            arrays[f"labels_{split}"] = pool.labels.astype(np.int64)
     return arrays, {
         "classes": classes,
         "mean": None,
@@ -178,6 +178,15 @@ def _images(spec: "DatasetSpec") -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "entropy_method": "unknown",
         "modes": None,
     }
+
+
+def _cut(spec: "DatasetSpec", train: "Pool", test: "Pool | None") -> "dict[str, Pool]":
+    """The splits of a source's examples, or of these and an official test set."""
+    out = {}
+    for split, chosen in indices(spec, len(train.images), None if test is None else len(test.images)).items():
+        images, labels = test if test is not None and split == "test" else train
+        out[split] = type(train)(images[chosen], None if labels is None else labels[chosen])
+    return out
 
 
 def _classes(spec: "DatasetSpec", labels: list[np.ndarray | None]) -> int | None:

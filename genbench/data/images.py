@@ -83,47 +83,51 @@ def folder(spec: "DatasetSpec") -> Pools:
     Parameters of the spec: `path`; `test_path`, a folder of the same layout that becomes the test split;
     `size`, to which the shorter side is scaled before the centre is cut out (default: the least that fits).
     """
-    _known(spec, {"path", "test_path", "size"})
+    known(spec, {"path", "test_path", "size"})
     if spec.shape[0] not in (1, 3):
-        raise _fault(spec, "shape", f"a folder gives 1 (grey) or 3 (colour) channels, got {spec.shape[0]}")
+        raise fault(spec, "shape", f"a folder gives 1 (grey) or 3 (colour) channels, got {spec.shape[0]}")
     names, train = _folder(spec, "path")
     if "test_path" not in spec.parameters:
         return train, None
     test_names, test = _folder(spec, "test_path")
     if names != test_names:
-        raise _fault(spec, "parameters.test_path", "must have the same subfolders (classes) as parameters.path")
+        raise fault(spec, "parameters.test_path", "must have the same subfolders (classes) as parameters.path")
     return train, test
 
 
 def npz(spec: "DatasetSpec") -> Pools:
     """The npz file `path`: `images` uint8 (n,H,W), (n,C,H,W) or (n,H,W,C); optional `labels` (n,)."""
-    _known(spec, {"path"})
+    known(spec, {"path"})
     path = _path(spec, "path")
     try:
         with np.load(path, allow_pickle=False) as file:
             images = file["images"]
             labels = file["labels"] if "labels" in file.files else None
     except KeyError:
-        raise _fault(spec, "parameters.path", f"{path} has no array 'images'") from None
+        raise fault(spec, "parameters.path", f"{path} has no array 'images'") from None
     except (AttributeError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
-        raise _fault(spec, "parameters.path", f"{path} is no npz file of plain arrays") from None
+        raise fault(spec, "parameters.path", f"{path} is no npz file of plain arrays") from None
     if images.dtype != np.uint8:
-        raise _fault(spec, "parameters.path", f"images in {path} must be uint8, got {images.dtype}")
-    channels, *size = spec.shape
-    if images.shape[1:] == (*size, channels) and images.shape[1:] != spec.shape:
-        images = np.moveaxis(images, -1, 1)
-    elif images.ndim == 3:
-        images = images[:, None]
+        raise fault(spec, "parameters.path", f"images in {path} must be uint8, got {images.dtype}")
+    images = channels_first(images, spec.shape)
     if labels is not None and (labels.shape != images.shape[:1] or labels.dtype.kind not in "iu"):
-        raise _fault(spec, "parameters.path", f"labels in {path} must be {len(images)} integers")
+        raise fault(spec, "parameters.path", f"labels in {path} must be {len(images)} integers")
     return Pool(images, labels), None
+
+
+def channels_first(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Images (n, H, W) or (n, H, W, C) as (n, C, H, W), where (C, H, W) is the shape wanted; others as they are."""
+    channels, *size = shape
+    if images.shape[1:] == (*size, channels) and images.shape[1:] != tuple(shape):
+        return np.moveaxis(images, -1, 1)
+    return images[:, None] if images.ndim == 3 else images
 
 
 def _folder(spec: "DatasetSpec", key: str) -> tuple[list[str], Pool]:
     path = _path(spec, key)
     classes = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if classes and set(classes) <= {"train", "test", "val", "validation"}:
-        raise _fault(
+        raise fault(
             spec,
             f"parameters.{key}",
             f"{path} holds splits, not classes; set path to its train folder and test_path to test",
@@ -134,7 +138,7 @@ def _folder(spec: "DatasetSpec", key: str) -> tuple[list[str], Pool]:
         files += found
         labels += [label] * len(found)
     if not files:
-        raise _fault(spec, f"parameters.{key}", f"no image files in {path}; allowed: {', '.join(sorted(SUFFIXES))}")
+        raise fault(spec, f"parameters.{key}", f"no image files in {path}; allowed: {', '.join(sorted(SUFFIXES))}")
     images = np.empty((len(files), *spec.shape), np.uint8)
     for i, file in enumerate(files):
         images[i] = _picture(spec, file)
@@ -152,10 +156,10 @@ def _picture(spec: "DatasetSpec", file: Path) -> np.ndarray:
         with Image.open(file) as opened:
             image = opened.convert("L" if channels == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise _fault(spec, "parameters", f"{file} cannot be read as an image") from None
+        raise fault(spec, "parameters", f"{file} cannot be read as an image") from None
     if size := spec.parameters.get("size"):
         if isinstance(size, bool) or not isinstance(size, int) or size < max(height, width):
-            raise _fault(
+            raise fault(
                 spec,
                 "parameters.size",
                 f"must be an integer >= {max(height, width)} (the shape), got {size!r}",
@@ -206,24 +210,24 @@ def _fetched(spec: "DatasetSpec", place: Path, read: Callable[[], Pools], downlo
             download()
             return read()
     except (EOFError, ValueError, zlib.error) as error:
-        raise _fault(spec, "source", f"files in {place} are damaged ({_line(error)}); delete them, or {wanted}") from None
+        raise fault(spec, "source", f"files in {place} are damaged ({_line(error)}); delete them, or {wanted}") from None
     except (ImportError, OSError, RuntimeError) as error:
-        raise _fault(spec, "source", f"not there and cannot be downloaded ({_line(error)}); {wanted}") from None
+        raise fault(spec, "source", f"not there and cannot be downloaded ({_line(error)}); {wanted}") from None
 
 
-def _known(spec: "DatasetSpec", allowed: set[str]) -> None:
+def known(spec: "DatasetSpec", allowed: set[str]) -> None:
     for key in spec.parameters.keys() - allowed:
-        raise _fault(spec, f"parameters.{key}", f"unknown to {spec.source}; allowed: {', '.join(sorted(allowed))}")
+        raise fault(spec, f"parameters.{key}", f"unknown to {spec.source}; allowed: {', '.join(sorted(allowed))}")
 
 
 def _path(spec: "DatasetSpec", key: str) -> Path:
     """An existing path among the parameters, relative to the working directory."""
     value: Any = spec.parameters.get(key)
     if not isinstance(value, str) or not value:
-        raise _fault(spec, f"parameters.{key}", f"missing: the path of the images, relative to {Path.cwd()}")
+        raise fault(spec, f"parameters.{key}", f"missing: the path of the images, relative to {Path.cwd()}")
     path = Path(value).expanduser()
     if not (path.is_dir() if spec.source == "folder" else path.is_file()):
-        raise _fault(
+        raise fault(
             spec,
             f"parameters.{key}",
             f"no {'folder' if spec.source == 'folder' else 'file'} {path} in {Path.cwd()}",
@@ -231,7 +235,7 @@ def _path(spec: "DatasetSpec", key: str) -> Path:
     return path
 
 
-def _fault(spec: "DatasetSpec", key: str, message: str) -> UserError:
+def fault(spec: "DatasetSpec", key: str, message: str) -> UserError:
     return UserError(f"config/datasets/{spec.name}.yaml: {key}: {message}")
 
 

@@ -51,6 +51,12 @@ class Space:
             raise ValueError(f"space {self.name!r} dequantises: encode needs u ~ U[0, 1) of shape {tuple(x.shape)}")
         return self._encode(x.to(torch.float32) + u.to(torch.float32).clamp(EDGE, 1 - EDGE))
 
+    def continuous(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Inputs for a density on the whole space, dequantised where x is discrete, and the nats (...) to add to log p."""
+        u = torch.rand(x.shape, generator=generator, device=x.device)
+        y = self.encode(x, u if self.dequantises else None)
+        return y, self.log_jacobian(y)
+
     def decode(self, y: Tensor) -> Tensor:
         """Inputs to raw data: points float32, images uint8 clipped to 0..levels-1 (NaN becomes 0)."""
         raise NotImplementedError
@@ -103,6 +109,11 @@ class Symmetric(Space):
 
     def decode(self, y: Tensor) -> Tensor:
         return self._to_levels(((y + 1) * ((self.levels - 1) / 2)).round())
+
+    def continuous(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        u = torch.rand(x.shape, generator=generator, device=x.device).clamp(EDGE, 1 - EDGE)
+        y = self._encode(x.to(torch.float32) + u - 0.5)  # each grey value spread over its cell
+        return y, self._constant(y, self.dim * math.log(2 / (self.levels - 1)))
 
     def log_jacobian(self, y: Tensor) -> Tensor:
         return self._constant(y, 0.0)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -17,14 +18,18 @@ from genbench.metrics.inception import inception_encoder
 
 __all__ = [
     "Encoder",
+    "StackedEncoder",
     "accuracy",
     "extract",
     "inception_encoder",
     "load_encoder",
     "save_encoder",
     "train_encoder",
+    "train_stacked_encoder",
     "weights_hash",
 ]
+
+WARP = 0.1  # standard deviation of the entries of the augmentation's affine maps, in coordinates from -1 to 1
 
 
 class Encoder(nn.Module):
@@ -66,15 +71,41 @@ class Encoder(nn.Module):
         return (hidden - self.mean) / self.std, self.head(hidden.relu())
 
 
-def _shifted(images: Tensor, reach: int, generator: torch.Generator) -> Tensor:
-    """Shift every image by up to `reach` pixels in each direction, repeating its border."""
-    n, _, height, width = images.shape
-    padded = functional.pad(images.float(), (reach,) * 4, mode="replicate")
-    top, left = torch.randint(0, 2 * reach + 1, (2, n, 1), generator=generator).to(images.device)
-    rows = (top + torch.arange(height, device=images.device))[:, :, None]
-    columns = (left + torch.arange(width, device=images.device))[:, None, :]
-    index = torch.arange(n, device=images.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[index, rows, columns].permute(0, 3, 1, 2).contiguous()
+class StackedEncoder(nn.Module):
+    """An encoder of one-channel images that looks at each of `channels` channels in turn, for images of stacked digits.
+
+    Features (n, channels * features) are the channels' side by side; logits (n, classes ** channels) are the joint
+    log-probabilities of independent channels, the first channel's class in front: of ten classes, 100 a + 10 b + c.
+    """
+
+    def __init__(self, single: Encoder, channels: int) -> None:
+        super().__init__()
+        self.single, self.channels = single, channels
+        self.shape, self.levels, self.seed = (channels, *single.shape[1:]), single.levels, single.seed
+        self.classes, self.features = single.classes**channels, single.features * channels
+
+    @property
+    def name(self) -> str:
+        """The single encoder's name and the number of channels, for `settings` of scores."""
+        return f"{self.single.name}x{self.channels}"
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features and logits of raw images (n, channels, H, W)."""
+        if tuple(images.shape[1:]) != self.shape:
+            raise ValueError(f"encoder: images of shape {tuple(images.shape[1:])}, trained on {self.shape}")
+        features, logits = self.single(images.flatten(0, 1)[:, None])
+        parts = logits.log_softmax(1).unflatten(0, (-1, self.channels))
+        joint = parts[:, 0]
+        for channel in range(1, self.channels):
+            joint = (joint[:, :, None] + parts[:, channel, None, :]).flatten(1)
+        return features.reshape(len(images), -1), joint
+
+
+def _warped(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shift, turn, stretch and shear every image a little at random, repeating its border."""
+    warp = torch.eye(2, 3) + WARP * torch.randn(len(images), 2, 3, generator=generator)
+    grid = functional.affine_grid(warp.to(images.device), list(images.shape), align_corners=False)
+    return functional.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
 
 
 def train_encoder(
@@ -89,12 +120,14 @@ def train_encoder(
     validation: tuple[Tensor, Tensor] | None = None,
     features: int = 64,
     batch: int = 64,
+    augment: bool = True,
     log: Callable[[dict[str, float]], None] | None = None,
 ) -> Encoder:
     """Train an encoder by AdamW with a one-cycle rate and keep the epoch of the best validation accuracy (or the last).
 
-    `images` (n, C, H, W) in raw units 0..levels-1, `labels` (n,) int64; images of 16x16 and more are shifted by up to 2
-    pixels. `log` gets {"epoch", "loss", "accuracy"} after every epoch. Same seed and device: same weights.
+    `images` (n, C, H, W) in raw units 0..levels-1, `labels` (n,) int64. `augment`: warp the images a little at random, which
+    handwriting and photographs want and exact shapes do not. `log` gets {"epoch", "loss", "accuracy"} after every epoch.
+    Same seed and device: same weights.
     """
     if len(images) != len(labels) or len(images) < 2:
         raise ValueError(f"encoder: {len(images)} images with {len(labels)} labels; need equally many, at least 2")
@@ -118,9 +151,7 @@ def train_encoder(
         order = torch.randperm(len(images), generator=generator).to(device)
         total = torch.zeros((), device=device)
         for chosen in order[: steps * batch].split(batch):
-            x = images[chosen]
-            if min(x.shape[2:]) >= 16:
-                x = _shifted(x, 2, generator)
+            x = _warped(images[chosen], generator) if augment else images[chosen]
             loss = functional.cross_entropy(encoder(x)[1], labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -131,10 +162,7 @@ def train_encoder(
         if validation is not None:
             logits, truth = extract(encoder, validation[0])[1], validation[1].cpu()
             entry["accuracy"] = float((logits.argmax(1) == truth).double().mean())
-            rank = (
-                entry["accuracy"],
-                -float(functional.cross_entropy(logits, truth)),
-            )  # a tie: the lower loss
+            rank = (entry["accuracy"], -float(functional.cross_entropy(logits, truth)))  # a tie: the lower loss
             if rank > best:
                 best, kept = rank, {k: v.detach().clone() for k, v in encoder.state_dict().items()}
         if log is not None:
@@ -145,6 +173,31 @@ def train_encoder(
     encoder.mean.copy_(raw.double().mean(0))
     encoder.std.copy_(raw.double().std(0).clamp_min(1e-6))
     return encoder.eval()
+
+
+def train_stacked_encoder(
+    images: Tensor, labels: Tensor, *, classes: int, validation: tuple[Tensor, Tensor], **options
+) -> StackedEncoder:
+    """Train an encoder on the distinct channels of stacked images (n, C, H, W), each a class of its own, and stack it.
+
+    `labels` (n,) are numbers whose C places are the channels' classes, to the base of the C-th root of `classes`;
+    `validation` alike; `options` as of `train_encoder`, whose errors it raises, too.
+    """
+    channels = images.shape[1]
+    base = round(classes ** (1 / channels))
+    if base**channels != classes:
+        raise ValueError(f"encoder: {classes} classes of {channels} stacked channels; a {channels}-th power is needed")
+    train, held = (_channels(*pair, base) for pair in ((images, labels), validation))
+    return StackedEncoder(train_encoder(*train, classes=base, validation=held, **options), channels)
+
+
+def _channels(images: Tensor, labels: Tensor, base: int) -> tuple[Tensor, Tensor]:
+    """The distinct channels (m, 1, H, W) of uint8 images (n, C, H, W) and their classes (m,)."""
+    power = base ** torch.arange(images.shape[1] - 1, -1, -1)
+    single, digits = images.cpu().flatten(0, 1)[:, None], (labels.cpu()[:, None] // power % base).flatten()
+    rows = single.flatten(1).contiguous().numpy()
+    first = np.unique(rows.view(f"V{rows.shape[1]}")[:, 0], return_index=True)[1]
+    return single[first], digits[first]
 
 
 @torch.no_grad()
@@ -165,7 +218,9 @@ def extract(encoder: nn.Module, images: Tensor, batch: int = 512) -> tuple[Tenso
 
 
 def accuracy(encoder: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Return the share of raw images (n, C, H, W) that the encoder puts into their class, 0..1."""
+    """Return the share of raw images (n, C, H, W) that the encoder puts into their class, 0..1; of a stacked one, of channels."""
+    if isinstance(encoder, StackedEncoder):
+        return accuracy(encoder.single, *_channels(images, labels, encoder.single.classes))
     return float((extract(encoder, images)[1].argmax(1) == labels.cpu()).double().mean())
 
 
@@ -177,9 +232,11 @@ def weights_hash(encoder: nn.Module) -> str:
     return digest.hexdigest()[:8]
 
 
-def save_encoder(encoder: Encoder, folder: str | Path, extra: dict[str, Any] | None = None) -> None:
+def save_encoder(encoder: Encoder | StackedEncoder, folder: str | Path, extra: dict[str, Any] | None = None) -> None:
     """Write encoder.safetensors and, last, encoder.json with `extra` (such as {"accuracy": test accuracy}) in it."""
     folder = Path(folder)
+    if isinstance(encoder, StackedEncoder):
+        encoder, extra = encoder.single, {**(extra or {}), "stacked": encoder.channels}
     with atomic(folder / "encoder.safetensors") as temporary:
         save_file({key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}, temporary)
     facts = {
@@ -195,7 +252,7 @@ def save_encoder(encoder: Encoder, folder: str | Path, extra: dict[str, Any] | N
     write_json(folder / "encoder.json", facts)
 
 
-def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Encoder:
+def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Encoder | StackedEncoder:
     """Read what `save_encoder` wrote, in eval mode; UserError if it is not there or the weights are not those named."""
     folder = Path(folder)
     for file in (folder / "encoder.json", folder / "encoder.safetensors"):
@@ -207,4 +264,5 @@ def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Enco
     encoder.seed = facts["seed"]
     if weights_hash(encoder) != facts["hash"]:
         raise UserError(f"{folder / 'encoder.safetensors'}: its weights are not those of encoder.json ({facts['hash']})")
-    return encoder.to(device).eval()
+    whole = StackedEncoder(encoder, facts["stacked"]) if "stacked" in facts else encoder
+    return whole.to(device).eval()

@@ -8,12 +8,15 @@ from genbench.config.errors import UserError
 from genbench.files import read_json, write_json
 from genbench.metrics.encoder import (
     Encoder,
+    StackedEncoder,
+    _warped,
     accuracy,
     extract,
     inception_encoder,
     load_encoder,
     save_encoder,
     train_encoder,
+    train_stacked_encoder,
     weights_hash,
 )
 from genbench.metrics.inception import Inception
@@ -53,7 +56,7 @@ def encoder(digits):
 
 
 def test_encoder_learns_digits(encoder, digits):
-    assert accuracy(encoder, *digits["test"]) > 0.95
+    assert accuracy(encoder, *digits["test"]) > 0.98
 
 
 def test_features_are_standardised_by_training_data(encoder, digits):
@@ -110,6 +113,65 @@ def test_shapes(shape):
     encoder = train_encoder(images, torch.arange(20) % 4, classes=4, levels=256, seed=0, epochs=1)
     features, logits = extract(encoder, images)
     assert features.shape == (20, 64) and logits.shape == (20, 4) and torch.isfinite(features).all()
+
+
+@pytest.fixture(scope="module")
+def stacks(digits):
+    """Three digits each, of the training and of the test part."""
+
+    def stack(images, labels, n):
+        chosen = torch.randint(len(images), (n, 3), generator=torch.Generator().manual_seed(n))
+        return images[chosen, 0], labels[chosen] @ torch.tensor([100, 10, 1])
+
+    return {"train": stack(*digits["train"], 2000), "test": stack(*digits["test"], 500)}
+
+
+def test_stacked_encoder_looks_at_one_channel_after_another(encoder, stacks):
+    whole, images = StackedEncoder(encoder, 3), stacks["test"][0]
+    features, logits = extract(whole, images)
+    assert features.shape == (500, whole.features) == (500, 192) and logits.shape == (500, whole.classes) == (500, 1000)
+    parts = [extract(encoder, images[:, [channel]]) for channel in range(3)]
+    assert torch.allclose(features, torch.cat([f for f, _ in parts], 1), atol=1e-5)
+    a, b, c = (lg.softmax(1) for _, lg in parts)
+    joint = torch.einsum("na,nb,nc->nabc", a, b, c).flatten(1)
+    assert torch.allclose(logits.exp(), joint, atol=1e-5)
+    assert torch.equal(logits.argmax(1), a.argmax(1) * 100 + b.argmax(1) * 10 + c.argmax(1))
+    assert whole.name == f"{encoder.name}x3" and whole.levels == 17 and whole.seed == 0
+    with pytest.raises(ValueError, match="trained on"):
+        extract(whole, images[:, :2])
+
+
+def test_stacked_encoder_is_trained_on_the_distinct_channels(stacks, digits, tmp_path):
+    entries = []
+    whole = train_stacked_encoder(*stacks["train"], classes=1000, levels=17, seed=3, epochs=8, validation=stacks["test"],
+                                  log=entries.append)  # fmt: skip
+    # errors of the three channels add up
+    single = accuracy(whole.single, *digits["test"])
+    assert single > 0.95 and accuracy(whole, *stacks["test"]) == pytest.approx(single**3, abs=0.03)
+    assert len(entries) == 8
+    save_encoder(whole, tmp_path, {"accuracy": 0.5})
+    again = load_encoder(tmp_path)
+    assert isinstance(again, StackedEncoder) and again.name == whole.name and again.seed == 3
+    assert torch.equal(extract(again, stacks["test"][0])[0], extract(whole, stacks["test"][0])[0])
+    assert read_json(tmp_path / "encoder.json")["stacked"] == 3
+    # the order of the stacks does not matter, for their channels are sorted and distinct
+    order = torch.randperm(2000, generator=torch.Generator().manual_seed(0))
+    options = {"classes": 1000, "levels": 17, "seed": 3, "epochs": 1, "validation": stacks["test"]}
+    one, two = (train_stacked_encoder(*(t[i] for t in stacks["train"]), **options) for i in (order, order.flip(0)))
+    assert one.name == two.name
+    with pytest.raises(ValueError, match="3-th power"):
+        train_stacked_encoder(*stacks["train"], **{**options, "classes": 10})
+
+
+def test_augmentation_is_a_small_affine_map():
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.full((50, 2, 9, 9), 7, dtype=torch.uint8)
+    assert torch.allclose(_warped(flat, generator), flat.float())  # the border is repeated
+    ramp = torch.arange(33.0).expand(400, 1, 33, 33)  # a plane stays one: its slopes tell the map
+    inner = _warped(ramp, generator)[:, 0, 14:19, 14:19]
+    across, down = inner.diff(dim=2).mean((1, 2)), inner.diff(dim=1).mean((1, 2))
+    assert abs(across.mean() - 1) < 0.02 and 0.08 < across.std() < 0.12 and 0.08 < down.std() < 0.12
+    assert 1.2 < (inner[:, 2, 2] - 16).std() < 2.1  # a tenth of 16.5 pixels
 
 
 def test_bad_input_is_refused(encoder):
