@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Bounds", "importance_bounds"]
+__all__ = ["IMPORTANCE_SAMPLES", "Bounds", "importance_bounds"]
+
+IMPORTANCE_SAMPLES = 200  # k of the reported bounds
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,22 @@
 """The logarithm of an energy model's normalising constant."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["LogZ", "ais_log_z", "quadrature_log_z"]
+from genbench.models.hmc import hmc_step
 
-Energy = Callable[[Tensor], Tensor]
+__all__ = ["HMCPath", "LogZ", "Path", "ais_log_z", "quadrature_log_z", "walk"]
+
+Function = Callable[[Tensor], Tensor]
+
+MIN_ESS = 0.1  # effective share of the chains below which annealed importance sampling has not found the mass
+MAX_CHANGE = 1.0  # nats by which twice the temperatures may change log Z
 
 
 @dataclass(frozen=True)
@@ -17,15 +24,22 @@ class LogZ:
     """log of the integral of exp(-U), in nats, with what is known of its error."""
 
     value: float
-    se: float | None  # standard error, from the spread of the chains' weights
-    ess: float | None  # effective share of the chains, 0..1
-    check: float | None  # quadrature: bound on what resolution and domain leave out
+    se: float | None = None  # standard error, from the spread of the chains' weights
+    ess: float | None = None  # effective share of the chains, 0..1
+    error: float | None = None  # quadrature only: nats that a shifted grid and the ring outside the box change
+    gap: float | None = None  # upper bound from exact samples minus `value`: log Z lies between, both in expectation
+    reason: str = ""  # why the value is not to be used; empty if it is
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing speaks against the value."""
+        return not self.reason
 
 
-def quadrature_log_z(energy: Energy, radius: float = 8.0, points: int = 601, device="cpu") -> LogZ:
+def quadrature_log_z(energy: Function, radius: float = 8.0, points: int = 601, device="cpu") -> LogZ:
     """Grid quadrature of a 2-D energy on [-radius, radius]^2.
 
-    `check` adds what a grid shifted by half a step changes (detail that the step does not resolve) to what the ring around
+    `error` adds what a grid shifted by half a step changes (detail that the step does not resolve) to what the ring around
     the box up to twice its width would add (mass outside). Where it is large, the value is no normalising constant.
     """
 
@@ -40,59 +54,178 @@ def quadrature_log_z(energy: Energy, radius: float = 8.0, points: int = 601, dev
 
     value = integral(radius)
     outside = math.log1p(math.exp(min(integral(2 * radius, hole=radius) - value, 50.0)))
-    return LogZ(value, None, None, abs(integral(radius, 0.5) - value) + outside)
+    return LogZ(value, error=abs(integral(radius, 0.5) - value) + outside)
 
 
-def _leapfrog(x, velocity, slope, scale: float, step: float, count: int, half: float):
-    """Leapfrog steps for exp(-scale * U) in the box [-half, half]^d, bouncing off its walls (volume-preserving)."""
-    velocity = velocity - 0.5 * step * scale * slope(x)
-    for i in range(count):
-        x = x + step * velocity
-        turns = torch.floor((x + half) / (2 * half))
-        x = half - (torch.remainder(x + half, 4 * half) - 2 * half).abs()
-        velocity = torch.where(turns.remainder(2) == 1, -velocity, velocity)
-        velocity = velocity - (1.0 if i < count - 1 else 0.5) * step * scale * slope(x)
-    return x, velocity
+class Path(Protocol):
+    """Unnormalised laws f_0, ..., f_K from one that is known to exp(-U), with moves among them; states are its own affair."""
+
+    count: int  # K, an even number
+    log_z0: float  # log of the integral of f_0
+
+    def start(self, n: int) -> Any:
+        """State of n chains drawn from f_0."""
+
+    def at(self, x: Tensor) -> Any:
+        """State of chains at x (n, d)."""
+
+    def log_target(self, state: Any) -> Tensor:
+        """log f_K (n,), float64."""
+
+    def ratio(self, state: Any, i: int) -> Tensor:
+        """log f_i - log f_(i-1) (n,), float64."""
+
+    def move(self, state: Any, i: int) -> Any:
+        """One transition that is reversible with respect to f_i."""
+
+    def coarser(self) -> "Path":
+        """Every second law of this path."""
 
 
-def ais_log_z(
-    energy: Energy, slope: Energy, dim: int, generator: torch.Generator, *,
-    half: float = 1.0, chains: int = 128, temperatures: int = 200, leapfrog: int = 4, pilot: int = 32,
-) -> LogZ:  # fmt: skip
-    """Annealed importance sampling from the uniform law on [-half, half]^dim to exp(-U) on the same box, by HMC.
+def walk(path: Path, state: Any, back: bool = False) -> Tensor:
+    """Log-weights (n,) of chains taken from f_0 to f_K, or `back` from f_K to f_0.
 
-    log Z is underestimated in expectation, so a likelihood that uses it is optimistic: an estimate, no bound. Step sizes
-    are tuned on pilot chains and then frozen, as a function of the temperature only: tuning on the run itself is biased.
+    From exact samples of f_0 the mean weight is Z_K/Z_0, and back from exact samples of f_K it is Z_0/Z_K, without bias.
+    """
+    log_w = torch.zeros((), dtype=torch.float64)
+    for i in range(path.count, 0, -1) if back else range(1, path.count + 1):
+        if back:
+            state = path.move(state, i)
+            log_w = log_w - path.ratio(state, i)
+        else:
+            log_w = log_w + path.ratio(state, i)
+            state = path.move(state, i)
+    return log_w
+
+
+def ais_log_z(path: Path, chains: int = 128, exact: Tensor | None = None) -> LogZ:
+    """Annealed importance sampling along a path, by `chains` chains.
+
+    log Z is underestimated in expectation, so a likelihood that uses it is optimistic: an estimate, no bound. Chains that
+    run back from samples `exact` (m, d) of the target itself overestimate it: the `gap` encloses the truth. The value is
+    not usable if few chains carry the weight or if half the temperatures give another one.
 
     References:
-        Annealed importance sampling (Neal, 2001); MCMC using Hamiltonian dynamics (Neal, 2011)
+        Annealed importance sampling (Neal, 2001), arXiv physics/9803008
+        Sandwiching the marginal likelihood using bidirectional Monte Carlo (Grosse et al., 2015), arXiv 1511.02543
+    """
+    coarse = path.coarser()
+    fewer = walk(coarse, coarse.start(chains)).logsumexp(0)
+    log_w = walk(path, path.start(chains))
+    total = log_w.logsumexp(0)
+    change = abs(float(total - fewer))
+    ess = math.exp(2 * float(total) - float((2 * log_w).logsumexp(0))) / chains
+    value = path.log_z0 + float(total) - math.log(chains)
+    reasons = []
+    if not ess >= MIN_ESS:
+        reasons.append(f"an effective share of {ess:.2g} of the chains, below {MIN_ESS:g}")
+    if not change <= MAX_CHANGE:
+        reasons.append(f"half the temperatures change log Z by {change:.2g} nats, more than {MAX_CHANGE:g}")
+    gap = None
+    if exact is not None:
+        upper = path.log_z0 - float(walk(path, path.at(exact), back=True).logsumexp(0)) + math.log(len(exact))
+        gap = upper - value
+    # variance of the normalised weights over the number of chains
+    return LogZ(value, math.sqrt(max(1 / ess - 1, 0.0) / chains), ess, gap=gap, reason="; ".join(reasons))
+
+
+class HMCPath:
+    """f_b = exp(-(1 - b) U_0 - b U) moved by HMC, from a uniform or a Gaussian law, with b on a cubic grid from 0 to 1.
+
+    Step sizes are tuned on pilot chains when the path is made and then frozen, as a function of b only: tuning on the run
+    that counts is biased. Each chain's step is drawn between a fifth and six fifths of the tuned one: short steps are
+    accepted where the law is narrow, and no trajectory is a whole period each time.
+
+    References:
+        Annealed importance sampling (Neal, 2001), arXiv physics/9803008
+        MCMC using Hamiltonian dynamics (Neal, 2011), arXiv 1206.1901
 
     Arguments:
-        energy, slope: U (n,) and its gradient (n, dim) at x (n, dim). chains: of the run that counts; pilot: of the tuning.
-        temperatures: intermediate laws exp(-b U), b on a cubic grid. leapfrog: steps per trajectory.
+        energy, slope: U (n,) and its gradient (n, dim) at x (n, dim). generator: of all randomness, here and in the runs.
+        gaussian: mean and std, each (dim,) or a number, of U_0's law on R^dim; None: uniform on [-half, half]^dim, whose
+        walls reflect all chains, and log Z is that of exp(-U) on the box.
+        temperatures: K, even. leapfrog: steps per trajectory. pilot: chains of the tuning.
     """
-    device = generator.device
-    grid = torch.linspace(0, 1, temperatures + 1, dtype=torch.float64).pow(3).tolist()
 
-    def run(count: int, steps: list[float] | None) -> tuple[Tensor, list[float]]:
-        x = (2 * torch.rand(count, dim, generator=generator, device=device) - 1) * half
-        log_w, used, step, value = torch.zeros(count, dtype=torch.float64, device=device), [], 0.2 * half, energy(x)
-        for i in range(1, temperatures + 1):
-            log_w -= (grid[i] - grid[i - 1]) * value.double()
-            step = steps[i - 1] if steps else step
-            velocity = torch.randn(x.shape, generator=generator, device=device)
-            new, end = _leapfrog(x, velocity, slope, grid[i], step, leapfrog, half)
-            proposed = energy(new)
-            gain = grid[i] * (value - proposed) + 0.5 * (velocity.square() - end.square()).sum(-1)
-            accept = torch.rand(count, generator=generator, device=device).log() < gain
-            x, value = torch.where(accept.unsqueeze(-1), new, x), torch.where(accept, proposed, value)
-            used.append(step)
-            step *= 1.1 if float(accept.float().mean()) > 0.65 else 0.8
-        return log_w, used
+    def __init__(
+        self, energy: Function, slope: Function, dim: int, generator: torch.Generator, *, half: float = 1.0,
+        gaussian: tuple[Tensor | float, Tensor | float] | None = None, temperatures: int = 200, leapfrog: int = 4,
+        pilot: int = 32,
+    ):  # fmt: skip
+        if temperatures % 2:
+            raise ValueError(f"temperatures: {temperatures} is odd; their number must be even")
+        self.energy, self.slope, self.dim, self.generator, self.leapfrog = energy, slope, dim, generator, leapfrog
+        self.grid = torch.linspace(0, 1, temperatures + 1, dtype=torch.float64).pow(3).tolist()
+        self.half = None if gaussian else half
+        if gaussian:
+            self.mean, self.std = (torch.as_tensor(v, device=generator.device).expand(dim) for v in gaussian)
+            self.log_z0 = float(self.std.double().log().sum()) + 0.5 * dim * math.log(2 * math.pi)
+        else:
+            self.log_z0 = dim * math.log(2 * half)
+        self.steps = [math.nan]  # by temperature; nothing moves at the first
+        self._tune(pilot)
 
-    _, steps = run(pilot, None)
-    log_w, _ = run(chains, steps)
-    total, square = float(log_w.logsumexp(0)), float((2 * log_w).logsumexp(0))
-    ess = math.exp(2 * total - square) / chains
-    relative = max(1 / ess - 1, 0.0)  # variance of the normalised weights
-    return LogZ(dim * math.log(2 * half) + total - math.log(chains), math.sqrt(relative / chains), ess, None)
+    @property
+    def count(self) -> int:
+        """K."""
+        return len(self.grid) - 1
+
+    def start(self, n: int) -> tuple[Tensor, Tensor]:
+        """State of n chains drawn from exp(-U_0)."""
+        shape, device = (n, self.dim), self.generator.device
+        if self.half is None:
+            return self.at(self.mean + self.std * torch.randn(shape, generator=self.generator, device=device))
+        return self.at((2 * torch.rand(shape, generator=self.generator, device=device) - 1) * self.half)
+
+    def at(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """State of chains at x (n, dim)."""
+        return x, self.energy(x)
+
+    def log_target(self, state: tuple[Tensor, Tensor]) -> Tensor:
+        """-U (n,)."""
+        return -state[1].double()
+
+    def ratio(self, state: tuple[Tensor, Tensor], i: int) -> Tensor:
+        """log f_i - log f_(i-1) (n,)."""
+        x, value = state
+        return (self.grid[i] - self.grid[i - 1]) * (self._energy0(x).double() - value.double())
+
+    def move(self, state: tuple[Tensor, Tensor], i: int) -> tuple[Tensor, Tensor]:
+        """One trajectory of HMC for f_i."""
+        return self._move(state, i)[0]
+
+    def coarser(self) -> "HMCPath":
+        """Every second temperature, with its step size."""
+        path = copy.copy(self)
+        path.grid, path.steps = self.grid[::2], self.steps[::2]
+        return path
+
+    def _energy0(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x)) if self.half is not None else 0.5 * ((x - self.mean) / self.std).square().sum(-1)
+
+    def _slope0(self, x: Tensor) -> Tensor | float:
+        return 0.0 if self.half is not None else (x - self.mean) / self.std**2
+
+    def _move(self, state: tuple[Tensor, Tensor], i: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        (x, value), b = state, self.grid[i]
+        proposed = value
+
+        def energy(y: Tensor) -> Tensor:
+            nonlocal proposed
+            proposed = self.energy(y)
+            return b * proposed + (1 - b) * self._energy0(y)
+
+        jitter = 0.2 + torch.rand(len(x), 1, generator=self.generator, device=x.device)
+        before = b * value + (1 - b) * self._energy0(x)
+        x, _, moved = hmc_step(
+            x, before, energy, lambda y: b * self.slope(y) + (1 - b) * self._slope0(y),
+            self.steps[i] * jitter, self.leapfrog, self.generator, self.half,
+        )  # fmt: skip
+        return (x, torch.where(moved, proposed, value)), moved
+
+    def _tune(self, pilot: int) -> None:
+        state, step = self.start(pilot), 0.2 * self.half if self.half is not None else 0.5 * float(self.std.min())
+        for i in range(1, self.count + 1):
+            self.steps.append(step)
+            state, moved = self._move(state, i)
+            step *= 1.1 if float(moved.float().mean()) > 0.65 else 0.8

@@ -30,6 +30,9 @@ class Model(nn.Module):
 
     Likelihood, all in nats per example of model space: `log_prob(x, generator)` (its kind is `likelihood`), or
     `log_weights(x, generator)` (one importance weight per call), or `elbo(x, generator)`, or `energy(x)` (unnormalised).
+    A model that decodes z ~ N(0, I) has `latent`, its dimension, and `generate(z) -> (B, dim)`, a differentiable mean; and
+    `encode(x)`, the mean and log standard deviation of q(z|x), `log_likelihood(x, z)` and `draw(z, generator)`, x ~ p(x|z),
+    where it has these laws.
 
     Arguments:
         shape: shape of an example, (d,) or (C, H, W).

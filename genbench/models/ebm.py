@@ -4,25 +4,13 @@ import torch
 from torch import Tensor
 
 from genbench.models.base import Model, normal, uniform
+from genbench.models.langevin import mala, ula
 from genbench.nets import MLP
 
-__all__ = ["EBM", "langevin"]
+__all__ = ["EBM"]
 
-
-def langevin(x: Tensor, slope, step: float, noise: Tensor, fold=None) -> Tensor:
-    """Unadjusted Langevin steps down an energy: x <- x - step * slope(x) + sqrt(2 step) * xi.
-
-    References:
-        Exponential convergence of Langevin distributions and their discrete approximations (Roberts & Tweedie, 1996)
-
-    Arguments:
-        x: start (B, d). slope: gradient of the energy (B, d) -> (B, d). noise: xi (B, K, d) for K steps.
-        fold: applied after each step, to keep chains in a bounded support.
-    """
-    for xi in noise.unbind(-2):
-        x = x - step * slope(x) + (2 * step) ** 0.5 * xi
-        x = fold(x) if fold is not None else x
-    return x
+CORRECTED = 1 / 20  # share of a fresh sample's steps that are Metropolis-corrected
+ACCEPT = 0.574  # share of proposals accepted that mixes fastest (Roberts & Rosenthal, 1998)
 
 
 class EBM(Model):
@@ -38,9 +26,9 @@ class EBM(Model):
         Implicit Generation and Modeling with Energy-Based Models (Du & Mordatch, 2019), arXiv 1903.08689
 
     Arguments:
-        width, depth: of f. steps: Langevin steps per update. step: their size. buffer: chains kept.
+        width, depth: of f. steps: Langevin steps per update. step: their size. buffer: chains kept, a batch at least.
         restart: share of chains restarted from noise per update. base: standard deviation of the Gaussian base measure.
-        sample_steps: Langevin steps of a fresh sample.
+        sample_steps: Langevin steps of a fresh sample, the last twentieth Metropolis-corrected.
     """
 
     hp = {"reg": 0.0}
@@ -66,6 +54,8 @@ class EBM(Model):
         return 1 - (torch.remainder(x + 1, 4) - 2).abs()
 
     def noise(self, shape, generator):
+        if shape[1] > len(self.replay):
+            raise ValueError(f"ebm: buffer: {len(self.replay)} chains are fewer than the batch of {shape[1]}")
         return {
             "start": torch.randint(len(self.replay), (*shape, 1), generator=generator, device=generator.device),
             "restart": uniform((*shape, 1), generator),
@@ -94,7 +84,7 @@ class EBM(Model):
         return torch.remainder(start + torch.arange(noise["start"].shape[0], device=start.device), len(self.replay))
 
     def _run(self, x: Tensor, noise: Tensor) -> Tensor:
-        return langevin(x, self.slope, self.step, noise, self.fold if self.levels else None)
+        return ula(x, self.slope, self.step, noise, self.fold if self.levels else None)
 
     def loss_net(self, x, noise, hp):
         real, fake = self.net(self.flat(x)).squeeze(-1), self.net(noise["chains"]).squeeze(-1)
@@ -105,7 +95,14 @@ class EBM(Model):
         return {"replay": torch.scatter(self.replay, 0, rows, noise["chains"])}
 
     def sample(self, n, generator):
+        """Fresh Langevin chains; their last steps are corrected, else samples would be wider than the density exp(-U)/Z."""
         x = self.spread(uniform((n, self.dim), generator))
-        for _ in range(self.sample_steps):
+        corrected = round(CORRECTED * self.sample_steps)
+        for _ in range(self.sample_steps - corrected):
             x = self._run(x, normal((n, 1, self.dim), generator))
+        step = self.step
+        for i in range(corrected):
+            x, rate = mala(x, self.energy, self.slope, step, 1, generator, 1.0 if self.levels else None)
+            if i < corrected / 2:  # the other half has a fixed step, as a chain must for its law to be exact
+                step *= 1.1 if rate > ACCEPT else 0.8
         return x.reshape(n, *self.shape)

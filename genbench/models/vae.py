@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from genbench.models.base import Model, normal
-from genbench.models.outputs import discretised_logistic, gaussian, standard_normal
+from genbench.models.base import Model, normal, uniform
+from genbench.models.outputs import discretised_logistic, gaussian, sample_logistic, standard_normal
 from genbench.nets import MLP
 
 __all__ = ["VAE"]
@@ -54,6 +54,10 @@ class VAE(Model):
         mean, log_std = out.chunk(2, -1)
         return mean, log_std.clamp(-5, 3)
 
+    def generate(self, z: Tensor) -> Tensor:
+        """Mean (B, dim) of p(x|z)."""
+        return self.decode(z)[0]
+
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) (B,)."""
         location, log_scale = self.decode(z)
@@ -73,8 +77,17 @@ class VAE(Model):
         z = mean + log_std.exp() * normal(mean.shape, generator)
         return self.log_likelihood(x, z) + standard_normal(z) - gaussian(z, mean, log_std).sum(-1)
 
+    def draw(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """x ~ p(x|z) (B, *shape), with all of the decoder's noise; images in the symmetric space's grey values."""
+        location, log_scale = self.decode(z)
+        if self.levels:
+            half = (self.levels - 1) / 2
+            x = sample_logistic(location, log_scale, uniform(location.shape, generator))
+            x = ((x + 1) * half).round() / half - 1
+        else:
+            x = location + log_scale.exp() * normal(location.shape, generator)
+        return x.reshape(len(z), *self.shape)
+
     def sample(self, n, generator):
-        location, log_scale = self.decode(normal((n, self.latent), generator))
-        if not self.levels:
-            location = location + log_scale.exp() * normal(location.shape, generator)
-        return location.reshape(n, *self.shape)
+        z = normal((n, self.latent), generator)
+        return self.generate(z).reshape(n, *self.shape) if self.levels else self.draw(z, generator)

@@ -7,7 +7,7 @@ import torch
 
 from genbench.likelihood.importance import importance_bounds
 from genbench.models import MODELS
-from genbench.models.ebm import langevin
+from genbench.models.langevin import ula
 from genbench.models.outputs import gaussian
 
 
@@ -29,11 +29,11 @@ def test_langevin_descends_energy():
         return 0.5 * (precision * (x - mean).square()).sum(-1)
 
     x = 5 * torch.randn(100, 2, generator=gen())
-    still = langevin(x, slope, step, torch.zeros(100, 10, 2))
+    still = ula(x, slope, step, torch.zeros(100, 10, 2))
     assert bool((energy(still) < energy(x)).all())
 
     n = 20000
-    x = langevin(torch.zeros(n, 2), slope, step, torch.randn(n, 150, 2, generator=gen()))
+    x = ula(torch.zeros(n, 2), slope, step, torch.randn(n, 150, 2, generator=gen()))
     # the chain's own stationary law: N(mean, 1 / (a (1 - step a / 2)))
     expected = (precision * (1 - step * precision / 2)).rsqrt()
     torch.testing.assert_close(x.std(0), expected, rtol=0.02, atol=0)
@@ -79,7 +79,7 @@ def test_ebm_chains_return_to_the_rows_they_left():
     assert torch.equal(replay[rows], noise["chains"])
     rest = [i for i in range(20) if i not in rows]
     assert torch.equal(replay[rest], start[rest]) and torch.equal(model.replay, start)
-    expected = langevin(start[rows], model.slope, model.step, noise["langevin"])
+    expected = ula(start[rows], model.slope, model.step, noise["langevin"])
     torch.testing.assert_close(noise["chains"], expected)
 
 

@@ -252,7 +252,7 @@ def test_energy_with_quadrature_integrates_to_one(case):
     x, area = plane(9, 307)  # another grid than the estimator's
     mass = ((-model.energy(x)).double().logsumexp(0) + math.log(area) - log_z.value).exp()
     assert float(mass) == pytest.approx(1, abs=1e-2)
-    assert abs(log_z.check) < 0.05
+    assert abs(log_z.error) < 0.05
 
 
 def scatter(model, scale=0.5, seed=0):

@@ -1,0 +1,58 @@
+"""Annealed bounds of models that decode z ~ N(0, I), and what their error is on data that the model made."""
+
+import torch
+
+from genbench.data import Dataset, Space
+from genbench.likelihood.annealed import bdmc, decoder_ais, fit_sigma, surrogate
+from genbench.likelihood.importance import IMPORTANCE_SAMPLES, importance_bounds
+from genbench.metrics.score import Score
+from genbench.models import Model
+from genbench.models.base import normal
+
+__all__ = ["annealed_scores"]
+
+CHAINS = 16
+
+
+def annealed_scores(
+    model: Model, data: Dataset, space: Space, points: int, temperatures: int, generator: torch.Generator
+) -> list[Score]:
+    """Bounds in nats on the likelihood of the first `points` test examples, by annealing; none without a decoder of z.
+
+    ais_nll of a model with a density: tighter than its importance-weighted bound where the encoder is poor. surrogate_nll
+    of one without: that of N(G(z), sigma^2 I), with sigma chosen on as many validation examples. bdmc_gap: what either bound
+    lacks at most, in expectation, on examples that the model itself made.
+    """
+    if not hasattr(model, "generate"):
+        return []
+    test, validation = (data.splits[split][:points].to(generator.device) for split in ("test", "validation"))
+    z = normal((len(test), model.latent), generator)
+    if hasattr(model, "log_likelihood"):
+        y = space.encode(test)
+        jacobian = space.log_jacobian(y)
+        iwae = importance_bounds(lambda: model.log_weights(y, generator), IMPORTANCE_SAMPLES).iwae + jacobian
+        settings = {"iwae": -float(iwae.mean()), "iwae_k": IMPORTANCE_SAMPLES}
+        metric, p, made, encode = "ais_nll", model.log_likelihood, model.draw(z, generator), model.encode
+    else:
+        y, jacobian = space.continuous(test, generator)
+        shown, _ = space.continuous(validation, generator)
+        sigma = fit_sigma(model.generate, model.latent, shown, generator).value
+        settings = {"sigma": sigma}
+        metric, p, made = "surrogate_nll", surrogate(model.generate, sigma), model.generate(z)
+        made = (made + sigma * normal(made.shape, generator)).reshape(y.shape)
+        encode = _prior
+    anneal = {"chains": CHAINS, "temperatures": temperatures}
+    forward = decoder_ais(p, model.latent, y, generator, start=encode(y), **anneal)
+    gap = bdmc(p, z, made, generator, start=encode(made), **anneal)
+    settings |= {"split": "test", **anneal}
+    each = -(forward.lower + jacobian).double()
+    error = float(each.std()) / len(each) ** 0.5
+    ess, gap_ess = float(forward.ess.mean()), float(gap.ess.mean())
+    return [
+        Score(metric, float(each.mean()), len(each), "nats", error, "lower_bound", {**settings, "ess": ess, "gap": gap.value}),
+        Score("bdmc_gap", gap.value, len(made), "nats", gap.se, settings={**settings, "ess": gap_ess}),
+    ]
+
+
+def _prior(x: torch.Tensor) -> None:
+    """Annealing starts at the prior where there is no encoder."""

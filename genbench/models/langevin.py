@@ -1,0 +1,52 @@
+"""Langevin chains down a known energy, plain and Metropolis-corrected."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from genbench.models.hmc import hmc_step
+
+__all__ = ["mala", "ula"]
+
+Function = Callable[[Tensor], Tensor]
+
+
+def ula(x: Tensor, slope: Function, step: float, noise: Tensor, fold: Function | None = None) -> Tensor:
+    """Unadjusted Langevin steps down an energy: x <- x - step * slope(x) + sqrt(2 step) * xi.
+
+    The stationary law is wider than exp(-U): N(m, s^2) becomes N(m, s^2 / (1 - step / (2 s^2))).
+
+    References:
+        Exponential convergence of Langevin distributions and their discrete approximations (Roberts & Tweedie, 1996)
+
+    Arguments:
+        x: start (B, d). slope: gradient of the energy (B, d) -> (B, d). noise: xi (B, K, d) for K steps.
+        fold: applied after each step, to keep chains in a bounded support.
+    """
+    for xi in noise.unbind(-2):
+        x = x - step * slope(x) + (2 * step) ** 0.5 * xi
+        x = fold(x) if fold is not None else x
+    return x
+
+
+def mala(
+    x: Tensor, energy: Function, slope: Function, step: float, steps: int, generator: torch.Generator, half: float | None = None
+) -> tuple[Tensor, float]:
+    """Metropolis-adjusted Langevin steps: ula's proposals, accepted so that exp(-U) is stationary exactly.
+
+    Returns the chains (B, d) and the share of proposals accepted. A step is one leapfrog step of length sqrt(2 step), which
+    bounces off the walls of [-half, half]^d where `half` is given.
+
+    References:
+        Exponential convergence of Langevin distributions and their discrete approximations (Roberts & Tweedie, 1996)
+        Optimal scaling of discrete approximations to Langevin diffusions (Roberts & Rosenthal, 1998): accept .574
+
+    Arguments:
+        x: start (B, d). energy, slope: U (B,) and its gradient (B, d) at (B, d). step: as ula's. steps: how many.
+    """
+    value, accepted = energy(x), torch.zeros((), device=x.device)
+    for _ in range(steps):
+        x, value, moved = hmc_step(x, value, energy, slope, (2 * step) ** 0.5, 1, generator, half)
+        accepted = accepted + moved.float().mean()
+    return x, float(accepted) / max(steps, 1)

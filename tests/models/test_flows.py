@@ -1,0 +1,130 @@
+"""Flows and autoregressive densities: log-determinants, samples and an affine fit against closed forms."""
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from genbench.models import MODELS
+from genbench.models.outputs import discretised_logistic, standard_normal
+from genbench.nets import rk4
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def scattered(name, shape, levels=None, scale=1.0, **net):
+    """A model with random weights in float64: an initialisation that is the identity proves nothing."""
+    torch.manual_seed(0)
+    model = MODELS[name](shape, levels, **net).double().requires_grad_(False)
+    for i, p in enumerate(model.parameters()):
+        p += scale * torch.randn(p.shape, generator=gen(i), dtype=p.dtype) / max(p.shape[-1], 1) ** 0.5
+    return model
+
+
+# ---- an affine model fitted to a Gaussian gives its entropy
+
+
+@pytest.mark.parametrize(
+    ("name", "net"),
+    [
+        ("realnvp", {"layers": 4, "depth": 0}),
+        ("made", {"mixture": 1, "depth": 0}),
+        ("cnf", {"depth": 0, "test_steps": 8}),
+    ],
+)
+def test_affine_model_fitted_to_a_gaussian_has_its_entropy(name, net):
+    """Its mean log-density is minus the entropy of the sample's Gaussian: maximum likelihood finds mean and covariance."""
+    mean, root = torch.tensor([0.7, -0.4]).double(), torch.tensor([[0.9, 0.0], [0.6, 0.4]]).double()
+    n = 2000
+    x = mean + torch.randn(n, 2, generator=gen(), dtype=torch.float64) @ root.T
+    torch.manual_seed(0)
+    model = MODELS[name]((2,), None, **net).double()
+    fit = torch.optim.LBFGS(model.parameters(), max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss():
+        fit.zero_grad()
+        value = -model.log_prob(x).mean()
+        value.backward()
+        return value
+
+    fit.step(loss)
+    model.requires_grad_(False)
+    flat = 0.5 * float(torch.linalg.slogdet(2 * math.pi * math.e * torch.cov(x.T, correction=0))[1])
+    # coupling and conditional scales may also lean on the other coordinate: a parameter gains 1 / (2n) by chance
+    assert flat - 8 / n < -float(model.log_prob(x).mean()) < flat + 1e-4
+    entropy = 0.5 * float(torch.linalg.slogdet(2 * math.pi * math.e * root @ root.T)[1])
+    fresh = mean + torch.randn(20000, 2, generator=gen(1), dtype=torch.float64) @ root.T
+    assert -float(model.log_prob(fresh).mean()) == pytest.approx(entropy, abs=4 / n + 3 / len(fresh) ** 0.5)
+
+
+# ---- continuous time
+
+
+@pytest.mark.parametrize("d", [2, 6])
+def test_cnf_log_det_is_that_of_its_flow_map(d):
+    """The integral of the divergence against the log-determinant of the solver's own map, by autograd."""
+    model = scattered("cnf", (d,), width=16, depth=2, test_steps=16)
+    x = torch.randn(10, d, generator=gen(), dtype=torch.float64)
+
+    def flow(x):
+        return rk4(lambda t, x: (model.field(t, x),), (x.unsqueeze(0),), 0.0, 1.0, 16)[0][0]
+
+    z, log_det = torch.func.vmap(flow)(x), torch.linalg.slogdet(torch.func.vmap(torch.func.jacrev(flow))(x))[1]
+    assert float(log_det.abs().max()) > 0.1
+    torch.testing.assert_close(model.log_prob(x), standard_normal(z) + log_det, rtol=0, atol=1e-4)
+
+
+def test_cnf_samples_have_the_density_of_their_latents():
+    model = scattered("cnf", (2,), width=16, depth=2, test_steps=32).float()
+    x, z = model.sample(40, gen(1)), torch.randn(40, 2, generator=gen(1))
+
+    def back(z):
+        return rk4(lambda t, x: (model.field(t, x),), (z.unsqueeze(0),), 1.0, 0.0, 32)[0][0]
+
+    log_det = torch.linalg.slogdet(torch.func.vmap(torch.func.jacrev(back))(z))[1]
+    torch.testing.assert_close(torch.func.vmap(back)(z), x, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model.log_prob(x), standard_normal(z) - log_det, rtol=0, atol=1e-3)
+
+
+# ---- autoregressive
+
+
+def test_made_conditionals_turn_its_samples_into_uniform_numbers():
+    """u_i = F(x_i | x_<i) is uniform and independent over coordinates if samples follow the density."""
+    model, n = scattered("made", (3,), width=24, depth=1, mixture=3, scale=0.7).float(), 5000
+    x = model.sample(n, gen(2))
+    logits, mean, log_scale = model.net(x).unflatten(-1, (3, 3)).unbind(-2)
+    cdf = torch.special.ndtr((x.unsqueeze(-1) - mean) / log_scale.clamp(-7, 3).exp())
+    u = (logits.softmax(-1) * cdf).sum(-1)
+    for coordinate in u.T:
+        assert stats.kstest(coordinate.numpy(), "uniform").statistic < 1.95 / n**0.5
+    correlation = torch.corrcoef(u.T) - torch.eye(3)
+    assert float(correlation.abs().max()) < 4 / n**0.5
+    assert float((torch.corrcoef(x.T) - torch.eye(3)).abs().max()) > 0.05  # the coordinates themselves are not independent
+
+
+def test_made_images_of_many_grey_values_follow_their_probabilities():
+    levels, n = 33, 30000
+    model = scattered("made", (1, 1, 2), levels, width=24, depth=1, mixture=2).float()
+    grey = torch.linspace(-1, 1, levels)
+    expected = n * model.log_prob(torch.cartesian_prod(grey, grey).reshape(-1, 1, 1, 2)).double().exp()
+    assert float(expected.sum()) == pytest.approx(n, rel=1e-4)
+    index = torch.round((model.sample(n, gen(3)).reshape(n, 2) + 1) / 2 * (levels - 1)).long()
+    seen = torch.bincount(index[:, 0] * levels + index[:, 1], minlength=levels**2).double()
+    often = expected > 5
+    df = int(often.sum())
+    assert df > 100
+    chi2 = float(((seen - expected).square() / expected)[often].sum())
+    assert abs(chi2 - df) < 4 * (2 * df) ** 0.5
+
+
+def test_discretised_logistic_is_what_made_sums():
+    """A single component: the model's probability is the output distribution's."""
+    model = scattered("made", (1, 1, 2), 40, width=8, depth=1, mixture=1)
+    x = 2 * torch.randint(40, (50, 2), generator=gen()).double() / 39 - 1
+    _, mean, log_scale = model.net(x).unflatten(-1, (3, 1)).unbind(-2)
+    expected = discretised_logistic(x, mean[..., 0], log_scale[..., 0].clamp(-7, 2), 40).sum(-1)
+    torch.testing.assert_close(model.log_prob(x.reshape(-1, 1, 1, 2)), expected)
