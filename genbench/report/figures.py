@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Affine2D
 
+from genbench.metrics.uncertainty import interval
 from genbench.report.read import Results
 from genbench.report.style import DASHES, FLOOR, colours, floor_band, log_axis, tidy, too_wide
-from genbench.report.tables import MAIN, Column, Table, interval
+from genbench.report.tables import Column, Table, mains
 from genbench.report.words import arrow
 
 __all__ = ["curves", "densities", "dots", "tradeoff"]
@@ -27,7 +28,7 @@ COSTS = {"cost_seconds": "training seconds", "cost_flops": "training FLOPs"}
 def dots(results: Results, dataset: str, every: Sequence[Table]) -> Figure | None:
     """Main metrics side by side: seeds as faint dots, means with t-intervals, the floor dashed."""
     found = {c.metric: (t, i) for t in every if not t.kind for i, c in enumerate(t.columns)}
-    panels = [found[metric] for metric in MAIN.get(results.kind(dataset), ()) if metric in found]
+    panels = [found[metric] for metric in mains(results.kind(dataset)) if metric in found]
     panels = [(table, i) for table, i in panels if any(row.cells[i].n for row in table.rows)]
     if not panels:
         return None
@@ -42,7 +43,7 @@ def dots(results: Results, dataset: str, every: Sequence[Table]) -> Figure | Non
         elif column.floor.n:
             floor_band(ax, column.floor.mean, column.floor.half)
         ax.set_title(f"{column.title} {arrow(column)[0].split(' ')[0]}")
-        ax.set_xlabel(column.card.unit, size=8)
+        ax.set_xlabel(column.unit, size=8)
         ax.set_ylabel("")
         ax.set_yticks(range(len(labels)), labels)
         ax.set_ylim(-0.6, len(labels) - 0.4)
@@ -171,7 +172,7 @@ def _grid(points: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def tradeoff(results: Results, dataset: str, every: Sequence[Table]) -> Figure | None:
     """The first main metric against training seconds and FLOPs."""
     found = {c.metric: c for t in every if not t.kind for c in t.columns}
-    column = next((found[m] for m in MAIN.get(results.kind(dataset), ()) if m in found), None)
+    column = next((found[m] for m in mains(results.kind(dataset)) if m in found), None)
     if column is None:
         return None
     scores = results.scores

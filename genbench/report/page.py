@@ -1,7 +1,6 @@
 """The report's page: gathers tables, figures, pictures and sentences; writes CSV and SVG files beside it."""
 
 import base64
-import dataclasses
 import datetime
 import io
 import os
@@ -16,7 +15,8 @@ from matplotlib.figure import Figure
 
 from genbench.files import atomic, write_text
 from genbench.metrics.cards import METRICS
-from genbench.report import figures, style, tables, words
+from genbench.report import encoders, figures, frames, style, tables, text, variation, words
+from genbench.report.care import care, encoders_used
 from genbench.report.read import Results, read
 
 __all__ = ["build"]
@@ -46,34 +46,44 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
     every = {dataset: tables.tables(results, dataset) for dataset in results.datasets}
     with style.theme():
         drawn = {dataset: _figures(results, dataset, every[dataset]) for dataset in results.datasets}
-    frames = {
-        "scores": tables.long(table for each in every.values() for table in each),
-        "costs": tables.costs(results),
-        "failures": tables.failures(results),
-        "trials": _wide(results),
-        "floors": results.floors,
+    spreads = {dataset: variation.variations(results, dataset, each) for dataset, each in every.items()}
+    agreed = {dataset: encoders.agreements(results, dataset, each) for dataset, each in every.items()}
+    made = {
+        "scores": frames.long(table for each in every.values() for table in each),
+        "costs": frames.costs(results),
+        "failures": frames.failures(results),
+        "trials": frames.wide(results),
+        "floors": pd.concat([results.floors, results.further_floors], ignore_index=True),
+        "variation": variation.frame(spreads),
+        "encoders": encoders.frame(agreed),
     }
-    _keep_only(out / "tables", {f"{name}.csv" for name in frames})
-    for name, frame in frames.items():
+    _keep_only(out / "tables", {f"{name}.csv" for name in made})
+    for name, frame in made.items():
         with atomic(out / "tables" / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n")
     svgs = {f"{dataset}-{name}": svg for dataset, each in drawn.items() for name, svg in each.items()}
     _keep_only(out / "figures", {f"{name}.svg" for name in svgs})
     for name, svg in svgs.items():
         write_text(out / "figures" / f"{name}.svg", svg)
-    write_text(out / "index.html", _render(results, every, drawn, frames))
+    sections = [
+        _section(results, dataset, every[dataset], drawn[dataset])
+        | {"spreads": spreads[dataset], "agreed": agreed[dataset], "encoders": encoders_used(results, dataset)}
+        for dataset in results.datasets
+    ]
+    write_text(out / "index.html", _render(results, every, sections, made))
     return out / "index.html"
 
 
-def _render(results: Results, every: dict, drawn: dict, frames: dict[str, pd.DataFrame]) -> str:
+def _render(results: Results, every: dict, sections: list[dict[str, Any]], made: dict[str, pd.DataFrame]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "number": words.number,
-        "count": words.count,
-        "value": words.value,
+        "number": text.number,
+        "count": text.count,
+        "value": text.value,
         "seconds": _seconds,
+        "gap": lambda difference: text.value(tables.Cell(difference.mean, difference.half)),
         "linked": _linked,
     }
     look = style.colours(results.trials["family"])
@@ -81,19 +91,21 @@ def _render(results: Results, every: dict, drawn: dict, frames: dict[str, pd.Dat
     return environment.get_template("page.html").render(
         results=results,
         study=study,
-        sections=[_section(results, dataset, every[dataset], drawn[dataset]) for dataset in results.datasets],
+        sections=sections,
         overview=words.overview(results),
         findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
-        care=words.care(results),
+        care=care(results, every),
         noted=any(card.get("notes") for card in (study.get("models") or {}).values()),
         arrow=words.arrow,
         notes=words.notes,
         colour={family: ink for family, (ink, _) in look.items()},
-        costs=frames["costs"].to_dict("records"),
-        cost_columns=[(key, title) for key, title in COSTS if key in frames["costs"]],
-        failures=frames["failures"].to_dict("records"),
+        spread_sentences=variation.sentences,
+        encoder_sentence=encoders.sentence,
+        costs=made["costs"].to_dict("records"),
+        cost_columns=[(key, title) for key, title in COSTS if key in made["costs"]],
+        failures=made["failures"].to_dict("records"),
         trials=_trial_rows(results),
-        csv=sorted(frames),
+        csv=sorted(made),
         metrics=_metrics(results),
         config=yaml.safe_dump(study.get("config") or {}, sort_keys=False, allow_unicode=True),
         finished=_date(study.get("finished")),
@@ -163,27 +175,17 @@ def _trial_rows(results: Results) -> list[dict[str, Any]]:
     rows = []
     values = results.scores.set_index(["trial", "metric"])["value"]
     for trial in results.trials.to_dict("records"):
-        mains = tables.MAIN.get(results.kind(trial["dataset"]), ())
+        mains = tables.mains(results.kind(trial["dataset"]))
         metric = next((m for m in mains if (trial["trial"], m) in values.index), None)
         score = float(values.loc[[(trial["trial"], metric)]].iloc[0]) if metric else None
         rows.append(trial | {"metric": METRICS[metric].title if metric in METRICS else metric or "", "score": score})
     return rows
 
 
-def _wide(results: Results) -> pd.DataFrame:
-    """Trials with one column per metric and kind."""
-    scores = results.scores
-    if scores.empty:
-        return results.trials
-    names = scores["metric"] + scores["kind"].map(lambda kind: f" ({kind})" if kind else "")
-    wide = scores.assign(name=names).pivot_table(index="trial", columns="name", values="value", aggfunc="first")
-    return results.trials.merge(wide, on="trial", how="left")
-
-
 def _metrics(results: Results) -> list[Any]:
+    """Cards of the metrics that the study has."""
     used = set(results.scores["metric"]) | set(results.floors["metric"])
-    shown = [card for key, card in METRICS.items() if key in used]
-    return [dataclasses.replace(card, direction="none") if card.key in tables.UNRANKED else card for card in shown]
+    return [card for key, card in METRICS.items() if key in used]
 
 
 def _keep_only(folder: Path, names: set[str]) -> None:
@@ -194,11 +196,11 @@ def _keep_only(folder: Path, names: set[str]) -> None:
 
 def _seconds(row: dict[str, Any]) -> str:
     """Mean training seconds, with their range where it shows."""
-    low, high = words.number(row["seconds_min"]), words.number(row["seconds_max"])
-    return words.number(row["seconds"]) + (f" ({low}–{high})" if low != high else "")
+    low, high = text.number(row["seconds_min"]), text.number(row["seconds_max"])
+    return text.number(row["seconds"]) + (f" ({low}–{high})" if low != high else "")
 
 
-def _linked(text: str) -> Markup:
+def _linked(words: str) -> Markup:
     """Text in which a whole URL or an arXiv number is a link."""
     import re
 
@@ -206,7 +208,7 @@ def _linked(text: str) -> Markup:
         word = match.group(0)
         return f'<a href="{word if word.startswith("http") else "https://arxiv.org/abs/" + word[6:]}">{word}</a>'
 
-    return Markup(re.sub(r"https?://[^\s<>&;,)]+|arXiv:\d{4}\.\d{4,5}", link, str(escape(text or ""))))
+    return Markup(re.sub(r"https?://[^\s<>&;,)]+|arXiv:\d{4}\.\d{4,5}", link, str(escape(words or ""))))
 
 
 def _date(seconds: float | None) -> str:

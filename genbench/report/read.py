@@ -1,7 +1,9 @@
 """The files of a study as one object: what tables, figures and sentences are made from."""
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from genbench.config.errors import UserError
 from genbench.files import read_json
 from genbench.report.trust import OWN, parse
 
-__all__ = ["Results", "read"]
+__all__ = ["COSTS", "EXAMPLES", "SCORES", "Results", "primary", "read"]
 
 TRIALS = (
     "trial",
@@ -36,14 +38,17 @@ COSTS = (
     "replicas",
     "group_seconds",
     "peak_memory_mb",
-)
-COSTS = tuple(f"cost_{key}" for key in (*COSTS, "parameters", "sample_seconds", "sample_count"))
+    "parameters",
+    "sample_seconds",
+    "sample_count",
+)  # in trials.parquet as "cost_..."
 SCORES = (
     "trial",
     "dataset",
     "model",
     "family",
     "seed",
+    "name",
     "metric",
     "value",
     "unit",
@@ -53,6 +58,11 @@ SCORES = (
     "settings",
 )
 FLOORS = ("dataset", "metric", "repeat", "value", "unit", "n", "settings")
+EXAMPLES = ("trial", "dataset", "model", "seed", "metric", "kind", "index", "value")  # likelihoods of single test examples
+
+
+def _empty(*columns: str):
+    return field(default_factory=lambda: pd.DataFrame(columns=columns))
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,8 @@ class Results:
     `trials`, `scores` and `floors` are the study's frames, trials and scores with a `label`: the model's
     name, and its budget or recipe where a study has several cells of that model and dataset: never averaged.
     `store`, `reference`, `data`: folders of trials, of real-data references and of datasets.
+    `examples`: likelihoods of single test examples, empty in older studies. Scores and floors are those of each dataset's
+    primary encoder and of metrics without one; `further_scores`, `further_floors`: those of its other encoders.
     """
 
     study: dict[str, Any]
@@ -69,6 +81,9 @@ class Results:
     scores: pd.DataFrame
     floors: pd.DataFrame
     store: Path
+    examples: pd.DataFrame = _empty(*EXAMPLES, "label")
+    further_scores: pd.DataFrame = _empty(*SCORES, "encoder", "label")
+    further_floors: pd.DataFrame = _empty(*FLOORS, "encoder")
 
     @property
     def reference(self) -> Path:
@@ -123,18 +138,42 @@ def read(study_dir: Path, store: Path) -> Results:
         if not (study_dir / name).is_file():
             raise UserError(f"{study_dir / name}: not found; gather the study before reporting or tracking it")
     study = read_json(study_dir / "study.json")
-    trials = _frame(study_dir / "trials.parquet", TRIALS + COSTS + ("started", "finished"))
+    costs = tuple(f"cost_{name}" for name in COSTS)
+    trials = _frame(study_dir / "trials.parquet", TRIALS + costs + ("started", "finished"))
     order = {name: place for place, name in enumerate(study.get("models") or {})}
     trials["_place"] = trials["model"].map(lambda name: order.get(name, len(order)))
     trials = trials.sort_values(["_place", "model", "seed", "trial"], kind="stable").drop(columns="_place")
     trials = trials.assign(label=_labels(trials, store)).reset_index(drop=True)
-    scores = _frame(study_dir / "scores.parquet", SCORES)
+    scores = _values(_frame(study_dir / "scores.parquet", SCORES)).merge(trials[["trial", "label"]], on="trial", how="inner")
     scores["kind"] = scores["kind"].where(scores["kind"].notna(), "")
-    scores["value"] = pd.to_numeric(scores["value"], errors="coerce").replace([np.inf, -np.inf], np.nan)
-    scores = scores.merge(trials[["trial", "label"]], on="trial", how="inner")
-    floors = _frame(study_dir / "floors.parquet", FLOORS)
-    floors["value"] = pd.to_numeric(floors["value"], errors="coerce").replace([np.inf, -np.inf], np.nan)
-    return Results(study, trials, _distinguish(scores), floors, store)
+    floors = _values(_frame(study_dir / "floors.parquet", FLOORS))
+    examples = _frame(study_dir / "examples.parquet", EXAMPLES).merge(trials[["trial", "label"]], on="trial", how="inner")
+    chosen = {
+        name: primary(meta, scores.loc[scores["dataset"] == name, "encoder"])
+        for name, meta in (study.get("datasets") or {}).items()
+    }
+    scores, others = _apart(scores, chosen)
+    floors, other_floors = _apart(floors, chosen)
+    return Results(study, trials, _distinguish(scores), floors, store, examples, others, other_floors)
+
+
+def primary(meta: dict[str, Any], used: Iterable[str]) -> str:
+    """Name of a dataset's primary encoder: the first that the study lists, by its hash, else the one of most scores."""
+    used = Counter(name for name in used if name)
+    first = str((meta.get("encoders") or [{}])[0].get("hash") or "no encoder listed")
+    return next((name for name in used if first in name), max(used, key=used.get, default=""))
+
+
+def _values(frame: pd.DataFrame) -> pd.DataFrame:
+    """Finite values only, and the encoder that the settings name ("" if none)."""
+    value = pd.to_numeric(frame["value"], errors="coerce").replace([np.inf, -np.inf], np.nan)
+    return frame.assign(value=value, encoder=[parse(each).get("encoder") or "" for each in frame["settings"]])
+
+
+def _apart(frame: pd.DataFrame, chosen: dict[str, str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of the primary encoders or without one, and rows of other encoders."""
+    keep = (frame["encoder"] == "") | (frame["encoder"] == frame["dataset"].map(chosen))
+    return frame[keep].reset_index(drop=True), frame[~keep].reset_index(drop=True)
 
 
 def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

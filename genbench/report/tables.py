@@ -1,52 +1,32 @@
-"""Means with their intervals, what separates from the best, and the tables of the report as plain values."""
+"""The tables of the report as plain values: a row per model, a column per metric, means with their intervals."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from genbench.metrics.card import Card
+from genbench.metrics.card import GROUPS, Card
 from genbench.metrics.cards import METRICS
+from genbench.metrics.uncertainty import Difference, interval
+from genbench.report.ranking import judge, on_same_examples
 from genbench.report.read import Results
-from genbench.report.trust import OWN, caveat, estimator, parse
+from genbench.report.trust import OWN, caveat, classifier, estimator, parse
 
-__all__ = [
-    "GROUPS",
-    "MAIN",
-    "Cell",
-    "Column",
-    "Row",
-    "Table",
-    "costs",
-    "failures",
-    "interval",
-    "judge",
-    "long",
-    "tables",
-]
+__all__ = ["Cell", "Column", "Row", "Table", "mains", "tables"]
 
-GROUPS = {
-    "points": {"Distance to the data": ("w1", "data_nll"), "Modes": ("modes", "high_quality", "mode_kl")},
-    "images": {
-        "Distance to the data": ("fid", "kid"),
-        "Fidelity and coverage": ("precision", "recall", "classes_covered", "class_kl"),
-    },
-}
-MAIN = {
-    "points": ("w1", "data_nll", "modes", "high_quality"),
-    "images": ("fid", "kid", "precision", "recall"),
-}
-LIKELIHOOD = ("nll", "bpd")
+WIDEST = 5  # columns of a table; more are split
+LIKELIHOOD = ("nll", "kl", "bpd")  # a table per kind
+# likelihoods with a table of their own, of the models that have the first
+APART = {"annealed": ("ais_nll", "bdmc_gap"), "surrogate": ("surrogate_nll", "bdmc_gap")}
 KINDS = {
     "exact": "Likelihood, exact",
     "lower_bound": "Likelihood, bound (the shown value is at least the true one)",
     "upper_bound": "Likelihood, bound (the shown value is at most the true one)",
     "estimate": "Likelihood, estimate",
+    "annealed": "Likelihood, annealed bounds",
+    "surrogate": "Surrogate likelihood",
 }
+SHORT = {"exact": "exact", "lower_bound": "bound", "upper_bound": "bound from the other side", "estimate": "estimate"}
 NOTES = {
     "exact": "No bound and no sampling: exact up to the accuracy of a solver (cnf) or a grid (ebm: quadrature). "
     "Ranked among exact likelihoods only.",
@@ -55,74 +35,44 @@ NOTES = {
     "upper_bound": "The log-likelihood is bounded from above: the true value is as good as shown or worse. "
     "Ranked among such bounds only; a difference may be one of tightness.",
     "estimate": "Estimated: may err in both directions by more than the interval over seeds. Ranked among estimates only.",
+    "annealed": "Bounds by annealed importance sampling on few test examples: tighter than those above, and no substitute for "
+    "them; the gap bounds their error on data that the model itself made. Ranked among themselves only.",
+    "surrogate": "Models without a density, given one by Gaussian noise around their samples: a likelihood of that other model. "
+    "Never comparable with a likelihood above.",
 }
-UNRANKED = {"precision", "recall"}
 TOGETHER = (
     "Read precision and recall together: precision alone rewards collapse; recall alone rewards diffuse samples and can "
     "exceed real data's value. Neither is ranked."
 )
-# settings that say nothing about comparability
-HIDDEN = ("repeat", "seed", "ceiling", "floor", "bias", "clipped", "n_high_quality", "subset_std")
-SETTINGS = {"n_reference": "reference examples", "radius": "mode radius", "threshold": "images needed per class"}
+# numbers among the settings that say what values may be compared; of words all but those that stand elsewhere
+SETTINGS = {
+    "n_reference": "reference examples",
+    "n_train": "training examples",
+    "n_held_out": "held-out examples",
+    "radius": "mode radius",
+    "threshold": "images needed per class",
+    "neighbours": "nearest neighbours",
+    "k": "nearest neighbours",
+    "bins": "bins",
+    "projections": "projections",
+    "chains": "chains",
+    "temperatures": "temperatures",
+}
+HIDDEN = ("encoder",)
 
 
-def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean and half-width of its t-interval; one value has no interval (nan), none has no mean either."""
-    array = np.asarray([value for value in values if math.isfinite(value)], dtype=float)
-    if array.size == 0:
-        return math.nan, math.nan
-    if array.size == 1:
-        return float(array[0]), math.nan
-    quantile = stats.t.ppf(0.5 + level / 2, array.size - 1)
-    return float(array.mean()), float(quantile * array.std(ddof=1) / math.sqrt(array.size))
-
-
-def judge(values: Mapping[str, Iterable[float]], direction: str, target: float | None = None) -> dict[str, str]:
-    """Compare models with the best one by Welch's t-test at 5 % over their seeds.
-
-    Returns per label with at least one value "best" (also for an equal mean), "tie" (0 lies in the 95 % interval of
-    the difference of the two means), "apart", or "open" (it or the best has a single seed), and "equal" for all if
-    all means are equal; empty without a direction, without a target if one is needed, or for one model alone.
-    For a target the distances of the seeds to it are compared.
-    """
-    if direction == "none" or (direction == "target" and not _finite(target)):
-        return {}
-    lower = {
-        "lower": lambda v: v,
-        "higher": lambda v: -v,
-        "target": lambda v: abs(v - target),
-    }[direction]
-    samples = {label: np.asarray([lower(v) for v in each if math.isfinite(v)], dtype=float) for label, each in values.items()}
-    samples = {label: each for label, each in samples.items() if each.size}
-    if len(samples) < 2:
-        return {}
-    best = min(samples.values(), key=np.mean)
-    if all(each.mean() == best.mean() for each in samples.values()):
-        return dict.fromkeys(samples, "equal")
-    states = {}
-    for label, each in samples.items():
-        if each.mean() == best.mean():
-            states[label] = "best"
-        elif min(each.size, best.size) < 2:
-            states[label] = "open"
-        else:
-            states[label] = "tie" if each.mean() - best.mean() <= _welch(each, best) else "apart"
-    return states
-
-
-def _welch(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> float:
-    """Half-width of Welch's t-interval of the difference of two means; 0 without any spread."""
-    squares = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size])
-    if squares.sum() == 0:
-        return 0.0
-    shares = squares / squares.sum()
-    freedom = 1 / (shares**2 / np.array([a.size - 1, b.size - 1])).sum()  # Satterthwaite
-    return float(stats.t.ppf(0.5 + level / 2, freedom) * math.sqrt(squares.sum()))
+def mains(kind: str) -> tuple[str, ...]:
+    """The first metrics to look at for points or images."""
+    return tuple(key for key, card in METRICS.items() if card.main and card.applies in (kind, "both"))
 
 
 @dataclass(frozen=True)
 class Column:
-    """A metric in a table: `kind` of likelihood, `floor` and `target` values, what its values hold for."""
+    """A metric in a table: `kind` of likelihood, `floor` and `target` values, what its values hold for.
+
+    `told`: what tells it from the table's other columns of the metric; `entropy`: its floor is the data's entropy, which no
+    model was compared with; `warning`: why all its values need care.
+    """
 
     metric: str
     kind: str
@@ -130,15 +80,20 @@ class Column:
     target: float | None
     floor: "Cell"
     settings: str
+    unit: str
+    told: str = ""
+    entropy: bool = False
+    warning: str = ""
 
     @property
     def title(self) -> str:
-        return self.card.title + (f" ({self.kind})" if self.kind and self.kind not in KINDS else "")
+        told = self.told or ("" if self.kind in KINDS else self.kind)
+        return self.card.title + (f" ({told})" if told else "")
 
     @property
     def direction(self) -> str:
         """The card's direction, "none" for metrics that are shown but not ranked."""
-        return "none" if self.metric in UNRANKED else self.card.direction
+        return self.card.direction if self.card.ranked else "none"
 
 
 @dataclass(frozen=True)
@@ -165,13 +120,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A model in a table; `ok` of its `trials` ended well."""
+    """A model in a table; `ok` of its `trials` ended well.
+
+    `difference`: of its likelihood in the first column to the best model's, on the same test examples.
+    """
 
     label: str
     family: str
     ok: int
     trials: int
     cells: tuple[Cell, ...]
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True)
@@ -194,12 +153,17 @@ class Table:
     @property
     def errors(self) -> bool:
         """Whether any likelihood has a standard error over test examples."""
-        return bool(self.kind) and any(math.isfinite(cell.se) for row in self.rows for cell in row.cells)
+        return bool(self.kind) and any(math.isfinite(row.cells[0].se) for row in self.rows)
 
     @property
     def estimators(self) -> bool:
         """Whether any value says how it was estimated."""
-        return any(cell.estimator for row in self.rows for cell in row.cells)
+        return bool(self.kind) and any(row.cells[0].estimator for row in self.rows)
+
+    @property
+    def differences(self) -> bool:
+        """Whether any two likelihoods were compared on the same test examples."""
+        return any(row.difference for row in self.rows)
 
 
 def tables(results: Results, dataset: str) -> list[Table]:
@@ -207,56 +171,85 @@ def tables(results: Results, dataset: str) -> list[Table]:
     scores = results.scores[results.scores["dataset"] == dataset]
     if scores.empty:
         return []
-    kind = results.kind(dataset)
-    groups = dict(GROUPS.get(kind, {}))
-    grouped = {metric for metrics in groups.values() for metric in metrics} | set(LIKELIHOOD)
-    other = tuple(dict.fromkeys(metric for metric in scores["metric"] if metric not in grouped))
-    if other:
-        groups["Other"] = other
+    apart = LIKELIHOOD + sum(APART.values(), ())
+    present = list(dict.fromkeys(scores["metric"]))
+    groups = {group: [key for key, card in METRICS.items() if card.group == group] for group in GROUPS}
+    groups["Other"] = [metric for metric in present if metric not in METRICS]
     found = []
     for title, metrics in groups.items():
-        pairs = [(m, k) for m in metrics for k in sorted(scores.loc[scores["metric"] == m, "kind"].unique())]
-        if pairs:
-            columns = tuple(_column(results, dataset, metric, k) for metric, k in pairs)
-            rows = _rows(results, dataset, columns, results.labels(dataset))
-            found.append(Table(dataset, title, columns, rows, TOGETHER if UNRANKED & set(metrics) else ""))
+        pairs = [
+            (metric, kind)
+            for metric in metrics
+            if metric in present and metric not in apart
+            for kind in sorted(scores.loc[scores["metric"] == metric, "kind"].unique())
+        ]
+        parts = _split(pairs)
+        for place, part in enumerate(parts, 1):
+            told = [SHORT.get(k, k) if [m for m, _ in pairs].count(metric) > 1 else "" for metric, k in part]
+            columns = tuple(_column(results, dataset, m, k, t) for (m, k), t in zip(part, told, strict=True))
+            note = TOGETHER if {"precision", "recall"} & {m for m, _ in part} else ""
+            name = f"{title} ({place} of {len(parts)})" if len(parts) > 1 else title
+            found.append(Table(dataset, name, columns, _rows(results, dataset, columns, results.labels(dataset)), note))
     likelihoods = scores[scores["metric"].isin(LIKELIHOOD)]
-    present = likelihoods["kind"].unique()
-    for each in [k for k in KINDS if k in present] + sorted(set(present) - set(KINDS)):
-        found.append(_likelihood(results, dataset, likelihoods[likelihoods["kind"] == each], each))
+    kinds = likelihoods["kind"].unique()
+    for each in [k for k in KINDS if k in kinds] + sorted(set(kinds) - set(KINDS)):
+        chosen = likelihoods[likelihoods["kind"] == each]
+        found.append(_likelihood(results, dataset, [(m, each) for m in LIKELIHOOD if m in set(chosen["metric"])], each))
+    for kind, metrics in APART.items():
+        own = set(scores.loc[scores["metric"] == metrics[0], "label"])
+        chosen = scores[scores["metric"].isin(metrics) & scores["label"].isin(own)]
+        if own:
+            pairs = [(m, k) for m in metrics for k in sorted(chosen.loc[chosen["metric"] == m, "kind"].unique())]
+            found.append(_likelihood(results, dataset, pairs, kind))
     return found
 
 
-def _likelihood(results: Results, dataset: str, scores: pd.DataFrame, kind: str) -> Table:
-    columns = tuple(_column(results, dataset, metric, kind) for metric in scores["metric"].unique())
-    labels = [label for label in results.labels(dataset) if label in set(scores["label"])]
+def _split(pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """Columns of each table of a group, about equally many and at most WIDEST."""
+    count = math.ceil(len(pairs) / WIDEST)
+    size = math.ceil(len(pairs) / count) if count else 0
+    return [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
+
+
+def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], kind: str) -> Table:
+    columns = tuple(_column(results, dataset, metric, k) for metric, k in pairs)
+    scores = results.scores[results.scores["dataset"] == dataset]
+    first = pairs[0][0]
+    have = {
+        label for m, k in pairs if m == first for label in scores.loc[(scores["metric"] == m) & (scores["kind"] == k), "label"]
+    }
+    labels = [label for label in results.labels(dataset) if label in have]
     rows = _rows(results, dataset, columns, labels)
     others = [label for label in results.labels(dataset) if label not in labels]
     why = {label: _note(results, dataset, label) for label in others}
     absent = tuple(label if why[label] == "n/a" else f"{label} ({why[label]})" for label in others)
     title = KINDS.get(kind, f"Likelihood, {kind or 'kind not stated'}")
     entropy = results.meta(dataset).get("entropy")
-    measured = any(len(column.floor.values) and column.floor.values[0] != entropy for column in columns)
+    measured = any(column.floor.n and not column.entropy for column in columns)
     floor = f"True density (entropy {entropy:.4g})" if measured and _finite(entropy) else "Entropy of the data"
     levels = results.meta(dataset).get("levels")
     uniform = math.log2(levels) if levels and any(column.metric == "bpd" for column in columns) else None
-    return Table(dataset, title, columns, rows, NOTES.get(kind, ""), floor, absent, kind, uniform)
+    return Table(dataset, title, columns, rows, NOTES.get(kind, ""), floor, absent, kind or "not stated", uniform)
 
 
-def _column(results: Results, dataset: str, metric: str, kind: str) -> Column:
+def _column(results: Results, dataset: str, metric: str, kind: str, told: str = "") -> Column:
     card = METRICS.get(metric) or Card(metric, metric, "", "none", "both", "Likelihood", "", "", "", "", "", "")
     entropy = results.meta(dataset).get("entropy")
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]
     values = tuple(floors["value"].dropna())
     floor = Cell(*interval(values), values)
-    if metric == "nll" and not values and _finite(entropy):  # else the true density on the very points that models see
+    guessed = metric == "nll" and not values and _finite(entropy)  # else the true density on the very points that models see
+    if guessed:
         floor = Cell(float(entropy), math.nan, (float(entropy),))
     target = None
     if card.direction == "target":  # the only such metric is the cross-entropy to the data
         target = float(entropy) if _finite(entropy) else floor.mean if _finite(floor.mean) else None
     chosen = results.scores
     chosen = chosen[(chosen["dataset"] == dataset) & (chosen["metric"] == metric) & (chosen["kind"] == kind)]
-    return Column(metric, kind, card, target, floor, _settings(chosen, floors if metric not in LIKELIHOOD else None))
+    settings = _settings(chosen, floors if metric not in LIKELIHOOD else None)
+    unit = next((unit for unit in chosen["unit"].dropna() if unit), card.unit)
+    warning = classifier(map(parse, chosen["settings"]))
+    return Column(metric, kind, card, target, floor, settings, unit, told, guessed, warning)
 
 
 def _settings(scores: pd.DataFrame, floors: pd.DataFrame | None) -> str:
@@ -264,21 +257,19 @@ def _settings(scores: pd.DataFrame, floors: pd.DataFrame | None) -> str:
     parts = [f"n = {_join(scores['n'])}"]
     if floors is not None and len(floors) and set(floors["n"].dropna()) != set(scores["n"].dropna()):
         parts.append(f"floor at n = {_join(floors['n'])}")
-    hidden = HIDDEN + (OWN if floors is None else ())
+    hidden = HIDDEN + OWN if floors is None else HIDDEN
     seen: dict[str, set[str]] = {}
     clipped = 0.0
     for text in scores["settings"].dropna().unique():
         settings = parse(text)
         clipped = max(clipped, settings.get("clipped") or 0.0)
         for key, value in settings.items():
-            if key not in hidden and isinstance(value, str | int | float | bool):
-                seen.setdefault(key, set()).add(f"{value:g}" if isinstance(value, float) else str(value))
+            if key in SETTINGS or (isinstance(value, str) and key not in hidden):
+                seen.setdefault(SETTINGS.get(key, key), set()).add(f"{value:g}" if isinstance(value, float) else str(value))
     for key, values in seen.items():
         shown = sorted(values)
-        parts.append(
-            f"{SETTINGS.get(key, key)} "
-            + (shown[0] if len(shown) == 1 else f"differs ({', '.join(shown[:4])}{'…' if shown[4:] else ''})")
-        )
+        differs = f"differs ({', '.join(shown[:4])}{'…' if shown[4:] else ''})"
+        parts.append(f"{key} {shown[0] if len(shown) == 1 else differs}")
     if clipped > 0:
         parts.append(f"clipped up to {clipped:.2g}")
     return "; ".join(parts)
@@ -291,27 +282,35 @@ def _join(numbers: pd.Series) -> str:
 def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: list[str]) -> tuple[Row, ...]:
     scores = results.scores[results.scores["dataset"] == dataset]
     cells: dict[str, list[Cell]] = {label: [] for label in labels}
-    for column in columns:
-        chosen = scores[(scores["metric"] == column.metric) & (scores["kind"] == column.kind)]
-        chosen = chosen.dropna(subset="value")
-        values = {label: tuple(chosen.loc[chosen["label"] == label, "value"]) for label in labels}
-        named, doubts = dict.fromkeys(labels, ""), dict.fromkeys(labels, "")
-        if column.metric in LIKELIHOOD:
-            made = {label: [parse(s) for s in chosen.loc[chosen["label"] == label, "settings"]] for label in labels}
-            named = {label: estimator(each, column.kind) for label, each in made.items()}
-            doubts = {label: caveat(each) for label, each in made.items()}
+    differences: dict[str, Difference] = {}
+    for place, column in enumerate(columns):
+        chosen = scores[(scores["metric"] == column.metric) & (scores["kind"] == column.kind)].dropna(subset="value")
+        parts = dict(list(chosen.groupby("label")))
+        own = {label: parts.get(label, chosen[:0]) for label in labels}
+        values = {label: tuple(part["value"]) for label, part in own.items()}
+        made = {label: [parse(s) for s in part["settings"]] for label, part in own.items()}
+        doubts = {label: caveat(each, column.metric) for label, each in made.items()}
         sound = {label: each for label, each in values.items() if not doubts[label]}
-        states = judge(sound, column.direction, column.target)
-        for label, own in values.items():
-            note = "" if own else _note(results, dataset, label)
-            errors = pd.to_numeric(chosen.loc[chosen["label"] == label, "se"], errors="coerce").dropna()
+        if column.metric in LIKELIHOOD:
+            against = on_same_examples(results, dataset, column.metric, column.kind)
+            states = judge(sound, column.direction, column.target, against)
+            best = next((label for label, state in states.items() if state == "best"), None)
+            if best is not None and not place:
+                differences = {label: against(label, best) for label in states if label != best}
+        else:
+            states = judge(sound, column.direction, column.target)
+        for label, part in own.items():
+            note = "" if values[label] else _note(results, dataset, label)
+            errors = pd.to_numeric(part["se"], errors="coerce").dropna()
             se = float(errors.mean()) if len(errors) else math.nan
-            cells[label].append(Cell(*interval(own), own, states.get(label, ""), note, named[label], doubts[label], se))
+            named = estimator(made[label], column.kind)
+            mean, half = interval(values[label])
+            cells[label].append(Cell(mean, half, values[label], states.get(label, ""), note, named, doubts[label], se))
     rows = []
     for label in labels:
-        status = results.of(dataset, label)["status"]
-        family = results.family(dataset, label)
-        rows.append(Row(label, family, int((status == "ok").sum()), len(status), tuple(cells[label])))
+        trials = results.of(dataset, label)
+        family, ok = str(trials["family"].iloc[0]), int((trials["status"] == "ok").sum())
+        rows.append(Row(label, family, ok, len(trials), tuple(cells[label]), differences.get(label)))
     return tuple(sorted(rows, key=lambda row: _order(row, columns[0])))
 
 
@@ -323,7 +322,7 @@ def _note(results: Results, dataset: str, label: str) -> str:
 
 def _order(row: Row, column: Column) -> tuple[bool, bool, float]:
     mean, doubtful = row.cells[0].mean, bool(row.cells[0].caveat)
-    if not math.isfinite(mean) or column.metric in UNRANKED:  # then in the study's order
+    if not math.isfinite(mean) or column.direction == "none":  # then in the study's order
         return not math.isfinite(mean), doubtful, 0.0
     if column.direction == "target" and _finite(column.target):
         return False, doubtful, abs(mean - column.target)
@@ -332,77 +331,3 @@ def _order(row: Row, column: Column) -> tuple[bool, bool, float]:
 
 def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def long(every: Iterable[Table]) -> pd.DataFrame:
-    """All score tables as one frame: a row per dataset, metric, kind and model, floors as model "(floor)"."""
-    rows = []
-    for table in every:
-        for place, column in enumerate(table.columns):
-            head = {
-                "dataset": table.dataset,
-                "table": table.title,
-                "metric": column.metric,
-                "kind": column.kind,
-            }
-            head |= {"unit": column.card.unit, "direction": column.direction}
-            if column.floor.n:
-                rows.append(head | {"model": "(floor)"} | _numbers(column.floor) | {"settings": column.settings})
-            for row in table.rows:
-                own = {
-                    "model": row.label,
-                    "family": row.family,
-                    "trials": row.trials,
-                    "failed": row.trials - row.ok,
-                }
-                rows.append(head | own | _numbers(row.cells[place]) | {"settings": column.settings})
-    names = "dataset table metric kind unit direction model family mean half_width values se trials failed state"
-    return pd.DataFrame(rows).reindex(columns=[*names.split(), "note", "estimator", "not_reliable_because", "settings"])
-
-
-def _numbers(cell: Cell) -> dict[str, object]:
-    return {
-        "mean": cell.mean,
-        "half_width": cell.half,
-        "values": cell.n,
-        "se": cell.se,
-        "state": cell.state,
-        "note": cell.note,
-        "estimator": cell.estimator,
-        "not_reliable_because": cell.caveat,
-    }
-
-
-def costs(results: Results) -> pd.DataFrame:
-    """Mean costs of the trials that ended ok, by dataset and model; `players`: updates per network."""
-    rows = []
-    for dataset in results.datasets:
-        for label in results.labels(dataset):
-            trials = results.of(dataset, label)
-            ok = trials[trials["status"] == "ok"]
-            row = {"dataset": dataset, "model": label, "family": results.family(dataset, label)}
-            row |= {"ok": len(ok), "trials": len(trials)}
-            for name in trials.columns[trials.columns.str.startswith("cost_")]:
-                row[name.removeprefix("cost_")] = pd.to_numeric(ok[name], errors="coerce").mean()
-            seconds = pd.to_numeric(ok["cost_seconds"], errors="coerce")
-            row |= {"seconds_min": seconds.min(), "seconds_max": seconds.max()}
-            row["sample_seconds_per_1000"] = 1000 * row["sample_seconds"] / row["sample_count"]
-            row["device"] = ", ".join(sorted(set(ok["device"].dropna())))
-            row["players"] = _players(results, ok)
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _players(results: Results, ok: pd.DataFrame) -> str:
-    for trial in ok["trial"]:
-        path = results.store / trial / "train.json"
-        if path.is_file():
-            updates = json.loads(path.read_text(encoding="utf-8")).get("costs", {}).get("player_updates") or {}
-            return "; ".join(f"{name} {count:,}" for name, count in updates.items()) if len(updates) > 1 else ""
-    return ""
-
-
-def failures(results: Results) -> pd.DataFrame:
-    """Every trial that did not end ok."""
-    names = ["dataset", "label", "seed", "status", "cause", "step", "trial"]
-    return results.trials.loc[results.trials["status"] != "ok", names].rename(columns={"label": "model"})

@@ -1,19 +1,24 @@
-"""How a likelihood was estimated, and when its value is not to be relied on."""
+"""How a value was estimated, and when it is not to be relied on."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["OWN", "caveat", "estimator", "parse"]
+__all__ = ["OWN", "caveat", "classifier", "estimator", "parse"]
 
 MIN_ESS = 0.1  # effective share of the chains of annealed importance sampling (AIS)
-MAX_WIDER = 0.01  # nats by which log Z may change on a domain of twice the width
+MAX_ERROR = 0.01  # nats by which a quadrature's log Z may be off
+MIN_CONTROL = 0.9  # share of a model's own samples that inversion of its latent space must find again
 NAMES = {
     "log_prob": "the model's log-density",
     "probability-flow ODE": "probability-flow ODE (another law than the sampled chain's)",
 }
 BOUNDS = {"log_prob": "log-density of dequantised images, one draw"}
-OWN = ("estimator", "ess", "elbo", "log_z", "log_z_se", "wider_domain")  # settings of one trial's estimate
+# settings of one trial's estimate
+OWN = ("estimator", "ess", "elbo", "fine_bound", "log_z", "log_z_se", "log_z_error", "usable", "reason")
+INVERTED = ("manifold_recall", "manifold_f1")
+
+Settings = Mapping[str, Any]
 
 
 def parse(settings: str | None) -> dict[str, Any]:
@@ -21,39 +26,64 @@ def parse(settings: str | None) -> dict[str, Any]:
     return json.loads(settings) if isinstance(settings, str) and settings else {}
 
 
-def estimator(trials: Iterable[Mapping[str, Any]], kind: str = "") -> str:
+def estimator(trials: Iterable[Settings], kind: str = "") -> str:
     """Name of the estimator of a model's trials for that kind of likelihood, all names if they differ."""
     known = NAMES | (BOUNDS if kind.startswith("lower_bound") else {})
     names = dict.fromkeys(each["estimator"] for each in trials if each.get("estimator"))
     return ", ".join(known.get(name, name) for name in names)
 
 
-def caveat(trials: Iterable[Mapping[str, Any]]) -> str:
+def caveat(trials: Iterable[Settings], metric: str = "nll") -> str:
     """Why the value of a model is not to be relied on, from the settings of its trials; empty if it is."""
     trials = list(trials)
-    shares = [each["ess"] for each in trials if each.get("estimator") == "AIS" and _number(each.get("ess"))]
-    low = [share for share in shares if not share >= MIN_ESS]
-    changes = [
-        abs(each["wider_domain"])
-        for each in trials
-        if each.get("estimator") == "quadrature" and _number(each.get("wider_domain"))
-    ]
-    wide = [change for change in changes if not change <= MAX_WIDER]
-    reasons = []
-    if low:
-        reasons.append(
-            f"an effective share of {min(low):.2g} of the AIS chains, below {MIN_ESS:g}{_of(low, trials)}: "
-            "log Z is probably too small and the value better than the truth"
-        )
-    if wide:
-        reasons.append(
-            f"log Z changes by {max(wide):.2g} nats on a domain of twice the width, more than {MAX_WIDER:g}"
-            f"{_of(wide, trials)}: the box of the quadrature does not hold all the mass"
-        )
-    return "; ".join(reasons)
+    if metric in INVERTED:
+        return _inversion(trials)
+    # a gap between training and test examples has no log Z in it
+    return "; ".join(filter(None, (_annealed(trials), _quadrature(trials)))) if metric != "nll_gap" else ""
 
 
-def _of(bad: list[float], trials: list) -> str:
+def _annealed(trials: list[Settings]) -> str:
+    chains = [each for each in trials if each.get("estimator") == "AIS"]
+    bad = [each for each in chains if each.get("reason") or (_number(each.get("ess")) and not each["ess"] >= MIN_ESS)]
+    if not bad:
+        return ""
+    worst = min(bad, key=lambda each: each.get("ess") or 0.0)
+    why = worst.get("reason") or f"an effective share of {worst['ess']:.2g} of the chains, below {MIN_ESS:g}"
+    return f"AIS: {why}{_of(bad, trials)}: log Z is probably too small and the value better than the truth"
+
+
+def _quadrature(trials: list[Settings]) -> str:
+    chosen = [each for each in trials if each.get("estimator") == "quadrature"]
+    wide = _beyond(chosen, "log_z_error", lambda error: not abs(error) <= MAX_ERROR)
+    if not wide:
+        return ""
+    return (
+        f"log Z may be off by {max(map(abs, wide)):.2g} nats, more than {MAX_ERROR:g}{_of(wide, trials)}: the grid of the "
+        "quadrature is too coarse for the energy, or its box does not hold all the mass"
+    )
+
+
+def _inversion(trials: list[Settings]) -> str:
+    low = _beyond(trials, "inversion_control", lambda share: not share >= MIN_CONTROL)
+    if not low:
+        return ""
+    return (
+        f"the search for latents finds only {min(low):.3g} of the model's own samples again, below {MIN_CONTROL:g}"
+        f"{_of(low, trials)}: that it misses test images says nothing of the model"
+    )
+
+
+def classifier(trials: Iterable[Settings]) -> str:
+    """A warning where the classifier that tells the classes is not accurate enough to count them; empty if it is."""
+    low = [each["accuracy"] for each in trials if each.get("reliable") is False and _number(each.get("accuracy"))]
+    return f"counts of a classifier that reaches {100 * min(low):.1f} %: below 99 % errors may pass for classes" if low else ""
+
+
+def _beyond(trials: list[Settings], key: str, wrong: Callable[[float], bool]) -> list[float]:
+    return [each[key] for each in trials if _number(each.get(key)) and wrong(each[key])]
+
+
+def _of(bad: list, trials: list) -> str:
     return f" ({len(bad)} of {len(trials)} seeds)" if len(trials) > 1 else ""
 
 

@@ -3,51 +3,16 @@
 import math
 from collections.abc import Sequence
 
-import pandas as pd
-
+from genbench.report import encoders, variation
 from genbench.report.read import Results
-from genbench.report.tables import MAIN, Cell, Column, Row, Table
+from genbench.report.tables import Cell, Column, Row, Table, mains
+from genbench.report.text import listing, names, number, plural, value
 
-__all__ = ["arrow", "care", "count", "findings", "listing", "notes", "number", "overview", "value"]
+__all__ = ["arrow", "findings", "notes", "overview"]
 
 ARROWS = {"lower": "↓", "higher": "↑", "target": "→", "none": ""}
 KINDS = {"exact": "exact", "lower_bound": "at most (bound)", "upper_bound": "at least (bound)", "estimate": "estimate"}
-COPIES = "No metric here detects copies of training data: a model that returns them reaches every floor."
-
-
-def number(x: float | None, digits: int = 3) -> str:
-    """A number for people with that many significant digits, a dash if there is none."""
-    if x is None or not math.isfinite(x):
-        return "–"
-    if x == 0:
-        return "0"
-    size = math.floor(math.log10(abs(x)))
-    if size >= 6 or size < -4:
-        mantissa = f"{x / 10.0**size:.{digits - 1}f}"
-        return f"{mantissa}e{size}"
-    return f"{x:,.{max(0, digits - 1 - size)}f}"
-
-
-def count(x: float | None) -> str:
-    """A whole number with thousands separated, in powers of ten from a hundred million on."""
-    if x is None or not math.isfinite(x):
-        return "–"
-    return number(x) if abs(x) >= 1e8 else f"{x:,.0f}"
-
-
-def value(cell: Cell) -> str:
-    """mean ± half-width, rounded to two digits of the half-width; the note if there is no mean."""
-    if not math.isfinite(cell.mean):
-        return cell.note or "–"
-    if not math.isfinite(cell.half):
-        return number(cell.mean)
-    if cell.half == 0:
-        return f"{cell.mean:,.0f} ± 0" if cell.mean == round(cell.mean) else f"{number(cell.mean)} ± 0"
-    places = 1 - math.floor(math.log10(cell.half))
-    if places > 6 or max(abs(cell.mean), cell.half) >= 1e6:
-        return f"{number(cell.mean)} ± {number(cell.half, 2)}"
-    places = max(0, places)
-    return f"{cell.mean:,.{places}f} ± {cell.half:,.{places}f}"
+KINDS |= {"annealed": "annealed bound", "surrogate": "bound on a surrogate"}
 
 
 def arrow(column: Column) -> tuple[str, str]:
@@ -60,11 +25,6 @@ def arrow(column: Column) -> tuple[str, str]:
     return ARROWS[column.direction], words[column.direction]
 
 
-def listing(items: Sequence[str]) -> str:
-    """a, b and c."""
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
-
-
 def overview(results: Results) -> str:
     """How much was run and how much of it failed."""
     trials = results.trials
@@ -74,37 +34,34 @@ def overview(results: Results) -> str:
     seeds = trials.groupby(["dataset", "label"])["seed"].nunique()
     each = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     text = (
-        f"{_plural(len(trials), 'trial')}: {_plural(trials['model'].nunique(), 'model')} on "
-        f"{_plural(trials['dataset'].nunique(), 'dataset')}, {each} seed{'' if each == '1' else 's'} each. "
+        f"{plural(len(trials), 'trial')}: {plural(trials['model'].nunique(), 'model')} on "
+        f"{plural(trials['dataset'].nunique(), 'dataset')}, {each} seed{'' if each == '1' else 's'} each. "
     )
     if bad.empty:
         return text + "All ended ok."
     where = bad.groupby(["label", "dataset"], sort=False).size()
     if len(where) > 6:
-        named = f"in {_plural(len(where), 'pair')} of model and dataset"
+        named = f"in {plural(len(where), 'pair')} of model and dataset"
     else:
         named = listing([f"{n} of {label} on {dataset}" for (label, dataset), n in where.items()])
     return text + f"{len(trials) - len(bad)} ended ok, {len(bad)} did not ({named}); means are over those that did."
 
 
-def _plural(n: int, word: str) -> str:
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
 def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str]:
-    """Sentences about a dataset: its main metric, then each kind of likelihood by itself."""
-    main = next(
-        (m for m in MAIN.get(results.kind(dataset), ()) for t in every for c in t.columns if c.metric == m),
-        None,
-    )
+    """Sentences about a dataset: its main metric and how stable it is, then each kind of likelihood by itself."""
+    shown = {column.metric for table in every for column in table.columns}
+    main = next((metric for metric in mains(results.kind(dataset)) if metric in shown), None)
     found = []
     for table in every:
         for place, column in enumerate(table.columns):
             if column.metric == main and not table.kind:
                 found += _ranking(table, place, floor=True)
-        if table.kind:
-            found += _ranking(table, 0, floor=False)
-    return found or ["No scores."]
+    spreads = [each for each in variation.variations(results, dataset, every) if each.column.metric == main]
+    found.append(variation.sentence(spreads))
+    found += [encoders.sentence(each) for each in encoders.agreements(results, dataset, every) if each.column.metric == main]
+    for table in every:
+        found += _ranking(table, 0, floor=False) if table.kind else []
+    return [each for each in found if each] or ["No scores."]
 
 
 def _ranking(table: Table, place: int, floor: bool) -> list[str]:
@@ -138,8 +95,11 @@ def _ranking(table: Table, place: int, floor: bool) -> list[str]:
         text = f"{name} ({arrow(column)[1]}): best mean {row.label}, {value(cell)}"
         text += f"{_worse(table, column, cell)}{_seeds(row, cell)}. "
     groups = {state: [r.label for r, c in have if c.state == state] for state in ("tie", "apart", "open")}
+    compared = [r.difference for r, _ in have if r.difference and math.isfinite(r.difference.half)]
+    if compared and table.kind:
+        text += f"Compared on the same {min(each.n for each in compared):,} test examples. "
     if groups["tie"]:
-        text += f"Not separable from it: {_names(groups['tie'], len(have) - len(best))}. "
+        text += f"Not separable from it: {names(groups['tie'], len(have) - len(best))}. "
     elif groups["apart"] and not groups["open"]:
         text += "Separable from all others. "
     if groups["open"]:
@@ -175,51 +135,6 @@ def _worse(table: Table, column: Column, cell: Cell) -> str:
     return f" (worse than uniform, {number(table.uniform)})"
 
 
-def care(results: Results) -> list[str]:
-    """What to keep in mind: what the study says of itself, then what the updates kept and the costs say."""
-    unfair = results.study.get("unfair")
-    found = list(unfair or ())
-    for dataset in results.datasets:
-        last, early, costs = [], [], []
-        for label in results.labels(dataset):
-            trials = results.of(dataset, label)
-            model, ok = trials["model"].iloc[0], trials[trials["status"] == "ok"]
-            if ok.empty or results.family(dataset, label) == "baseline":
-                continue
-            kept, updates, flops, parameters = (
-                pd.to_numeric(ok[name], errors="coerce")
-                for name in ("selected_update", "cost_updates", "cost_flops", "cost_parameters")
-            )
-            costs.append((flops.mean(), parameters.mean()))
-            if (kept < updates / 2).all():
-                early.append(label)
-            blind = unfair is None or any(line.startswith(f"{model}: has no held-out loss") for line in unfair)
-            if (kept == updates).all() and not blind:  # without a loss the last update is kept in any case
-                last.append(label)
-        if last:
-            found.append(
-                f"{dataset}: the last update was the best on validation in all seeds of {listing(last)}: "
-                "more training may help them."
-            )
-        if early:
-            found.append(
-                f"{dataset}: weights from before half of the budget were best in all seeds of {listing(early)}: "
-                "the rest of it overfits."
-            )
-        ratios = [_factor(each) for each in zip(*costs, strict=True)]
-        if len(costs) > 1 and all(math.isfinite(ratio) for ratio in ratios):
-            found.append(
-                f"{dataset}: training FLOPs differ by a factor of {number(ratios[0], 2)} between models "
-                f"(without the baseline), parameters by {number(ratios[1], 2)}."
-            )
-    return [*found, COPIES]
-
-
-def _factor(values: Sequence[float]) -> float:
-    known = [each for each in values if math.isfinite(each) and each > 0]
-    return max(known) / min(known) if len(known) > 1 else math.nan
-
-
 def notes(table: Table) -> list[str]:
     """What the values of a table hold for; metrics with the same settings together."""
     together: dict[str, list[str]] = {}
@@ -229,17 +144,12 @@ def notes(table: Table) -> list[str]:
         found = [next(iter(together)) + "."]
     else:
         found = [f"{', '.join(titles)}: {settings}." for settings, titles in together.items()]
+    for warning in dict.fromkeys(column.warning for column in table.columns if column.warning):
+        found.append(f"{listing([c.title for c in table.columns if c.warning == warning])}: {warning}.")
     targets = [column for column in table.columns if column.direction == "target"]
     return found + [f"{column.title}: {arrow(column)[1]}." for column in targets]
 
 
-def _names(labels: list[str], others: int) -> str:
-    """Names, or how many of the others where the list would be long."""
-    if len(labels) <= 8:
-        return listing(labels)
-    return f"{len(labels)} of the {others} others" if len(labels) < others else f"any of the {others} others"
-
-
 def _seeds(row: Row, cell: Cell) -> str:
     failed = f", {row.trials - row.ok} of {row.trials} failed" if row.ok < row.trials else ""
-    return f" ({_plural(cell.n, 'seed')}{failed})"
+    return f" ({plural(cell.n, 'seed')}{failed})"

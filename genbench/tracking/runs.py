@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from genbench.files import read_json
+from genbench.report.read import primary
 
 __all__ = ["Record", "record"]
 
-FORMAT = 1  # part of every digest: raise it when this file projects differently, and all runs are made anew
+FORMAT = 2  # part of every digest: raise it when this file projects differently, and all runs are made anew
 FILES = ("trial.json", "train.json", "metrics.json", "history.parquet", "preview.png")
 MAX_POINTS = 200  # per curve; MLflow's queries slow down with the number of stored points
 MAX_TEXT = 5000  # MLflow truncates parameters at 6000 characters
@@ -48,9 +49,9 @@ def record(row: dict[str, Any], store: Path, study: dict[str, Any]) -> Record:
     start = 1000 * float(train.get("started") or row.get("started") or 0.0)
     end = max(start, 1000 * float(train.get("finished") or row.get("finished") or 0.0))
     step = int(row.get("selected_update") or 0)
-    points, dropped = _metrics(row, scored, step, int(end))
-    points += _curves(folder / "history.parquet", start)
     meta = (study.get("datasets") or {}).get(row["dataset"]) or {}
+    points, dropped = _metrics(row, scored, meta, step, int(end))
+    points += _curves(folder / "history.parquet", start)
     # metrics.json says under which settings each score holds: too long for tags
     kept, artifacts = [], [folder / "preview.png", folder / "metrics.json"]
     for point in points:
@@ -134,18 +135,26 @@ def _note(row: dict[str, Any], card: dict[str, Any]) -> str:
 
 
 def _metrics(
-    row: dict[str, Any], scored: dict[str, Any], step: int, end: int
+    row: dict[str, Any], scored: dict[str, Any], meta: dict[str, Any], step: int, end: int
 ) -> tuple[list[tuple[str, float, int, int]], list[str]]:
     """Final scores and costs, and the names of those whose value is no number."""
-    found = {_score_key(score): score.get("value") for score in scored.get("scores") or []}
+    scores = scored.get("scores") or []
+    first = primary(meta, (_encoder(score) for score in scores))
+    found = {_score_key(score, first): score.get("value") for score in scores}
     found |= {f"cost/{k.removeprefix('cost_')}": v for k, v in row.items() if k.startswith("cost_") and v is not None}
     dropped = [key for key, value in found.items() if value is None]
     return [(_key(key), float(value), end, step) for key, value in found.items() if value is not None], dropped
 
 
-def _score_key(score: dict[str, Any]) -> str:
-    """The metric, with its kind for likelihoods: exact values and bounds must not share a column."""
-    return f"{score['metric']}_{score['kind']}" if score.get("kind") else score["metric"]
+def _score_key(score: dict[str, Any], first: str) -> str:
+    """The metric, with its kind for likelihoods, and its encoder if that is not the first: they must not share a column."""
+    encoder = _encoder(score)
+    parts = [score["metric"], score.get("kind"), encoder if encoder != first else ""]
+    return "_".join(part for part in parts if part)
+
+
+def _encoder(score: dict[str, Any]) -> str:
+    return (score.get("settings") or {}).get("encoder") or ""
 
 
 def _curves(path: Path, start: float) -> list[tuple[str, float, int, int]]:

@@ -20,9 +20,10 @@ def test_dots_stand_at_the_means_of_the_tables(results, dataset):
     every = tables(results, dataset)
     with style.theme():
         figure = figures.dots(results, dataset, every)
-    table = every[0]
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    for ax, place in zip(figure.axes, range(len(table.columns)), strict=False):
+    found = {column.title: (table, place) for table in every if not table.kind for place, column in enumerate(table.columns)}
+    for ax in figure.axes:
+        table, place = found[ax.get_title(loc="left").rstrip(" ↓↑→")]
         drawn = {}
         for line in ax.lines:
             if line.get_marker() not in ("None", "", None):

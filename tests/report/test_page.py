@@ -1,6 +1,7 @@
 import math
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from genbench.config.errors import UserError
 from genbench.files import read_json, write_json
+from genbench.metrics.cards import METRICS
 from genbench.report import build
 
 
@@ -22,7 +24,7 @@ def page(make_run, tmp_path_factory):
 def words(html: str) -> str:
     """What a reader sees."""
     html = re.sub(r"<(script|style)\b.*?</\1>", " ", html, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
 
 
 def test_page_names_every_model_and_counts_failures(page):
@@ -50,11 +52,24 @@ def test_page_says_what_its_numbers_do_not(page):
     assert "ring8: the last update was the best on validation in all seeds of vae: more training may help them." in care
     assert "digits: weights from before half of the budget were best in all seeds of realnvp: the rest" in care
     assert re.search(r"ring8: training FLOPs differ by a factor of [\d.]+ between models \(without the baseline\)", care)
-    assert "detects copies of training data" in care
+    assert "ring8: no metric of memorisation was measured" in care
+    assert re.search(r"digits, copies of training data.*? Data-copying test below -3.0 for gmm \(-25", care)
+    assert "No memorisation metric separates memorisation from underfitting" in care
     assert "SE over test examples" in seen and "Uniform over grey values 4.09" in seen
     assert "(not Inception)" in seen and "Read precision and recall together" in seen
     assert "500 reference examples" not in seen and "reference examples 500" in seen
-    assert not re.search(r"\b(bias|subset_std|clipped) ", seen)
+    assert not re.search(r"\b(bias|subset_std|clipped) ", seen[: seen.index("What was run")])
+
+
+def test_page_explains_metrics_variation_encoders_and_differences(page):
+    seen = words(page["text"])
+    for key in ("fid", "w1", "ct", "bpd"):
+        card = METRICS[key]
+        assert all(text in seen for text in (card.what, card.range, card.floor, card.uncertainty, card.traps))
+    assert "difference to the best (paired)" in seen and "Compared on the same 200 test examples" in seen
+    assert "Where the variation comes from" in seen and "seeds differ by more than their finite samples explain" in seen
+    assert "Do other encoders rank the models alike?" in seen and "Kendall's tau of the ranking by genbench-cnn-1a2b3c4d" in seen
+    assert "counts of a classifier that reaches 97.8 %" in seen and "Classes and diversity (1 of 2)" in seen
 
 
 def test_page_asks_nothing_of_the_network(page):
@@ -65,7 +80,8 @@ def test_page_asks_nothing_of_the_network(page):
 
 
 def test_no_nan_is_printed(page):
-    assert not re.search(r"\b(nan|inf|None|NaT)\b", words(page["text"]))
+    text = re.sub(r'<dl class="facts card">.*?</dl>', "", page["text"], flags=re.DOTALL)  # cards are prose
+    assert not re.search(r"\b(nan|inf|None|NaT)\b", words(text))
     assert not re.search(r'data-v="(nan|inf|None)"', page["text"])
 
 
@@ -81,7 +97,7 @@ def test_figures_and_tables_lie_beside_the_page(page):
     made = {path.name for path in (out / "figures").iterdir()}
     assert {f"{d}-{f}.svg" for d in ("ring8", "digits") for f in ("dots", "tradeoff", "curves")} <= made
     assert "ring8-densities.svg" in made
-    for name in ("scores", "costs", "failures", "trials", "floors"):
+    for name in ("scores", "costs", "failures", "trials", "floors", "variation", "encoders"):
         assert len(pd.read_csv(out / "tables" / f"{name}.csv"))
     assert len(pd.read_csv(out / "tables" / "failures.csv")) == 5
     assert page["path"].stat().st_size < 2_000_000
@@ -96,7 +112,7 @@ def test_equal_files_give_equal_bytes(page):
             assert path.read_bytes() == (other / path.relative_to(first)).read_bytes(), path.name
 
 
-def test_text_of_others_is_escaped_and_old_figures_go(page, tmp_path):
+def test_text_of_others_is_escaped_and_old_figures_go(page, tmp_path, plain):
     shutil.copytree(page["study"], tmp_path / "study")
     study = read_json(tmp_path / "study" / "study.json")
     write_json(tmp_path / "study" / "study.json", study | {"title": "<script>alert(1)</script>"})
@@ -122,7 +138,7 @@ def test_whole_parts_may_be_missing(make_run, tmp_path):
     assert not re.search(r"\b(nan|None)\b", text)
 
 
-def test_one_seed_separates_nothing(make_run, tmp_path):
+def test_one_seed_separates_nothing(make_run, tmp_path, plain):
     root = tmp_path / "results"
     study = make_run(root)
     trials = pd.read_parquet(study / "trials.parquet")

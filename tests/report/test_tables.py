@@ -1,33 +1,20 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from genbench.metrics.card import GROUPS
+from genbench.metrics.cards import METRICS
+from genbench.metrics.uncertainty import Difference, interval, paired
+from genbench.report.frames import long
+from genbench.report.ranking import judge, on_same_examples
 from genbench.report.read import read
-from genbench.report.tables import Cell, interval, judge, tables
-from genbench.report.words import arrow, count, findings, listing, number, value
-
-
-@pytest.fixture(scope="module")
-def results(make_run, tmp_path_factory):
-    root = tmp_path_factory.mktemp("tables") / "results"
-    return read(make_run(root), root / "store")
-
-
-@pytest.mark.parametrize("n", [2, 3, 10])
-def test_interval_is_scipys(n):
-    values = np.random.default_rng(n).normal(size=n)
-    low, high = stats.t.interval(0.95, n - 1, values.mean(), stats.sem(values))
-    mean, half = interval(values)
-    assert mean - half == pytest.approx(low) and mean + half == pytest.approx(high)
-
-
-def test_interval_of_one_or_no_value():
-    assert interval([3.0])[0] == 3.0 and math.isnan(interval([3.0])[1])
-    assert all(math.isnan(x) for x in interval([]))
-    assert interval([1.0, math.nan, 1.0]) == (1.0, 0.0)
+from genbench.report.tables import WIDEST, Cell, _split, mains, tables
+from genbench.report.text import count, listing, number, value
+from genbench.report.words import arrow, findings, notes
 
 
 def test_judge_knows_directions():
@@ -55,8 +42,8 @@ def test_a_tie_is_what_welchs_test_does_not_reject(shift):
     assert judge({"a": a, "b": b}, "lower")["b"] == ("tie" if p >= 0.05 else "apart")
 
 
-def test_precision_and_equal_columns_are_not_ranked(results):
-    for table in [*tables(results, "digits"), *tables(results, "ring8")]:
+def test_precision_and_equal_columns_are_not_ranked(every):
+    for table in [*every["digits"], *every["ring8"]]:
         for place, column in enumerate(table.columns):
             states = {row.cells[place].state for row in table.rows} - {""}
             if column.metric in ("precision", "recall"):
@@ -73,7 +60,7 @@ def test_the_floor_is_reached_by_means_not_by_wide_intervals(results):
     for model, values in {"vae": [edge - 0.01] * 3, "gmm": [edge - 1, edge, edge + 1.03]}.items():
         scores.loc[chosen & (scores["model"] == model), "value"] = values
     scores.loc[chosen & ~scores["model"].isin(["vae", "gmm"]), "value"] = 9.0
-    made = type(results)(results.study, results.trials, scores, floors, results.store)
+    made = replace(results, scores=scores, floors=floors)
     text = findings(made, "ring8", tables(made, "ring8"))[0]
     assert "is reached by the mean of vae." in text
 
@@ -83,7 +70,7 @@ def test_bounds_and_values_worse_than_uniform_are_called_so(results):
     chosen = (scores["dataset"] == "digits") & (scores["metric"] == "bpd") & scores["model"].isin(["vae", "realnvp"])
     scores.loc[chosen, "kind"] = "lower_bound"
     scores.loc[chosen & (scores["model"] == "vae"), "value"] += 5
-    made = type(results)(results.study, results.trials, scores, results.floors, results.store)
+    made = replace(results, scores=scores)
     every = tables(made, "digits")
     text = next(each for each in findings(made, "digits", every) if "at most (bound)" in each)
     assert "best mean realnvp" in text and "Others (worse than uniform, 4.09): vae, 8." in text
@@ -93,12 +80,12 @@ def test_bounds_and_values_worse_than_uniform_are_called_so(results):
     assert "at least the true one" in table.title
 
 
-def test_clipping_is_told_where_it_happened(results):
+def test_clipping_is_told_where_it_happened(results, every):
     scores = results.scores.copy()
-    assert not any("clipped" in c.settings or "floor -50" in c.settings for t in tables(results, "ring8") for c in t.columns)
+    assert not any("clipped" in c.settings or "floor -50" in c.settings for t in every["ring8"] for c in t.columns)
     one = scores.index[scores["metric"] == "data_nll"][0]
     scores.loc[one, "settings"] = '{"floor": -50.0, "clipped": 0.004}'
-    made = type(results)(results.study, results.trials, scores, results.floors, results.store)
+    made = replace(results, scores=scores)
     assert any(c.settings.endswith("clipped up to 0.004") for t in tables(made, "ring8") for c in t.columns)
 
 
@@ -111,16 +98,16 @@ def test_numbers_for_people():
     assert listing(["a"]) == "a" and listing(["a", "b", "c"]) == "a, b and c"
 
 
-def test_kinds_of_likelihood_are_apart(results):
-    kinds = {table.kind: [row.label for row in table.rows] for table in tables(results, "ring8") if table.kind}
+def test_kinds_of_likelihood_are_apart(every):
+    kinds = {table.kind: [row.label for row in table.rows] for table in every["ring8"] if table.kind}
     assert set(kinds["exact"]) == {"realnvp", "gmm"} and kinds["lower_bound"] == ["vae"]
-    exact = next(table for table in tables(results, "ring8") if table.kind == "exact")
+    exact = next(table for table in every["ring8"] if table.kind == "exact")
     assert exact.columns[0].floor.mean == pytest.approx(2.837)
     assert exact.absent == ("vae", "ns_gan", "wgan_gp", "ebm")
 
 
-def test_failed_trials_stay_in_the_denominator(results):
-    table = tables(results, "digits")[0]
+def test_failed_trials_stay_in_the_denominator(every):
+    table = every["digits"][0]
     rows = {row.label: row for row in table.rows}
     assert (rows["wgan_gp"].ok, rows["wgan_gp"].trials, rows["wgan_gp"].cells[0].n) == (2, 3, 2)
     assert rows["ns_gan"].cells[0].note == "3 of 3 failed" and table.rows[-1].label == "ns_gan"
@@ -137,3 +124,111 @@ def test_cells_of_one_model_are_never_averaged(make_run, tmp_path):
         path = root / "store" / trial / "trial.json"
         write_json(path, read_json(path) | {"budget": {"unit": "updates", "value": 500}})
     assert {"gmm · 2000 updates", "gmm · 500 updates"} <= set(read(study, root / "store").labels("ring8"))
+
+
+def test_tables_follow_the_cards(results, every):
+    for dataset, kind in (("ring8", "points"), ("digits", "images")):
+        for table in every[dataset]:
+            assert len(table.columns) <= WIDEST
+            groups = {column.card.group for column in table.columns if column.metric in METRICS and not table.kind}
+            assert len(groups) <= 1 and (not groups or table.title.startswith(groups.pop()))
+        shown = [column.metric for table in every[dataset] for column in table.columns]
+        assert set(mains(kind)) <= set(shown)
+        order = [metric for metric in METRICS if metric in shown and not METRICS[metric].group.endswith("ikelihood")]
+        in_groups = sorted(order, key=lambda metric: GROUPS.index(METRICS[metric].group))
+        assert [metric for metric in shown if metric in order] == in_groups
+        assert set(results.scores.loc[results.scores["dataset"] == dataset, "metric"]) == set(shown)
+
+
+def test_a_wide_group_is_split_evenly():
+    parts = _split([(str(i), "") for i in range(2 * WIDEST + 1)])
+    assert [len(part) for part in parts] == [4, 4, 3] and sum(parts, []) == [(str(i), "") for i in range(2 * WIDEST + 1)]
+    assert _split([]) == []
+
+
+def test_what_is_not_ranked_is_not_shaded(every):
+    for table in every["digits"]:
+        for place, column in enumerate(table.columns):
+            if not column.card.ranked or column.card.direction == "none":
+                assert not any(row.cells[place].state for row in table.rows)
+
+
+def test_surrogates_and_annealed_bounds_are_ranked_apart(results, every):
+    kinds = {table.kind: table for table in every["ring8"] if table.kind}
+    assert {row.label for row in kinds["surrogate"].rows} == {"ns_gan", "wgan_gp"}
+    assert [column.metric for column in kinds["annealed"].columns] == ["ais_nll", "bdmc_gap"]
+    assert [row.label for row in kinds["annealed"].rows] == ["vae"]
+    assert [column.metric for column in kinds["surrogate"].columns] == ["surrogate_nll", "bdmc_gap"]
+    assert "temperatures 200" in kinds["surrogate"].columns[0].settings and "sigma" not in kinds["surrogate"].columns[0].settings
+    for kind in ("exact", "lower_bound", "estimate"):
+        assert {column.metric for column in kinds[kind].columns} <= {"nll", "kl", "bpd"}
+        assert not {"ns_gan", "wgan_gp"} & {row.label for row in kinds[kind].rows}
+    assert any("bound on a surrogate" in each for each in findings(results, "ring8", every["ring8"]))
+
+
+def test_likelihoods_are_compared_on_the_same_examples(results, every):
+    table = next(table for table in every["ring8"] if table.kind == "exact")
+    best, other = table.rows
+    frame = results.examples[(results.examples["dataset"] == "ring8") & (results.examples["kind"] == "exact")]
+    a, b = (frame[frame["label"] == row.label].pivot(index="trial", columns="index", values="value") for row in (other, best))
+    assert best.difference is None and other.difference == paired(a.to_numpy(), b.to_numpy())
+    assert other.difference.mean == pytest.approx(other.cells[0].mean - best.cells[0].mean)
+    rows = long([table]).set_index(["metric", "model"])
+    assert rows.loc[("nll", other.label), "difference_half_width"] == pytest.approx(other.difference.half)
+    assert math.isnan(rows.loc[("nll", best.label), "difference_to_best"])
+
+
+def test_pairing_separates_what_seeds_alone_do_not():
+    a, b = [2.80, 2.86, 2.83], [2.88, 2.85, 2.91]
+    wide, narrow = Difference(0.05, 0.01, 0.02, 0.06, 100), Difference(0.05, 0.01, 0.01, 0.03, 100)
+    assert judge({"a": a, "b": b}, "lower")["b"] == "tie"
+    assert judge({"a": a, "b": b}, "lower", against=lambda *_: wide)["b"] == "tie"
+    assert judge({"a": a, "b": b}, "lower", against=lambda *_: narrow)["b"] == "apart"
+    assert judge({"a": a, "b": b[:1]}, "lower", against=lambda *_: narrow)["b"] == "open"
+
+
+def test_without_common_examples_seeds_decide(results):
+    none = replace(results, examples=results.examples[:0])
+    assert not any(table.differences for table in tables(none, "ring8"))
+    examples = results.examples.copy()
+    chosen = (examples["model"] == "gmm") & (examples["dataset"] == "ring8")
+    examples.loc[chosen, "index"] += 10_000
+    apart = replace(results, examples=examples)
+    assert on_same_examples(apart, "ring8", "nll", "exact")("realnvp", "gmm") is None
+    examples.loc[chosen, "index"] = results.examples.loc[chosen, "index"] + 150
+    assert on_same_examples(replace(results, examples=examples), "ring8", "nll", "exact")("realnvp", "gmm").n == 50
+    examples.loc[chosen, "value"] = math.inf
+    assert on_same_examples(replace(results, examples=examples), "ring8", "nll", "exact")("realnvp", "gmm") is None
+    twice = replace(results, examples=pd.concat([results.examples, results.examples]))
+    assert on_same_examples(twice, "ring8", "nll", "exact")("realnvp", "gmm") is None
+
+
+def test_kl_is_compared_as_nll_is(results, every):
+    columns = next(table for table in every["ring8"] if table.kind == "exact").columns
+    assert [column.metric for column in columns] == ["nll", "kl"]
+    made = [on_same_examples(results, "ring8", column.metric, "exact")("realnvp", "gmm") for column in columns]
+    assert made[0] == made[1] is not None
+
+
+def test_floors_of_likelihoods_say_whether_models_saw_the_same_points(results):
+    def exact(made):
+        return next(table for table in tables(made, "ring8") if table.kind == "exact")
+
+    assert exact(results).floor_name == "Entropy of the data" and exact(results).columns[0].entropy
+    row = {"dataset": "ring8", "metric": "nll", "repeat": 0, "value": 2.837, "unit": "nats", "n": 1000, "settings": "{}"}
+    measured = replace(results, floors=pd.concat([results.floors, pd.DataFrame([row])]))
+    assert exact(measured).floor_name == "True density (entropy 2.837)" and not exact(measured).columns[0].entropy
+
+
+def test_classes_told_by_a_poor_classifier_are_marked(every):
+    table = next(t for t in every["digits"] for c in t.columns if c.metric == "classes_covered")
+    text = " ".join(notes(table))
+    assert "classifier that reaches 97.8 %" in text and text.count("97.8") == 1
+    assert "accuracy" not in text and "reliable" not in text
+
+
+def test_kinds_of_an_ungrouped_metric_are_named(results):
+    scores = results.scores.copy()
+    scores.loc[scores["metric"] == "nll_gap", "kind"] = scores["model"].map({"vae": "lower_bound"}).fillna("exact")
+    columns = [c for t in tables(replace(results, scores=scores), "ring8") for c in t.columns if c.metric == "nll_gap"]
+    assert [column.title.split("(")[1] for column in columns] == ["exact)", "bound)"]

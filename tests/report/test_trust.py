@@ -7,7 +7,7 @@ from genbench.files import read_json, write_json
 from genbench.report import build
 from genbench.report.read import read
 from genbench.report.tables import tables
-from genbench.report.trust import caveat, estimator
+from genbench.report.trust import caveat, classifier, estimator
 from genbench.report.words import findings
 
 IWAE = {"estimator": "IWAE, k=200", "ess": 0.01, "elbo": 3.0}
@@ -16,14 +16,19 @@ IWAE = {"estimator": "IWAE, k=200", "ess": 0.01, "elbo": 3.0}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"estimator": "AIS", "ess": 0.03}, "share of 0.03 of the AIS chains, below 0.1"),
+        ({"estimator": "AIS", "ess": 0.03}, "share of 0.03 of the chains, below 0.1"),
         ({"estimator": "AIS", "ess": 0.1}, ""),
         ({"estimator": "AIS"}, ""),
-        ({"estimator": "quadrature", "wider_domain": 0.2}, "changes by 0.2 nats"),
-        ({"estimator": "quadrature", "wider_domain": -0.2}, "changes by 0.2 nats"),
-        ({"estimator": "quadrature", "wider_domain": -0.01}, ""),
+        ({"estimator": "quadrature", "log_z_error": 0.2}, "may be off by 0.2 nats"),
+        ({"estimator": "quadrature", "log_z_error": -0.2}, "may be off by 0.2 nats"),
+        ({"estimator": "quadrature", "log_z_error": -0.01}, ""),
         ({"estimator": "quadrature", "ess": 0.03}, ""),
-        ({"estimator": "AIS", "ess": 0.5, "wider_domain": 0.2}, ""),
+        ({"estimator": "AIS", "ess": 0.5, "log_z_error": 0.2}, ""),
+        (
+            {"estimator": "AIS", "ess": 0.5, "usable": False, "reason": "half the temperatures change log Z by 2 nats"},
+            "by 2 nats",
+        ),
+        ({"estimator": "AIS", "ess": 0.5, "usable": True}, ""),
         (IWAE, ""),  # a bound holds with any weights
         ({}, ""),
     ],
@@ -42,10 +47,17 @@ def test_one_bad_seed_is_enough_and_counted():
     assert estimator([good, bad]) == "AIS" and estimator([IWAE, good, {}]) == "IWAE, k=200, AIS"
 
 
-@pytest.fixture(scope="module")
-def run(make_run, tmp_path_factory):
-    root = tmp_path_factory.mktemp("trust") / "results"
-    return make_run(root), root / "store"
+def test_caveats_that_are_of_one_metric_only():
+    ais, missed = {"estimator": "AIS", "ess": 0.03}, {"inversion_control": 0.62}
+    assert caveat([ais], "bpd") and caveat([ais], "kl") and not caveat([ais], "nll_gap")  # log Z is in neither half of a gap
+    assert "only 0.62 of the model's own samples" in caveat([missed], "manifold_recall") and not caveat([missed], "nll")
+    assert "(1 of 2 seeds)" in caveat([missed, {"inversion_control": 0.97}], "manifold_f1")
+    assert not caveat([{"inversion_control": 0.97}], "manifold_recall") and not caveat([missed], "manifold_precision")
+
+
+def test_a_classifier_is_trusted_from_99_percent_on():
+    assert classifier([{"accuracy": 0.993, "reliable": True}]) == "" == classifier([{}])
+    assert "97.8 %" in classifier([{"accuracy": 0.993, "reliable": True}, {"accuracy": 0.978, "reliable": False}])
 
 
 def rows_of(run, dataset, kind):
@@ -73,21 +85,21 @@ def test_a_doubtful_value_is_shown_last_and_not_ranked(run, tmp_path):
     assert [row.cells[0].state for row in table.rows][0::3] == ["best", ""]
     text = " ".join(findings(results, "digits", every))
     assert "best mean gmm" in text and "Bits per dimension, estimate of ebm" in text
-    assert re.search(r"is not to be relied on and not ranked: an effective share of 0.03", text)
+    assert re.search(r"is not to be relied on and not ranked: AIS: an effective share of 0.03", text)
 
 
-def test_page_shows_estimators_marks_notes_and_what_is_unfair(run, tmp_path):
+def test_page_shows_estimators_marks_notes_and_what_is_unfair(run, tmp_path, plain):
     study, store = run
     page = build(study, store, tmp_path / "out")
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.read_text()))
     assert "IWAE, k=200" in text and "quadrature" in text and "Five critic updates per update" in text
-    assert "Not to be relied on: an effective share of 0.03 of the AIS chains, below 0.1 (3 of 3 seeds)" in text
+    assert "Not to be relied on: AIS: an effective share of 0.03 of the chains, below 0.1 (3 of 3 seeds)" in text
     assert text.index("Read with care") < text.index("includes 5 critic updates") < text.index("Model ±")
     csv = pd.read_csv(page.parent / "tables" / "scores.csv")
     assert set(csv.loc[csv["not_reliable_because"].notna(), "model"]) == {"ebm"}
 
 
-def test_older_studies_without_these_keys_are_read(run, tmp_path):
+def test_older_studies_without_these_keys_are_read(run, tmp_path, plain):
     study, store = run
     about = read_json(study / "study.json")
     del about["unfair"]
@@ -112,7 +124,7 @@ def test_older_studies_without_these_keys_are_read(run, tmp_path):
 def test_estimates_of_several_kinds_are_one_column_per_estimator(run, tmp_path):
     study, store = run
     scores = pd.read_parquet(study / "scores.parquet")
-    vae = scores[(scores["model"] == "vae") & (scores["metric"] == "nll")]
+    vae = scores[(scores["model"] == "vae") & scores["metric"].isin(["nll", "kl"])]
     twice = pd.concat([scores, vae.assign(settings='{"estimator": "variational bound"}')])
     for name in ("trials", "floors"):
         (tmp_path / "study").mkdir(exist_ok=True)

@@ -1,0 +1,114 @@
+"""What to keep in mind when reading a report, as sentences made from its numbers."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from genbench.report.read import Results
+from genbench.report.tables import Cell, Column, Table
+from genbench.report.text import listing, names, number, value
+
+__all__ = ["care", "encoders_used"]
+
+CT_LOW = -3.0  # a data-copying test below it speaks for copies
+NULL = {"authpct": 0.0, "ct": 0.0, "nn_distance": 1.0}  # what held-out data get
+TWO_WAYS = (
+    "No memorisation metric separates memorisation from underfitting: a model that copies some images and misses the rest can "
+    "look like held-out data."
+)
+CLASSIFIER = "a small classifier trained on this dataset's training split (not Inception)"
+
+
+def care(results: Results, every: dict[str, Sequence[Table]]) -> list[str]:
+    """What the study says of itself, then what the updates kept, the costs and the memorisation metrics say."""
+    unfair = results.study.get("unfair")
+    found = list(unfair or ())
+    for dataset in results.datasets:
+        found += _budget(results, dataset, unfair)
+    copies = [line for dataset, each in every.items() if each for line in _copies(dataset, each)]
+    measured = any(column.metric in NULL for each in every.values() for table in each for column in table.columns)
+    return [*found, *copies, *([TWO_WAYS] if measured else [])]
+
+
+def _budget(results: Results, dataset: str, unfair: list[str] | None) -> list[str]:
+    """What the kept updates and the costs of a dataset's models say."""
+    last, early, costs, found = [], [], [], []
+    for label in results.labels(dataset):
+        trials = results.of(dataset, label)
+        model, ok = trials["model"].iloc[0], trials[trials["status"] == "ok"]
+        if ok.empty or results.family(dataset, label) == "baseline":
+            continue
+        kept, updates, flops, parameters = (
+            pd.to_numeric(ok[name], errors="coerce")
+            for name in ("selected_update", "cost_updates", "cost_flops", "cost_parameters")
+        )
+        costs.append((flops.mean(), parameters.mean()))
+        if (kept < updates / 2).all():
+            early.append(label)
+        blind = unfair is None or any(line.startswith(f"{model}: has no held-out loss") for line in unfair)
+        if (kept == updates).all() and not blind:  # without a loss the last update is kept in any case
+            last.append(label)
+    if last:
+        found.append(
+            f"{dataset}: the last update was the best on validation in all seeds of {listing(last)}: more training may help them."
+        )
+    if early:
+        found.append(
+            f"{dataset}: weights from before half of the budget were best in all seeds of {listing(early)}: "
+            "the rest of it overfits."
+        )
+    ratios = [_factor(each) for each in zip(*costs, strict=True)]
+    if len(costs) > 1 and all(math.isfinite(ratio) for ratio in ratios):
+        found.append(
+            f"{dataset}: training FLOPs differ by a factor of {number(ratios[0], 2)} between models "
+            f"(without the baseline), parameters by {number(ratios[1], 2)}."
+        )
+    return found
+
+
+def _factor(values: Sequence[float]) -> float:
+    known = [each for each in values if math.isfinite(each) and each > 0]
+    return max(known) / min(known) if len(known) > 1 else math.nan
+
+
+def _copies(dataset: str, every: Sequence[Table]) -> list[str]:
+    """Which models lie nearer to their training data than real data do, by every metric of memorisation."""
+    metrics = [(table, i, c) for table in every for i, c in enumerate(table.columns) if c.metric in NULL]
+    if not metrics:
+        return [f"{dataset}: no metric of memorisation was measured; a model that returns training data reaches every floor."]
+    parts = []
+    for table, place, column in metrics:
+        cells = [(row.label, row.cells[place]) for row in table.rows if row.cells[place].n]
+        near = [(label, cell) for label, cell in cells if cell.mean + _margin(cell) < _edge(column)]
+        few = sorted(near, key=lambda pair: pair[1].mean)[:4]
+        named = listing([f"{label} ({value(cell)})" for label, cell in few])
+        more = f" and {len(near) - len(few)} more" if len(near) > len(few) else ""
+        parts.append(f"{column.title} below {number(_edge(column), 2)} for {named + more if near else 'no model'}")
+    return [f"{dataset}, copies of training data, taking the whole interval of a model: {'; '.join(parts)}."]
+
+
+def _edge(column: Column) -> float:
+    """What copies lie below: all real-against-real values, those of held-out data by construction, and C_T's threshold."""
+    usual = min([NULL[column.metric], *column.floor.values])
+    return min(usual, CT_LOW) if column.metric == "ct" else usual
+
+
+def _margin(cell: Cell) -> float:
+    """Half of the interval over seeds; of a single seed twice its standard error."""
+    half = cell.half if math.isfinite(cell.half) else 2 * cell.se
+    return half if math.isfinite(half) else 0.0
+
+
+def encoders_used(results: Results, dataset: str) -> str:
+    """Whose features score a dataset's samples; empty if no score says so."""
+    scores = results.scores[(results.scores["dataset"] == dataset) & (results.scores["encoder"] != "")]
+    used = list(dict.fromkeys(scores["encoder"]))
+    if not used:
+        return ""
+    own = any(each.startswith("genbench-") for each in used)
+    text = f"Features: {listing(used)}" + (f", {CLASSIFIER}" if own else "")
+    text += ": comparable between models on the same dataset in this report, not with published values."
+    scores = results.further_scores
+    others = list(dict.fromkeys(scores.loc[scores["dataset"] == dataset, "encoder"]))
+    return text + (f" Also scored by {names(others, len(others))}, below." if others else "")

@@ -1,0 +1,119 @@
+"""Whether a ranking of models depends on the network whose features score their samples."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import pandas as pd
+from scipy import stats
+
+from genbench.metrics.uncertainty import interval
+from genbench.report.read import Results
+from genbench.report.tables import Cell, Column, Table
+from genbench.report.text import listing, number, plural
+
+__all__ = ["Agreement", "agreements", "frame", "sentence"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One metric by all encoders, the primary one first.
+
+    `cells` and `floors`: by encoder (and label). `tau`: Kendall's tau-b between the primary encoder's ranking of the models'
+    means and each other one's, over the models that both have scored; nan for fewer than two or equal means. `swapped` and
+    `pairs`: how many of how many pairs of models stand in the opposite order.
+    """
+
+    column: Column
+    encoders: tuple[str, ...]
+    labels: tuple[str, ...]
+    families: dict[str, str]
+    cells: dict[str, dict[str, Cell]]
+    floors: dict[str, Cell]
+    tau: dict[str, float]
+    swapped: dict[str, int]
+    pairs: dict[str, int]
+
+
+def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[Agreement]:
+    """Every ranked metric of the tables that further encoders have measured, too.
+
+    References: Kendall 1945 (tau-b).
+    """
+    further = results.further_scores[results.further_scores["dataset"] == dataset]
+    scores = results.scores[results.scores["dataset"] == dataset]
+    found = []
+    for table in every:
+        for place, column in enumerate(table.columns):
+            chosen = further[(further["metric"] == column.metric) & (further["kind"] == column.kind)].dropna(subset="value")
+            if chosen.empty or column.direction not in ("lower", "higher"):
+                continue
+            first = scores.loc[(scores["metric"] == column.metric) & (scores["kind"] == column.kind), "encoder"].iloc[0]
+            cells = {first or "primary": {row.label: row.cells[place] for row in table.rows}}
+            floors = {first or "primary": column.floor}
+            known = results.further_floors
+            known = known[(known["dataset"] == dataset) & (known["metric"] == column.metric)]
+            for encoder, part in chosen.groupby("encoder", sort=False):
+                cells[encoder] = {label: _cell(own["value"]) for label, own in part.groupby("label")}
+                floors[encoder] = _cell(known.loc[known["encoder"] == encoder, "value"].dropna())
+            labels = tuple(row.label for row in table.rows if row.cells[place].n)
+            families = {row.label: row.family for row in table.rows}
+            found.append(Agreement(column, tuple(cells), labels, families, cells, floors, *_compare(cells)))
+    return found
+
+
+def _cell(values: pd.Series) -> Cell:
+    return Cell(*interval(values), tuple(values))
+
+
+def _compare(cells: dict[str, dict[str, Cell]]) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
+    """Kendall's tau, swapped pairs and pairs of each further encoder against the first."""
+    (_, base), *others = cells.items()
+    tau, swapped, pairs = {}, {}, {}
+    for encoder, each in others:
+        common = [label for label in base if base[label].n and label in each]
+        means = [(base[label].mean, each[label].mean) for label in common]
+        tau[encoder] = float(stats.kendalltau(*zip(*means, strict=True)).statistic) if len(means) > 1 else math.nan
+        signs = [(a[0] - b[0]) * (a[1] - b[1]) for a, b in combinations(means, 2)]
+        swapped[encoder], pairs[encoder] = sum(sign < 0 for sign in signs), len(signs)
+    return tau, swapped, pairs
+
+
+def sentence(each: Agreement) -> str:
+    """How well the rankings of models by two or more encoders agree."""
+    first, *others = each.encoders
+    best = {encoder: _best(each, encoder) for encoder in each.encoders}
+    parts = [
+        f"{number(each.tau[encoder], 2)} with {encoder} ({each.swapped[encoder]} of {plural(each.pairs[encoder], 'pair')} of "
+        f"models in the opposite order)"
+        for encoder in others
+        if math.isfinite(each.tau[encoder])
+    ]
+    if not parts:
+        return ""
+    text = f"{each.column.title}: Kendall's tau of the ranking by {first} is {listing(parts)}. "
+    if len(set(best.values())) == 1:
+        return text + f"By {'both' if len(others) == 1 else 'all'}, {best[first]} has the best mean."
+    return text + "Best mean: " + "; ".join(f"{best[encoder]} by {encoder}" for encoder in each.encoders) + "."
+
+
+def _best(each: Agreement, encoder: str) -> str:
+    sign = 1 if each.column.direction == "lower" else -1
+    means = {label: sign * cell.mean for label, cell in each.cells[encoder].items() if cell.n}
+    return min(means, key=means.get)
+
+
+def frame(datasets: dict[str, list[Agreement]]) -> pd.DataFrame:
+    """All means by encoder as one frame, with the encoder's tau to the primary one."""
+    rows = [
+        {"dataset": dataset, "metric": each.column.metric, "kind": each.column.kind, "encoder": encoder, "model": label}
+        | {"mean": cell.mean, "half_width": cell.half, "values": cell.n, "tau": each.tau.get(encoder, math.nan)}
+        for dataset, every in datasets.items()
+        for each in every
+        for encoder, cells in each.cells.items()
+        for label, cell in cells.items()
+        if cell.n
+    ]
+    columns = "dataset metric kind encoder model mean half_width values tau"
+    return pd.DataFrame(rows, columns=columns.split())

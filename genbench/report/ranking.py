@@ -1,0 +1,87 @@
+"""What separates from the best: Welch's intervals over seeds, paired ones where models were tested on the same examples."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from genbench.metrics.uncertainty import Difference, paired, welch
+from genbench.report.read import Results
+
+__all__ = ["judge", "on_same_examples"]
+
+Against = Callable[[str, str], Difference | None]
+
+
+def judge(
+    values: Mapping[str, Iterable[float]],
+    direction: str,
+    target: float | None = None,
+    against: Against = lambda label, best: None,
+) -> dict[str, str]:
+    """Compare models with the best one at 5 %.
+
+    By `against(label, best)`, their difference on the same test examples, where it gives one; else by Welch's t-test over
+    seeds. Returns per label with at least one value "best" (also for an equal mean), "tie" (0 lies in the 95 % interval of
+    the difference of the two means), "apart", or "open" (it or the best has a single seed), and "equal" for all if
+    all means are equal; empty without a direction, without a target if one is needed, or for one model alone.
+    For a target the distances of the seeds to it are compared.
+    """
+    if direction == "none" or (direction == "target" and (target is None or not math.isfinite(target))):
+        return {}
+    lower = {
+        "lower": lambda v: v,
+        "higher": lambda v: -v,
+        "target": lambda v: abs(v - target),
+    }[direction]
+    samples = {label: np.asarray([lower(v) for v in each if math.isfinite(v)], dtype=float) for label, each in values.items()}
+    samples = {label: each for label, each in samples.items() if each.size}
+    if len(samples) < 2:
+        return {}
+    first = min(samples, key=lambda label: samples[label].mean())
+    best = samples[first]
+    if all(each.mean() == best.mean() for each in samples.values()):
+        return dict.fromkeys(samples, "equal")
+    states = {}
+    for label, each in samples.items():
+        if each.mean() == best.mean():
+            states[label] = "best"
+        elif min(each.size, best.size) < 2:
+            states[label] = "open"
+        elif (difference := against(label, first)) is not None:
+            states[label] = "tie" if abs(difference.mean) <= difference.half else "apart"
+        else:
+            states[label] = "tie" if each.mean() - best.mean() <= welch(each, best) else "apart"
+    return states
+
+
+def on_same_examples(results: Results, dataset: str, metric: str, kind: str) -> Against:
+    """A function (label, other) -> Difference of two models' likelihoods on the test examples that both have seen.
+
+    None where a model has no values of single examples, several for one of them, or one that is not finite.
+    """
+    # kl is nll less the true density's on the same points: their differences are the same
+    frame = results.examples
+    frame = frame[(frame["dataset"] == dataset) & (frame["metric"] == ("nll" if metric == "kl" else metric))]
+    frame = frame[frame["kind"] == kind]
+    tables = {label: _table(part) for label, part in frame.groupby("label")}
+
+    @cache
+    def difference(label: str, other: str) -> Difference | None:
+        a, b = tables.get(label), tables.get(other)
+        if a is None or b is None:
+            return None
+        common = a.columns.intersection(b.columns)
+        return paired(a[common].to_numpy(), b[common].to_numpy()) if len(common) > 1 else None
+
+    return difference
+
+
+def _table(part: pd.DataFrame) -> pd.DataFrame | None:
+    """Values by trial and example."""
+    if part.duplicated(["trial", "index"]).any():
+        return None
+    table = part.pivot(index="trial", columns="index", values="value").dropna(axis=1)
+    return table if np.isfinite(table.to_numpy(dtype=float)).all() else None

@@ -1,0 +1,83 @@
+"""Where the spread over seeds comes from: how large the generated sample was, or how training went."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import median
+
+import pandas as pd
+
+from genbench.metrics.uncertainty import Spread, spread
+from genbench.report.read import Results
+from genbench.report.tables import Column, Table
+from genbench.report.text import names, plural
+
+__all__ = ["Variation", "frame", "sentence", "sentences", "variations"]
+
+LEVEL = 0.05
+ON_TEST = ("nll_gap", "manifold_recall", "manifold_f1")  # their standard errors are over test examples, which seeds share
+
+
+@dataclass(frozen=True)
+class Variation:
+    """The spread of one metric of one model over its seeds."""
+
+    column: Column
+    label: str
+    family: str
+    spread: Spread
+
+    @property
+    def trained(self) -> bool:
+        """Whether the seeds differ by more than their finite samples explain."""
+        return self.spread.p < LEVEL
+
+
+def variations(results: Results, dataset: str, every: Sequence[Table]) -> list[Variation]:
+    """Every sample metric of every model that has at least two seeds with a standard error, in the tables' order."""
+    scores = results.scores[results.scores["dataset"] == dataset].copy()
+    scores["se"] = pd.to_numeric(scores["se"], errors="coerce")
+    scores = scores.dropna(subset=["value", "se"])
+    found = []
+    for table in every:
+        for column in () if table.kind else table.columns:
+            chosen = scores[(scores["metric"] == column.metric) & (scores["kind"] == column.kind)]
+            for row in table.rows:
+                own = chosen[chosen["label"] == row.label]
+                split = spread(own["value"], own["se"])
+                if split is not None and column.metric not in ON_TEST:
+                    found.append(Variation(column, row.label, row.family, split))
+    return found
+
+
+def sentence(every: Sequence[Variation]) -> str:
+    """What the variations of one metric say; empty without any."""
+    if not every:
+        return ""
+    apart = [each.label for each in every if each.trained]
+    shares = [each.spread.share for each in every if math.isfinite(each.spread.share)]
+    who = f" ({names(apart, len(every))})" if 0 < len(apart) < len(every) else ""
+    text = f"{every[0].column.title}: in {len(apart) or 'none'} of {plural(len(every), 'model')}{who} seeds differ by more than "
+    text += "their finite samples explain (χ² test at 5 %)"
+    if shares:
+        seeds = plural(max(each.spread.n for each in every), "seed")
+        text += f"; training's share of the variance over {seeds} is {100 * median(shares):.0f} % (median over models)"
+    return text + "."
+
+
+def sentences(every: Sequence[Variation]) -> list[str]:
+    """A sentence per metric."""
+    return [sentence(list(own)) for _, own in groupby(every, key=lambda each: each.column)]
+
+
+def frame(datasets: dict[str, list[Variation]]) -> pd.DataFrame:
+    """All variations as one frame."""
+    keys = "dataset metric kind model seeds sd_over_seeds se_of_sampling sd_of_training training_share p"
+    rows = [
+        (dataset, v.column.metric, v.column.kind, v.label, s.n, s.total, s.sampling, s.training, s.share, s.p)
+        for dataset, every in datasets.items()
+        for v in every
+        for s in (v.spread,)
+    ]
+    return pd.DataFrame(rows, columns=keys.split())
