@@ -35,16 +35,16 @@ def prepare(args) -> None:
 
 
 def encode(args) -> None:
-    """Train the classifier whose features score a dataset's images."""
+    """Train a classifier whose features score a dataset's images."""
     from genbench.jobs.data import encode
 
-    encode(args.dataset, _paths(args), args.epochs, _device(args))
+    encode(args.dataset, args.encoder, _paths(args), args.epochs, _device(args))
 
 
 def reference(args) -> None:
     """Extract reference features and measure the floor of every metric."""
     from genbench.config.read import read_study
-    from genbench.jobs.data import make_reference
+    from genbench.jobs.reference import make_reference
 
     make_reference(args.dataset, _paths(args), read_study(args.study, asked_by="--study"), _device(args))
 
@@ -57,7 +57,22 @@ def train(args) -> None:
 
 
 def evaluate(args) -> None:
-    """Sample and score a group of trials."""
+    """Score a group of trials, or samples made elsewhere (--samples FILE --dataset NAME)."""
+    if args.samples or args.dataset:
+        if not (args.samples and args.dataset):
+            raise UserError("genbench evaluate: --samples FILE and --dataset NAME go together")
+        from genbench.config.schema import check_encoders
+        from genbench.jobs.outside import evaluate_samples
+
+        encoders = tuple(args.encoders.split(","))
+        try:
+            check_encoders(encoders)
+        except ValueError as error:
+            raise UserError(f"--encoders: {error}") from None
+        evaluate_samples(args.samples, args.dataset, encoders, _paths(args), _device(args), args.out)
+        return
+    if not (args.study and args.group and args.out):
+        raise UserError("genbench evaluate: give --samples FILE --dataset NAME, or --study NAME --group NAME --out FILE")
     from genbench.jobs.evaluate import evaluate_group
 
     evaluate_group(args.study, args.group, _paths(args), args.out, _device(args))
@@ -68,6 +83,13 @@ def collect(args) -> None:
     from genbench.jobs.collect import collect
 
     collect(args.study, args.manifests, _paths(args))
+
+
+def parzen(args) -> None:
+    """Draw why Parzen windows mislead, for a prepared dataset of images; no score uses them."""
+    from genbench.jobs.data import parzen
+
+    print(parzen(args.dataset, _paths(args), args.out).to_string(index=False))
 
 
 def sync(args) -> None:
@@ -115,6 +137,18 @@ def models(args) -> None:
         row = {"model": name, "family": spec.family, "likelihood": likelihood, "title": spec.title, "paper": spec.paper}
         rows.append(row)
     _table(rows, args.json)
+
+
+def metrics(args) -> None:
+    """List the metrics, or print docs/metrics.md (--markdown)."""
+    from genbench.metrics.cards import METRICS
+    from genbench.metrics.docs import markdown
+
+    if args.markdown:
+        print(markdown(), end="")
+        return
+    keys = ("key", "applies", "direction", "unit", "title", "source")
+    _table([{key: getattr(card, key) for key in keys} for card in METRICS.values()], args.json)
 
 
 def datasets(args) -> None:
@@ -179,20 +213,31 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     verb(prepare, "dataset")
-    computes(verb(encode, "dataset")).add_argument("--epochs", type=int, default=20)
+    sub = computes(verb(encode, "dataset"))
+    sub.add_argument("--encoder", default="classifier", help="classifier, or classifier-SEED for another of the kind")
+    sub.add_argument("--epochs", type=int, default=20)
     computes(verb(reference, "dataset", "study"))
     sub = computes(verb(train, "study", "group"))
     sub.add_argument("--out", type=Path, required=True)
     seconds = float(os.environ.get("GENBENCH_CHECKPOINT_SECONDS", 30))
     sub.add_argument("--checkpoint-interval", type=float, default=seconds, help="seconds between checkpoints")
-    computes(verb(evaluate, "study", "group")).add_argument("--out", type=Path, required=True)
+    sub = computes(verb(evaluate))
+    sub.add_argument("--samples", type=Path, help="samples made elsewhere: .npz, .npy, or a folder of images")
+    sub.add_argument("--dataset", help="the dataset that they imitate")
+    sub.add_argument("--encoders", default="classifier", help="classifier[-SEED], inception[:FILE], dinov2:FILE; commas between")
+    for option in ("study", "group"):
+        sub.add_argument(f"--{option}", default=os.environ.get(f"GENBENCH_{option.upper()}"), help="of trials to score")
+    sub.add_argument("--out", type=Path, help="JSON file to write")
     verb(collect, "study").add_argument("manifests", type=Path, nargs="+")
+    verb(parzen, "dataset").add_argument("--out", type=Path, required=True, help="picture to write; its table goes beside it")
     sub = verb(sync, "study")
     sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")
     sub.add_argument("--out", type=Path, default=None, help="write the counts there")
     verb(report, "study").add_argument("--out", type=Path, required=True, help="the page to write: .../index.html")
-    for listing in (models, datasets):
-        verb(listing).add_argument("--json", action="store_true")
+    for listing in (models, datasets, metrics):
+        sub = verb(listing)
+        sub.add_argument("--json", action="store_true")
+    sub.add_argument("--markdown", action="store_true", help="what docs/metrics.md holds")
     sub = verb(check)
     sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
     sub.add_argument("--json", action="store_true")

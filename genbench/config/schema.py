@@ -1,7 +1,8 @@
 """Typed, frozen configuration: what YAML under config/ may say (pydantic at the boundary, nothing of it beyond)."""
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, field_validator, model_validator
@@ -12,6 +13,7 @@ from genbench.config.errors import UserError
 __all__ = ["Budget", "Cell", "DatasetSpec", "ModelSpec", "Split", "Study", "load_yaml", "parse"]
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
+ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
 
 
 class Split(Frozen):
@@ -34,6 +36,7 @@ class DatasetSpec(Frozen):
     split: Split
     seed: int = Field(default=0, ge=0)
     parameters: dict[str, Any] = {}
+    samples: int | None = Field(default=None, ge=100)  # generated examples that its metrics need, where a study asks for fewer
     needs: Literal["", "download", "path"] = ""
     description: str = ""
     reference: str = ""
@@ -80,6 +83,11 @@ class Cell(Frozen):
 class Study(Frozen):
     """A study: cells, seeds, and how trials are scored."""
 
+    # the keys that scores, and nothing else, depend on
+    SCORING: ClassVar = (
+        "samples", "point_samples", "likelihood_points", "encoders", "annealed_points", "annealed_temperatures",
+    )  # fmt: skip
+
     name: str = Name
     title: str
     description: str = ""
@@ -88,6 +96,10 @@ class Study(Frozen):
     point_samples: int = Field(default=2500, ge=100)  # generated points, and test points for their likelihood
     likelihood_points: int = Field(default=1000, ge=10)  # test images whose likelihood is computed
     encoder_epochs: int = Field(default=20, ge=1)
+    # whose features score images: all metrics by the first, the Fréchet and kernel distance by the others
+    encoders: tuple[str, ...] = Field(default=("classifier", "classifier-1"), min_length=1)
+    annealed_points: int = Field(default=0, ge=0)  # test examples of annealed bounds, first seed only; 0: none
+    annealed_temperatures: int = Field(default=200, ge=10)
     cells: tuple[Cell, ...] = Field(min_length=1)
 
     @field_validator("seeds", mode="before")
@@ -95,12 +107,28 @@ class Study(Frozen):
     def _count_of_seeds(cls, value: Any) -> Any:
         return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
+    @field_validator("encoders")
+    @classmethod
+    def _known_encoders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_encoders(value)
+        return value
+
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) != len(value) or min(value, default=0) < 0:
             raise ValueError("seeds must be distinct and >= 0")
         return value
+
+
+def check_encoders(names: tuple[str, ...]) -> None:
+    """ValueError unless all are names of encoders, a classifier first."""
+    for name in names:
+        if not re.fullmatch(ENCODER, name):
+            allowed = "classifier, classifier-<seed>, inception, inception:<weights file>, dinov2:<weights file>"
+            raise ValueError(f"unknown encoder {name!r}; allowed: {allowed}")
+    if not names[0].startswith("classifier") or len({name.split(":")[0] for name in names}) < len(names):
+        raise ValueError("encoders must be distinct, a classifier first: its logits tell the classes")
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from genbench.config.expand import expand
@@ -11,28 +12,17 @@ from genbench.config.read import dataset_spec, model_spec, read_study
 from genbench.files import read_json, write_json, write_parquet
 from genbench.jobs.common import Paths, commit, machine, versions
 from genbench.models import MODELS
+from genbench.report.read import COSTS, EXAMPLES, SCORES
 from genbench.studies.check import unfair
 
 __all__ = ["collect"]
-
-COSTS = (
-    "updates",
-    "samples",
-    "evaluations",
-    "flops",
-    "seconds",
-    "replicas",
-    "group_seconds",
-    "peak_memory_mb",
-    "parameters",
-)
 
 
 def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
     """results/studies/<study>: trials, scores and floors as tables, study.json with the provenance."""
     study = read_study(study_name)
     trials = {t.id: t for t in expand(study)}
-    rows, scores = [], []
+    rows, scores, examples = [], [], []
     for manifest in manifests:
         for row in read_json(manifest)["rows"]:
             trial = trials[row["trial"]]
@@ -44,11 +34,12 @@ def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
                 "family": trial.family,
                 "seed": trial.seed,
             }
-            costs = {f"cost_{name}": training["costs"].get(name) for name in COSTS}
-            costs |= {f"cost_{name}": row["costs"].get(name) for name in ("sample_seconds", "sample_count")}
+            costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
             rest = {k: training[k] for k in ("step", "selected_update", "device", "started", "finished")}
             rows.append({**base, "status": row["status"], "cause": row["cause"], **rest, **costs})
             scores += [{**base, **score, "settings": json.dumps(score["settings"])} for score in row["scores"]]
+            if row["status"] == "ok":
+                examples += _examples(base, paths.trial(trial.id) / "examples.npz")
     datasets = list(dict.fromkeys(t.dataset for t in trials.values()))
     floors = [
         {"dataset": d, **score, "settings": json.dumps(score["settings"])}
@@ -58,10 +49,22 @@ def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
     folder = paths.study(study_name)
     order = ["dataset", "model", "seed"]
     write_parquet(folder / "trials.parquet", pd.DataFrame(rows).sort_values(order))
-    columns = ["trial", "dataset", "model", "family", "seed", "metric", "value", "unit", "n", "se", "kind", "settings"]
-    write_parquet(folder / "scores.parquet", pd.DataFrame(scores, columns=columns).sort_values([*order, "metric"]))
+    write_parquet(folder / "scores.parquet", pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]))
+    write_parquet(folder / "examples.parquet", pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)))
     write_parquet(folder / "floors.parquet", pd.DataFrame(floors))
     write_json(folder / "study.json", _about(study, trials.values(), datasets, paths))
+
+
+def _examples(base: dict, path: Path) -> list[pd.DataFrame]:
+    """Likelihoods of single test examples, for differences between models on the same examples."""
+    head = {key: base[key] for key in ("trial", "dataset", "model", "seed")}
+    with np.load(path, allow_pickle=False) as file:
+        parts = {key: file[key] for key in file.files}
+    frames = []
+    for key, values in parts.items():
+        metric, kind = key.split("/")
+        frames.append(pd.DataFrame({**head, "metric": metric, "kind": kind, "index": range(len(values)), "value": values}))
+    return frames
 
 
 def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
@@ -78,12 +81,10 @@ def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
         }
     about = {}
     for dataset in datasets:
-        encoder = paths.encoder(dataset) / "encoder.json"
-        is_images = dataset_spec(dataset).kind == "images"
-        about[dataset] = {
-            **read_json(paths.data(dataset) / "meta.json"),
-            "encoder": read_json(encoder) if is_images else None,
-        }
+        found = [paths.encoder(dataset, name) / "encoder.json" for name in study.encoders if name.startswith("classifier")]
+        images = dataset_spec(dataset).kind == "images"
+        encoders = [read_json(path) for path in found] if images else []
+        about[dataset] = {**read_json(paths.data(dataset) / "meta.json"), "encoders": encoders}
     return {
         "study": study.name,
         "title": study.title,

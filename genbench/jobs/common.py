@@ -45,9 +45,9 @@ class Paths:
         """Prepared data of a dataset."""
         return self.results / "data" / dataset
 
-    def encoder(self, dataset: str) -> Path:
-        """The classifier whose features score a dataset's images."""
-        return self.results / "encoders" / dataset
+    def encoder(self, dataset: str, name: str) -> Path:
+        """A classifier whose features score a dataset's images: "classifier", or "classifier-<seed>"."""
+        return self.results / "encoders" / dataset / name
 
     def reference(self, dataset: str) -> Path:
         """Features and floors of real data."""

@@ -12,10 +12,12 @@ from genbench.config.schema import Study
 from genbench.data import Dataset, Space, load, space
 from genbench.files import read_json, write_json, write_npz
 from genbench.jobs.common import Paths, group_of
-from genbench.jobs.data import GRID, density_grid, image_scores, point_scores
+from genbench.jobs.manifold import manifold_scores
 from genbench.jobs.pictures import save_preview
+from genbench.jobs.reference import GRID, density_grid, sample_count, sample_scores
 from genbench.jobs.train import INFRASTRUCTURE, build_model
-from genbench.likelihood.score import log_density, nll_scores
+from genbench.likelihood.decoders import annealed_scores
+from genbench.likelihood.score import Likelihood, nll_scores
 from genbench.metrics.score import Score
 from genbench.models import Model
 from genbench.training.checkpoint import load_tensors
@@ -57,20 +59,23 @@ def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: t
         model = model.to(device).eval().requires_grad_(False)
         seen = space(data, model.space[data.kind])
         images = data.kind == "images"
-        count = study.samples if images else study.point_samples
+        count = sample_count(data, study)
         clock = time.perf_counter()
         samples = _sample(model, seen, count, generator)
         costs = {"sample_seconds": time.perf_counter() - clock, "sample_count": count}
         write_npz(folder / "samples.npz", samples=samples.numpy())
         support = None if images else data.density().support
         save_preview(folder / "preview.png", samples.numpy(), data.levels, support)
-        if images:
-            scores = image_scores(samples, data, paths, device)
-        else:
-            scores = point_scores(samples, data.splits["test"], data, trial.seed)
-        scores += nll_scores(model, data, seen, study.likelihood_points if images else count, generator)
+        scores = sample_scores(samples, data, study.encoders, paths, device, trial.seed)
+        scores += manifold_scores(samples, data, model, generator)
+        likelihood = Likelihood(model, data, seen, generator)
+        found, examples = nll_scores(likelihood, study.likelihood_points if images else study.point_samples)
+        scores += found
+        if study.annealed_points and trial.seed == study.seeds[0]:  # dear: one seed shows it
+            scores += annealed_scores(model, data, seen, study.annealed_points, study.annealed_temperatures, generator)
+        write_npz(folder / "examples.npz", **{key: each.numpy() for key, each in examples.items()})
         if picture and not images:
-            _save_density(folder, model, data, seen, generator)
+            _save_density(folder, likelihood)
         rows = [_finite(score).as_dict() for score in scores]
     except INFRASTRUCTURE:
         raise
@@ -100,9 +105,9 @@ def _sample(model: Model, seen: Space, count: int, generator: torch.Generator) -
     return seen.decode(y).cpu()
 
 
-def _save_density(folder, model: Model, data: Dataset, seen: Space, generator: torch.Generator) -> None:
-    x, y, points = density_grid(data)
-    log_p = log_density(model, data, seen, points.to(generator.device), generator)
+def _save_density(folder, likelihood: Likelihood) -> None:
+    x, y, points = density_grid(likelihood.data)
+    log_p = likelihood.density(points)
     if log_p is not None:
         log_p = log_p.float().cpu().clamp(min=-1e4).reshape(GRID, GRID)
         write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.numpy())

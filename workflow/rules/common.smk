@@ -1,4 +1,4 @@
-def encoder_of(wildcards):
-    """The encoder of an image dataset; points need none."""
-    dataset = wildcards.dataset
-    return [f"{RESULTS}/encoders/{dataset}/encoder.safetensors"] * (dataset in IMAGES)
+def encoders_of(wildcards):
+    """The classifiers whose features score an image dataset; points need none."""
+    names = CLASSIFIERS if wildcards.dataset in IMAGES else []
+    return [f"{RESULTS}/encoders/{wildcards.dataset}/{name}/encoder.safetensors" for name in names]

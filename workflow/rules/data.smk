@@ -20,12 +20,12 @@ rule encode:
     input:
         f"{RESULTS}/data/{{dataset}}/data.npz",
     output:
-        f"{RESULTS}/encoders/{{dataset}}/encoder.safetensors",
-        f"{RESULTS}/encoders/{{dataset}}/encoder.json",
+        f"{RESULTS}/encoders/{{dataset}}/{{encoder}}/encoder.safetensors",
+        f"{RESULTS}/encoders/{{dataset}}/{{encoder}}/encoder.json",
     log:
-        f"{RESULTS}/logs/encode/{{dataset}}.log",
+        f"{RESULTS}/logs/encode/{{dataset}}/{{encoder}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/encode/{{dataset}}.tsv"
+        f"{RESULTS}/benchmarks/encode/{{dataset}}/{{encoder}}.tsv"
     threads: 1
     resources:
         mem_mb=3000,
@@ -35,13 +35,14 @@ rule encode:
         epochs=STUDY.encoder_epochs,
         code=code_hash("genbench.metrics.encoder"),
     shell:
-        "genbench encode --dataset {wildcards.dataset} --epochs {params.epochs}" " --threads {threads} > {log} 2>&1"
+        "genbench encode --dataset {wildcards.dataset} --encoder {wildcards.encoder} --epochs {params.epochs}"
+        " --threads {threads} > {log} 2>&1"
 
 
 rule reference:
     input:
         f"{RESULTS}/data/{{dataset}}/data.npz",
-        encoder_of,
+        encoders_of,
     output:
         f"{RESULTS}/reference/{{dataset}}/floor.json",
     log:
@@ -55,6 +56,7 @@ rule reference:
         gpu=1,
     params:
         scoring=SCORING,
-        code=code_hash("genbench.jobs.data"),
+        samples=lambda w: DATASETS[w.dataset].samples,
+        code=code_hash("genbench.jobs.reference"),
     shell:
         "genbench reference --dataset {wildcards.dataset}" " --threads {threads} > {log} 2>&1"

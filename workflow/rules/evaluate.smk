@@ -3,7 +3,7 @@ rule evaluate:
         f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
         f"{RESULTS}/data/{{dataset}}/data.npz",
         f"{RESULTS}/reference/{{dataset}}/floor.json",
-        encoder_of,
+        encoders_of,
     output:
         f"{RESULTS}/scores/{{dataset}}/{{group}}-{SCORING}.json",
     log:
@@ -17,6 +17,7 @@ rule evaluate:
         gpu=1,
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
+        samples=lambda w: DATASETS[w.dataset].samples,
         code=code_hash("genbench.jobs.evaluate"),
     shell:
         "genbench evaluate --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"

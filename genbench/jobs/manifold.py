@@ -1,0 +1,33 @@
+"""Scores on data whose manifold is known."""
+
+import torch
+from torch import Tensor
+
+from genbench.data import Dataset
+from genbench.data.polygons import Projection, vertex_counts
+from genbench.metrics.manifold import polygon_scores
+from genbench.metrics.score import Score
+from genbench.models import Model
+
+__all__ = ["manifold_scores"]
+
+SAMPLES, INVERTED = 1000, 256  # generated images that are projected, test images that a generator is inverted at
+
+
+def manifold_scores(
+    samples: Tensor, data: Dataset, model: Model | None = None, generator: torch.Generator | None = None
+) -> list[Score]:
+    """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another; a decoder adds recall."""
+    if data.meta["source"] != "polygons":
+        return []
+    top = data.levels - 1
+    project = Projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
+    made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
+    decodes = {}
+    if hasattr(model, "generate"):  # in the symmetric space, and clipped to it as its samples are
+
+        def generate(z: Tensor) -> Tensor:
+            return ((model.generate(z) + 1) / 2).clamp(0, 1).unflatten(1, data.shape)
+
+        decodes = {"generate": generate, "latent": model.latent, "generator": generator}
+    return polygon_scores(made, test, project, settings={"reference": "test"}, **decodes)

@@ -1,0 +1,191 @@
+"""What samples of a dataset are compared with, and what real data score against real data."""
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from genbench.config.read import dataset_spec
+from genbench.config.schema import Study
+from genbench.data import Dataset, load
+from genbench.files import read_json, write_json, write_npz
+from genbench.jobs.common import Paths
+from genbench.jobs.manifold import manifold_scores
+from genbench.jobs.pictures import save_preview
+from genbench.metrics.encoder import extract, load_encoder
+from genbench.metrics.images import (
+    Reference,
+    Training,
+    against_reference,
+    against_training,
+    read_reference,
+    write_reference,
+)  # fmt: skip
+from genbench.metrics.points import point_scores
+from genbench.metrics.score import Score
+
+__all__ = ["GRID", "density_grid", "make_reference", "sample_count", "sample_scores", "scores_and_floors"]
+
+REPEATS = 5  # draws of two disjoint sets of real data, whose scores make the floor
+GRID = 80  # cells per axis of a density picture
+MAX_TRAIN = 10_000  # training images that memorisation and bins look at
+POOL = 70_000  # real images that floors are drawn from
+FURTHER = 12_000  # real images that the floors of further encoders, dear ones among them, are drawn from
+
+
+def sample_count(data: Dataset, study: Study) -> int:
+    """Examples that each trial generates: the study's number, more where the dataset's metrics need more."""
+    least = study.samples if data.kind == "images" else study.point_samples
+    return max(least, dataset_spec(data.name).samples or 0)
+
+
+def _encoder(name: str, data: Dataset, paths: Paths, device: torch.device) -> nn.Module:
+    """An encoder by its name in a study: classifier[-seed], inception[:file], dinov2:file."""
+    kind, _, file = name.partition(":")
+    if kind == "inception":
+        from genbench.metrics.inception import inception_encoder
+
+        return inception_encoder(file or None, levels=data.levels, device=device)
+    if kind == "dinov2":
+        from genbench.metrics.dinov2 import dinov2_encoder
+
+        return dinov2_encoder(file, levels=data.levels, device=device)
+    return load_encoder(paths.encoder(data.name, kind), device)
+
+
+def sample_scores(samples: Tensor, data: Dataset, encoders: tuple[str, ...], paths: Paths, device, seed: int) -> list[Score]:
+    """Every sample metric of samples in raw units against the reference that `make_reference` wrote."""
+    if data.kind == "points":
+        return point_scores(samples, data.splits["test"], data.density(), seed, {"reference": "test"})
+    return _image_scores(samples, data, encoders, read_reference(paths.reference(data.name), len(encoders)), paths, device, seed)
+
+
+def scores_and_floors(
+    samples: Tensor, data: Dataset, encoders: tuple[str, ...], paths: Paths, device
+) -> tuple[list[Score], list[dict]]:
+    """Every sample metric of samples in raw units, and what equally many real examples score, without a study."""
+    if data.kind == "points":
+        return point_scores(samples, data.splits["test"], data.density(), 0, {"reference": "test"}), _point_floors(
+            data, len(samples)
+        )
+    reference = _references(data, encoders, paths, device)
+    scores = _image_scores(samples, data, encoders, reference, paths, device, 0)
+    return scores, _image_floors(data, len(samples), encoders, paths, device)
+
+
+def _image_scores(samples, data: Dataset, encoders: tuple[str, ...], reference, paths: Paths, device, seed: int) -> list[Score]:
+    """Scores from one extraction of features per encoder."""
+    references, training = reference
+    scores = []
+    for place, (name, reference) in enumerate(zip(encoders, references, strict=True)):
+        features, logits = extract(_encoder(name, data, paths, device), samples.to(device))
+        scores += against_reference(features, logits, reference, seed)
+        if not place:
+            scores += against_training(samples, features, training)
+    return scores
+
+
+def make_reference(dataset: str, paths: Paths, study: Study, device: torch.device) -> None:
+    """results/reference/<dataset>: real data as the encoders see them, the true density, and floor.json."""
+    data, folder = load(paths.data(dataset)), paths.reference(dataset)
+    count = sample_count(data, study)
+    if data.kind == "images":
+        write_reference(folder, *_references(data, study.encoders, paths, device))
+        rows = _image_floors(data, count, study.encoders, paths, device)
+    else:
+        x, y, points = density_grid(data)
+        log_p = data.density().log_prob(points).reshape(GRID, GRID)
+        write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
+        rows = [*_point_floors(data, count), _true_nll(data, count)]
+    write_json(folder / "floor.json", {"dataset": dataset, "scores": rows})
+    support = None if data.kind == "images" else data.density().support
+    save_preview(folder / "preview.png", data.splits["test"][: study.point_samples].numpy(), data.levels, support)
+
+
+def _references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> tuple[list[Reference], Training]:
+    """The test split as each encoder sees it; the first one's knows its classes and the training split, too."""
+    test, train = data.splits["test"], _some(data.splits["train"], MAX_TRAIN)
+    references = []
+    for name in names:
+        encoder = _encoder(name, data, paths, device)
+        features, logits = extract(encoder, test.to(device))
+        references.append(Reference(encoder.name, "test", features, *_classes(logits, data, name, paths, not references)))
+        if len(references) == 1:
+            training = Training.fit(encoder.name, train, extract(encoder, train.to(device))[0], features)
+    return references, training
+
+
+def _classes(logits: Tensor, data: Dataset, name: str, paths: Paths, first: bool) -> tuple:
+    """Predicted classes and the encoder's accuracy; nothing for the encoders that classes are not told by."""
+    if not first:
+        return ()
+    accuracy = read_json(paths.encoder(data.name, name) / "encoder.json")["accuracy"]
+    return torch.bincount(logits.argmax(1), minlength=logits.shape[1]), accuracy
+
+
+def _some(images: Tensor, count: int) -> Tensor:
+    """At most `count` of the images, always the same ones."""
+    return images[_order(len(images), 0)[:count]] if len(images) > count else images
+
+
+def _order(n: int, seed: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+
+
+def _image_floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, device) -> list[dict]:
+    """Scores of real images, REPEATS times: rows of scores with their repeat.
+
+    Each time two disjoint sets, as large as the samples and the test split, are drawn from all splits together: draws
+    against the one test split would carry its chance in common and look far too certain. For what looks at the training
+    split one of its size is drawn, and of the rest a half is scored and a half held out.
+    """
+    m, rows = len(data.splits["test"]), []
+    everything = torch.cat(list(data.splits.values()))
+    for place, name in enumerate(names):
+        encoder = _encoder(name, data, paths, device)
+        pool = _some(everything, max(FURTHER if place else POOL, count + m))
+        features, logits = extract(encoder, pool.to(device))
+        drawn = min(count, len(pool) - m)
+        for repeat in range(REPEATS):
+            order = _order(len(pool), repeat)
+            a, b = order[:drawn], order[drawn : drawn + m]
+            reference = Reference(encoder.name, "redrawn", features[b], *_classes(logits[b], data, name, paths, not place))
+            scores = against_reference(features[a], logits[a], reference, repeat)
+            if not place:
+                size = min(len(data.splits["train"]), MAX_TRAIN)
+                half = min((len(pool) - size) // 2, drawn)
+                train, scored, held = order[:size], order[size : size + half], order[size + half : size + 2 * half]
+                training = Training.fit(encoder.name, pool[train], features[train], features[held])
+                scores += against_training(pool[scored], features[scored], training) + manifold_scores(pool[a], data)
+            rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
+        print(f"{data.name}: floors by {encoder.name}", file=sys.stderr, flush=True)
+    return rows
+
+
+def _point_floors(data: Dataset, count: int) -> list[dict]:
+    """Scores of real points against disjoint real points, redrawn REPEATS times from all splits together."""
+    pool, m = torch.cat(list(data.splits.values())), len(data.splits["test"])
+    count, rows = min(count, len(pool) - m), []
+    for repeat in range(REPEATS):
+        order = _order(len(pool), repeat)
+        scores = point_scores(
+            pool[order[:count]], pool[order[count : count + m]], data.density(), repeat, {"reference": "redrawn"}
+        )
+        rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
+    return rows
+
+
+def _true_nll(data: Dataset, count: int) -> dict:
+    """The true density's own likelihood of the test points that models see."""
+    values = -data.density().log_prob(data.splits["test"][:count])
+    finite = values[values.isfinite()]
+    se, settings = float(finite.std() / len(finite) ** 0.5), {"split": "test", "estimator": "the true density"}
+    return {**Score("nll", float(finite.mean()), len(finite), "nats", se, "exact", settings).as_dict(), "repeat": 0}
+
+
+def density_grid(data: Dataset) -> tuple[Tensor, Tensor, Tensor]:
+    """Axes (GRID,) and points (GRID * GRID, 2), row by row from below, over the support of a 2-D dataset."""
+    (left, right), (low, high) = data.density().support
+    x, y = torch.linspace(left, right, GRID), torch.linspace(low, high, GRID)
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return x, y, torch.stack([columns, rows], -1).reshape(-1, 2)
