@@ -21,8 +21,8 @@ __all__ = ["Estimate", "Likelihood", "nll_scores"]
 FINE_STEPS = 1000  # of a diffusion's bound that shows what its short sampling chain costs
 FINE_DIMENSIONS, FINE_POINTS = 64, 500  # beyond, that many steps are too dear
 TEMPERATURES = 500  # of the annealing of an energy of images
-ODE_IMAGES = 100  # images whose density by the ODE is computed
-RAISE_IMAGES = 20  # images whose conservative likelihood is computed, 16 chains each
+ODE_IMAGES = 50  # images whose density by the ODE is computed
+RAISE_IMAGES, RAISE_CHAINS = 20, 16  # images whose conservative likelihood is computed, and chains for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,22 +68,25 @@ class Likelihood:
             yield self._bound(x)
             yield self._flow(x if self.data.kind == "points" else x[:ODE_IMAGES])
         elif hasattr(model, "log_weights"):
-            y = self.space.encode(x)
+            y, jacobian = self.space.seen(x, self.generator)
             bounds = importance_bounds(lambda: model.log_weights(y, generator), IMPORTANCE_SAMPLES)
-            jacobian = self.space.log_jacobian(y)
             settings = {"estimator": f"IWAE, k={IMPORTANCE_SAMPLES}", "ess": float(bounds.ess.mean())}
             yield Estimate(kind, bounds.iwae + jacobian, {**settings, "elbo": self.value(bounds.elbo + jacobian)})
         elif hasattr(model, "energy"):
-            y, jacobian = self.space.continuous(x, generator)
+            y, jacobian = self.space.seen(x, self.generator)
             z = self.log_z
             # a grid is exact to its step; chains are not
             yield Estimate(kind if z.error is None else "exact", -model.energy(y).double() - z.value + jacobian, _about(z))
-            if self.data.kind == "images":
-                log_p = raise_log_prob(self.path, model.flat(y[:RAISE_IMAGES])) + jacobian[:RAISE_IMAGES]
-                yield Estimate("lower_bound", log_p, {"estimator": "RAISE"})
         elif hasattr(model, "log_prob"):
-            y, jacobian = self.space.continuous(x, generator)
+            y, jacobian = self.space.seen(x, self.generator)
             yield Estimate(kind, model.log_prob(y, generator).double() + jacobian, {"estimator": "log_prob"})
+
+    def conservative(self, x: Tensor) -> Tensor | None:
+        """RAISE's log-likelihoods (m,) of the first images under an energy; None for other models and for points."""
+        if not hasattr(self.model, "energy") or self.data.kind == "points":
+            return None
+        y, jacobian = self.space.seen(x[:RAISE_IMAGES].to(self.generator.device), self.generator)
+        return raise_log_prob(self.path, self.model.flat(y), RAISE_CHAINS) + jacobian
 
     def density(self, x: Tensor) -> Tensor | None:
         """log p (n,) in nats at raw points (n, 2), for pictures; None without a density."""
@@ -94,8 +97,8 @@ class Likelihood:
 
     def _bound(self, x: Tensor, steps: int | None = None) -> Estimate:
         """A diffusion's variational bound: that of the chain that samples, or of one with other steps."""
-        y = self.space.encode(x)
-        log_p = self.model.elbo(y, self.generator, steps).double() + self.space.log_jacobian(y)
+        y, jacobian = self.space.seen(x, self.generator)
+        log_p = self.model.elbo(y, self.generator, steps).double() + jacobian
         return Estimate("lower_bound", log_p, {"estimator": f"variational bound, {steps or self.model.steps} steps"})
 
     def _flow(self, x: Tensor) -> Estimate:
@@ -131,8 +134,8 @@ def _about(z: LogZ) -> dict[str, Any]:
 def nll_scores(likelihood: Likelihood, points: int) -> tuple[list[Score], dict[str, Tensor]]:
     """Scores of the first `points` test examples, and the likelihoods of each by "metric/kind", in the metric's unit.
 
-    nll (points) or bpd (images) for every kind; kl, the excess over the true density on the same points, where that is
-    known; nll_gap, how much less likely test examples are than training examples, by the first kind.
+    nll (points) or bpd (images) for every kind; raise_nll of an energy of images; kl, the excess over the true density on the
+    same points, where that is known; nll_gap, how much less likely test examples are than training examples, by the first kind.
     """
     data = likelihood.data
     metric, unit = ("nll", "nats") if data.kind == "points" else ("bpd", "bits/dim")
@@ -146,6 +149,10 @@ def nll_scores(likelihood: Likelihood, points: int) -> tuple[list[Score], dict[s
         examples[f"{metric}/{estimate.kind}"] = each
         if data.kind == "points":
             scores.append(_score("kl", each + data.density().log_prob(test), unit, estimate.kind, settings))
+    conservative = likelihood.conservative(test)
+    if conservative is not None:
+        settings = {"split": "test", "chains": RAISE_CHAINS, "temperatures": TEMPERATURES, "estimator": "RAISE"}
+        scores.append(_score("raise_nll", -conservative.cpu(), "nats", "lower_bound", settings))
     seen = next(likelihood.of(data.splits["train"][:points]), None)
     if seen is not None:
         train, each = likelihood.each(seen.log_p).cpu(), examples[f"{metric}/{seen.kind}"]
