@@ -118,8 +118,8 @@ CARDS = (
         floor="As for the likelihood.",
         uncertainty="Standard error over test images; that of the chains is not in it.",
         traps="A stochastic bound on the likelihood under the law of the annealing chain's last state, not under the energy's "
-        "own law: a path too coarse to forget its start can lie above that. Of few images. Where it and the optimistic estimate differ "
-        "by more than a few nats, neither is the likelihood.",
+        "own law: a path too coarse to forget its start can lie above that. Of few images. Where it and the optimistic estimate "
+        "differ by more than a few nats, neither is the likelihood.",
         source="Burda et al. 2015, arXiv:1412.8566",
     ),
     Card(
