@@ -7,11 +7,11 @@ from pathlib import Path
 
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial
-from genbench.config.read import ROOT, dataset_spec
+from genbench.config.read import ROOT, dataset_spec, model_spec
 from genbench.models import MODELS
 from genbench.training.trainer import HP, Switches
 
-__all__ = ["check_trial", "unfair"]
+__all__ = ["check_trial", "references", "unfair"]
 
 
 def check_trial(trial: Trial, root: Path = ROOT) -> None:
@@ -53,6 +53,11 @@ def _known(file: Path, section: str, given: Iterable[str], allowed: Iterable[str
             raise UserError(f"{file}: {section}.{key}: unknown; allowed: {', '.join(allowed)}")
 
 
+def references(trials: Iterable[Trial]) -> dict[str, list[str]]:
+    """Models by dataset that are no contenders there, since their class of laws contains the true one."""
+    return {dataset: ["gmm"] for dataset in sorted({t.dataset for t in trials if t.model == "gmm"} & {"ring8", "grid25"})}
+
+
 def unfair(trials: Iterable[Trial]) -> list[str]:
     """What a reader of the comparison must know, one sentence each."""
     out = [
@@ -60,8 +65,9 @@ def unfair(trials: Iterable[Trial]) -> list[str]:
         "on equal terms, a difference is one between recipes"
     ]
     trials = list(trials)
-    for dataset in sorted({t.dataset for t in trials if t.model == "gmm"} & {"ring8", "grid25"}):
-        out.append(f"gmm on {dataset}: its class of laws contains the true one, so it is a reference and no contender")
+    for dataset, models in references(trials).items():
+        for model in models:
+            out.append(f"{model} on {dataset}: its class of laws contains the true one, so it is a reference and no contender")
     for model, trial in {t.model: t for t in trials}.items():
         cls = MODELS[model]
         if trial.budget["unit"] == "updates" and max(cls.players.values(), default=1) > 1:
@@ -73,4 +79,6 @@ def unfair(trials: Iterable[Trial]) -> list[str]:
             out.append(f"{model}: beta = {trial.hp['beta']:g} makes its objective no bound on the likelihood")
         if not cls.selects and cls.players:
             out.append(f"{model}: has no held-out loss, so its last weights are scored; others choose theirs on validation")
+        if notes := " ".join(model_spec(model).notes.split()):
+            out.append(f"{model}: {notes[0].lower()}{notes[1:].rstrip('.')}")
     return out
