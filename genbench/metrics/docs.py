@@ -11,7 +11,7 @@ HEAD = """# Metrics
 
 Made from the cards in `genbench/metrics/cards/` by `genbench metrics --markdown > docs/metrics.md`: change those, not this file.
 
-Every value stands beside what real data get against real data, and carries its number of examples, its encoder and its reference.
+Where real data can be scored against real data, a value stands beside what those get; it carries its number of examples, its encoder and its reference.
 A standard error of a sample metric is over the generated sample, given the reference; one of a likelihood is over test examples.
 The report subtracts the first from the variance over seeds, to tell a finite sample from training.
 """
@@ -42,6 +42,7 @@ def _section(card: Card) -> str:
         "Better": _better(card) + (f"; unit: {card.unit}" if card.unit else ""),
         "Range": card.range,
         "Floor": card.floor,
+        "Ranks up to": "" if card.best is None else f"{card.best:g}, what a perfect sampler gets; values past it count as it.",
         "Uncertainty": card.uncertainty,
         "Traps": card.traps,
         "Source": _linked(card.source),

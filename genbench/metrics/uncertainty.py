@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-__all__ = ["Difference", "Spread", "interval", "paired", "spread", "welch"]
+__all__ = ["Difference", "Spread", "interval", "paired", "pooled_share", "spread", "welch"]
 
 
 def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float]:
@@ -25,14 +25,18 @@ def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float
     return float(array.mean()), _half([array.var(ddof=1) / array.size], [array.size - 1], level)
 
 
-def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> float:
+def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95, least: tuple[float, float] = (0.0, 0.0)) -> float:
     """Half-width of Welch's t-interval of the difference of two means; 0 without any spread.
 
-    `a` (n,) and `b` (m,) are independent samples of at least two values each.
+    `a` (n,) and `b` (m,) are independent samples of at least two values each. `least`: variances of a single value that are
+    known to be there, such as that of a finite generated sample, in squared units: where the values of a model vary by less,
+    they agree by chance, and the known variance takes the place of theirs. The degrees of freedom stay those of the values,
+    which makes the interval wide rather than narrow.
 
     References: Welch 1947; Satterthwaite 1946.
     """
-    return _half([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size], [a.size - 1, b.size - 1], level)
+    variances = [max(x.var(ddof=1), known) / x.size for x, known in zip((a, b), least, strict=True)]
+    return _half(variances, [a.size - 1, b.size - 1], level)
 
 
 def _half(variances: list[float], freedoms: list[int], level: float, total: float | None = None) -> float:
@@ -131,3 +135,14 @@ def spread(values: Iterable[float], errors: Iterable[float]) -> Spread | None:
     share = training / total if total > 0 else math.nan
     p = float(stats.chi2.sf((x.size - 1) * total / sampling, x.size - 1)) if sampling > 0 else float(total == 0)
     return Spread(x.size, math.sqrt(total), math.sqrt(sampling), math.sqrt(training), share, p)
+
+
+def pooled_share(every: Iterable[Spread]) -> float:
+    """Training's share of the variance over seeds, of many models together: 1 - sum(sampling^2) / sum(total^2), at least 0.
+
+    The cut comes after the sums: single estimates are cut at 0 where sampling happened to look larger, so that their mean or
+    median is biased upwards. nan where no model varies.
+    """
+    every = list(every)
+    total = sum(each.total**2 for each in every)
+    return max(0.0, 1 - sum(each.sampling**2 for each in every) / total) if total > 0 else math.nan

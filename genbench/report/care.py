@@ -11,7 +11,7 @@ from genbench.report.text import listing, names, number, value
 
 __all__ = ["care", "encoders_used"]
 
-CT_LOW = -3.0  # a data-copying test below it speaks for copies
+CT_LOW, CT_HIGH = -3.0, 3.0  # a data-copying test below speaks for copies, above for samples far from the training data
 NULL = {"authpct": 0.0, "ct": 0.0, "nn_distance": 1.0}  # what held-out data get
 TWO_WAYS = (
     "No memorisation metric separates memorisation from underfitting: a model that copies some images and misses the rest can "
@@ -26,7 +26,7 @@ def care(results: Results, every: dict[str, Sequence[Table]]) -> list[str]:
     found = list(unfair or ())
     for dataset in results.datasets:
         found += _budget(results, dataset, unfair)
-    copies = [line for dataset, each in every.items() if each for line in _copies(dataset, each)]
+    copies = [line for dataset, each in every.items() if each for line in (*_copies(dataset, each), *_gaps(dataset, each))]
     measured = any(column.metric in NULL for each in every.values() for table in each for column in table.columns)
     return [*found, *copies, *([TWO_WAYS] if measured else [])]
 
@@ -73,19 +73,46 @@ def _factor(values: Sequence[float]) -> float:
 
 
 def _copies(dataset: str, every: Sequence[Table]) -> list[str]:
-    """Which models lie nearer to their training data than real data do, by every metric of memorisation."""
+    """Which models lie nearer to their training data than real data do, by every metric of memorisation, and which farther."""
     metrics = [(table, i, c) for table in every for i, c in enumerate(table.columns) if c.metric in NULL]
     if not metrics:
-        return [f"{dataset}: no metric of memorisation was measured; a model that returns training data reaches every floor."]
-    parts = []
+        return [f"{dataset}: whether samples copy training data was not measured; a model that returns them reaches every floor."]
+    parts, far = [], []
     for table, place, column in metrics:
         cells = [(row.label, row.cells[place]) for row in table.rows if row.cells[place].n]
         near = [(label, cell) for label, cell in cells if cell.mean + _margin(cell) < _edge(column)]
-        few = sorted(near, key=lambda pair: pair[1].mean)[:4]
-        named = listing([f"{label} ({value(cell)})" for label, cell in few])
-        more = f" and {len(near) - len(few)} more" if len(near) > len(few) else ""
-        parts.append(f"{column.title} below {number(_edge(column), 2)} for {named + more if near else 'no model'}")
-    return [f"{dataset}, copies of training data, taking the whole interval of a model: {'; '.join(parts)}."]
+        near = sorted(near, key=lambda pair: pair[1].mean)
+        parts.append(f"{column.title} below {number(_edge(column), 2)} for {_few(near, column) if near else 'no model'}")
+        if column.metric == "ct":
+            beyond = [(label, cell) for label, cell in cells if cell.mean - _margin(cell) > CT_HIGH]
+            far = [(column, sorted(beyond, key=lambda pair: -pair[1].mean))] if beyond else []
+    lines = [f"{dataset}, copies of training data, taking the whole interval of a model: {'; '.join(parts)}."]
+    for column, cells in far:
+        lines.append(
+            f"{dataset}, samples farther from the training data than held-out data are (underfitting): {column.title} above "
+            f"{number(CT_HIGH, 2)} for {_few(cells, column)}."
+        )
+    return lines
+
+
+def _gaps(dataset: str, every: Sequence[Table]) -> list[str]:
+    """Which models give training examples a better likelihood than test examples, by more than the error over examples."""
+    found = [(table, i) for table in every for i, c in enumerate(table.columns) if c.metric == "nll_gap"]
+    cells = [(row.label, row.cells[i]) for table, i in found for row in table.rows]
+    cells = [(label, cell) for label, cell in cells if cell.n and math.isfinite(cell.se)]
+    if not cells:
+        return []
+    wide = sorted(((label, cell) for label, cell in cells if cell.mean > 2 * cell.se), key=lambda pair: -pair[1].mean)
+    column = found[0][0].columns[found[0][1]]
+    who = f"for {_few(wide, column)}" if wide else f"for none of {len(cells)}" if len(cells) > 1 else f"not for {cells[0][0]}"
+    return [f"{dataset}, overfitting: {column.title} above twice its standard error over examples {who}."]
+
+
+def _few(cells: Sequence[tuple[str, Cell]], column: Column) -> str:
+    """The first models with their values, and how many more."""
+    unit = f" {column.unit}" if column.unit.startswith(("nats", "bits")) else ""
+    shown = [f"{label} ({value(cell)}{unit})" for label, cell in cells[:4]]
+    return listing(shown + ([f"{len(cells) - 4} more"] if len(cells) > 4 else []))
 
 
 def _edge(column: Column) -> float:
@@ -107,8 +134,10 @@ def encoders_used(results: Results, dataset: str) -> str:
     if not used:
         return ""
     own = any(each.startswith("genbench-") for each in used)
-    text = f"Features: {listing(used)}" + (f", {CLASSIFIER}" if own else "")
+    short = {each: results.short(dataset, each) for each in used}
+    called = [each if each == short[each] else f"{short[each]} ({each})" for each in used]
+    text = f"Features: {listing(called)}" + (f", {CLASSIFIER}" if own else "")
     text += ": comparable between models on the same dataset in this report, not with published values."
     scores = results.further_scores
-    others = list(dict.fromkeys(scores.loc[scores["dataset"] == dataset, "encoder"]))
+    others = [results.short(dataset, each) for each in dict.fromkeys(scores.loc[scores["dataset"] == dataset, "encoder"])]
     return text + (f" Also scored by {names(others, len(others))}, below." if others else "")

@@ -10,10 +10,10 @@ from scipy import stats
 
 from genbench.metrics.uncertainty import interval
 from genbench.report.read import Results
-from genbench.report.tables import Cell, Column, Table
-from genbench.report.text import listing, number, plural
+from genbench.report.tables import Cell, Column, Table, redrawn
+from genbench.report.text import listing, plural
 
-__all__ = ["Agreement", "agreements", "frame", "sentence"]
+__all__ = ["Agreement", "agreements", "described", "frame", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Agreement:
 
     `cells` and `floors`: by encoder (and label). `tau`: Kendall's tau-b between the primary encoder's ranking of the models'
     means and each other one's, over the models that both have scored; nan for fewer than two or equal means. `swapped` and
-    `pairs`: how many of how many pairs of models stand in the opposite order.
+    `pairs`: how many of how many pairs of models stand in the opposite order. `names`: short ones of the encoders.
     """
 
     column: Column
@@ -34,6 +34,7 @@ class Agreement:
     tau: dict[str, float]
     swapped: dict[str, int]
     pairs: dict[str, int]
+    names: dict[str, str]
 
 
 def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[Agreement]:
@@ -50,16 +51,18 @@ def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[A
             if chosen.empty or column.direction not in ("lower", "higher"):
                 continue
             first = scores.loc[(scores["metric"] == column.metric) & (scores["kind"] == column.kind), "encoder"].iloc[0]
-            cells = {first or "primary": {row.label: row.cells[place] for row in table.rows}}
+            cells = {first or "primary": {row.label: row.cells[place] for row in table.contenders}}
             floors = {first or "primary": column.floor}
             known = results.further_floors
             known = known[(known["dataset"] == dataset) & (known["metric"] == column.metric)]
             for encoder, part in chosen.groupby("encoder", sort=False):
-                cells[encoder] = {label: _cell(own["value"]) for label, own in part.groupby("label")}
-                floors[encoder] = _cell(known.loc[known["encoder"] == encoder, "value"].dropna())
-            labels = tuple(row.label for row in table.rows if row.cells[place].n)
+                means = {label: _cell(own["value"]) for label, own in part.groupby("label")}
+                cells[encoder] = {row.label: means[row.label] for row in table.contenders if row.label in means}
+                floors[encoder] = redrawn(tuple(known.loc[known["encoder"] == encoder, "value"].dropna()))
+            labels = tuple(row.label for row in table.contenders if row.cells[place].n)
             families = {row.label: row.family for row in table.rows}
-            found.append(Agreement(column, tuple(cells), labels, families, cells, floors, *_compare(cells)))
+            names = {encoder: results.short(dataset, encoder) for encoder in cells}
+            found.append(Agreement(column, tuple(cells), labels, families, cells, floors, *_compare(cells), names))
     return found
 
 
@@ -85,23 +88,40 @@ def sentence(each: Agreement) -> str:
     first, *others = each.encoders
     best = {encoder: _best(each, encoder) for encoder in each.encoders}
     parts = [
-        f"{number(each.tau[encoder], 2)} with {encoder} ({each.swapped[encoder]} of {plural(each.pairs[encoder], 'pair')} of "
-        f"models in the opposite order)"
+        f"{each.tau[encoder]:.2f} with {each.names[encoder]} ({each.swapped[encoder]} of "
+        f"{plural(each.pairs[encoder], 'pair')} of models in the opposite order)"
         for encoder in others
         if math.isfinite(each.tau[encoder])
     ]
     if not parts:
         return ""
-    text = f"{each.column.title}: Kendall's tau of the ranking by {first} is {listing(parts)}. "
+    text = f"{each.column.title}: Kendall's tau of the ranking by {each.names[first]} is {listing(parts)}. "
     if len(set(best.values())) == 1:
         return text + f"By {'both' if len(others) == 1 else 'all'}, {best[first]} has the best mean."
-    return text + "Best mean: " + "; ".join(f"{best[encoder]} by {encoder}" for encoder in each.encoders) + "."
+    return text + "Best mean: " + "; ".join(f"{best[encoder]} by {each.names[encoder]}" for encoder in each.encoders) + "."
 
 
 def _best(each: Agreement, encoder: str) -> str:
     sign = 1 if each.column.direction == "lower" else -1
     means = {label: sign * cell.mean for label, cell in each.cells[encoder].items() if cell.n}
     return min(means, key=means.get)
+
+
+def described(results: Results, dataset: str) -> str:
+    """What tells a dataset's own encoders apart, from the facts that the study keeps of them; empty for fewer than two."""
+    known = [each for each in results.meta(dataset).get("encoders") or () if each.get("hash")]
+    if len(known) < 2:
+        return ""
+    first, *others = (results.short(dataset, str(each["hash"])) for each in known)
+    own = ("accuracy", "seed", "hash")  # what differs between trainings of one network
+    facts = [{key: fact for key, fact in each.items() if key not in own} for each in known]
+    if any(each != facts[0] for each in facts):
+        return f"{listing(others)}: of another architecture or other data than {first}."
+    seeds = "other seeds" if others[1:] else "another seed"
+    return (
+        f"{listing(others)}: the same architecture and data as {first}, trained with {seeds}: "
+        "agreement says that the ranking does not hang on one network's chance, not that other features would rank alike."
+    )
 
 
 def frame(datasets: dict[str, list[Agreement]]) -> pd.DataFrame:

@@ -14,12 +14,14 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Affine2D
 
 from genbench.metrics.uncertainty import interval
+from genbench.report.kinds import FLOW
 from genbench.report.read import Results
 from genbench.report.style import DASHES, FLOOR, colours, floor_band, log_axis, tidy, too_wide
 from genbench.report.tables import Column, Table, mains
+from genbench.report.trust import estimator, parse
 from genbench.report.words import arrow
 
-__all__ = ["curves", "densities", "dots", "tradeoff"]
+__all__ = ["curves", "densities", "density_words", "dots", "tradeoff"]
 
 MAX_SEEDS, MAX_POINTS = 10, 160  # lines per panel and points per line: keeps a page of many models small
 COSTS = {"cost_seconds": "training seconds", "cost_flops": "training FLOPs"}
@@ -29,23 +31,25 @@ def dots(results: Results, dataset: str, every: Sequence[Table]) -> Figure | Non
     """Main metrics side by side: seeds as faint dots, means with t-intervals, the floor dashed."""
     found = {c.metric: (t, i) for t in every if not t.kind for i, c in enumerate(t.columns)}
     panels = [found[metric] for metric in mains(results.kind(dataset)) if metric in found]
-    panels = [(table, i) for table, i in panels if any(row.cells[i].n for row in table.rows)]
+    # where all values are equal there is nothing to see
+    panels = [(table, i) for table, i in panels if len({v for row in table.rows for v in row.cells[i].values}) > 1]
     if not panels:
         return None
-    labels = [row.label for row in panels[0][0].rows][::-1]
+    rows = panels[0][0].rows[::-1]
+    labels = [row.label for row in rows]
     figure = Figure(figsize=(11.5, 0.9 + 0.27 * len(labels)), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (table, place) in zip(axes, panels, strict=True):
         column = table.columns[place]
         _dots(ax, table, place, labels, colours(results.trials["family"]))
         if column.target is not None:
-            floor_band(ax, column.target, math.nan)
+            floor_band(ax, column.target)
         elif column.floor.n:
-            floor_band(ax, column.floor.mean, column.floor.half)
+            floor_band(ax, column.floor.mean, column.floor.values)
         ax.set_title(f"{column.title} {arrow(column)[0].split(' ')[0]}")
         ax.set_xlabel(column.unit, size=8)
         ax.set_ylabel("")
-        ax.set_yticks(range(len(labels)), labels)
+        ax.set_yticks(range(len(rows)), [row.label + " (reference)" * row.reference for row in rows])
         ax.set_ylim(-0.6, len(labels) - 0.4)
     return figure
 
@@ -85,8 +89,7 @@ def _dots(ax: Axes, table: Table, place: int, labels: list[str], look: dict[str,
         ax.set_xscale("log")
         log_axis(ax.xaxis, min(shown), max(shown))
     else:
-        summaries = [cell for _, cell in cells] + [column.floor]
-        bounds = [c.mean + sign * c.half for c in summaries for sign in (-1, 1)]
+        bounds = [cell.mean + sign * cell.half for _, cell in cells for sign in (-1, 1)]
         tidy(ax, shown, bounds, whole=column.card.unit in ("modes", "classes"))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # keeps the floor's line out of the words
     muted = {"color": "#666", "va": "center", "size": 8, "bbox": box}
@@ -134,6 +137,23 @@ def densities(results: Results, dataset: str) -> Figure | None:
     for ax in figure.axes[len(found) :]:
         ax.remove()
     return figure
+
+
+def density_words(results: Results, dataset: str) -> str:
+    """What the densities of the pictures are, where they are not the models' own; empty if all are."""
+    scores = results.scores[(results.scores["dataset"] == dataset) & (results.scores["metric"] == "nll")]
+    parts = []
+    for label in results.labels(dataset):
+        own = scores[scores["label"] == label]
+        made = {kind: [parse(each) for each in part["settings"]] for kind, part in own.groupby("kind")}
+        flows = [each for each in made.get("estimate", ()) if FLOW in (each.get("estimator") or "")]
+        if results.first_ok(dataset, label, "density.npz") is None:
+            continue
+        if flows:
+            parts.append(f"{label} (the law of its probability-flow ODE, not of the sampled chain)")
+        elif "lower_bound" in made:
+            parts.append(f"{label} (a bound from below: {estimator(made['lower_bound'], 'lower_bound')})")
+    return " and ".join(parts)
 
 
 def _layout(count: int, widest: int) -> tuple[int, int]:
@@ -273,18 +293,21 @@ def curves(results: Results, dataset: str) -> Figure | None:
         row, col = divmod(place, wide)
         row *= 1 + validated
         losses = history[history["series"] != "validation"]
-        own = dict(zip(sorted(set(losses["series"])), cycle(DASHES), strict=False))  # the same pattern in other panels
-        dashes |= own
-        _panel(axes[row, col], losses, inks, own)
+        look = dict(zip(sorted(set(losses["series"])), cycle(DASHES), strict=False))  # the same pattern in other panels
+        dashes |= look
+        _panel(axes[row, col], losses, inks, look)
         axes[row, col].set_title(label)
-        if validated:
-            _panel(axes[row + 1, col], history[history["series"] == "validation"], inks, {"validation": ""})
+        own = history[history["series"] == "validation"]
+        if len(own):
+            _panel(axes[row + 1, col], own, inks, {"validation": ""})
             axes[row, col].tick_params(labelbottom=False)
     for row, line in enumerate(axes):
-        line[0].set_ylabel("validation" if validated and row % 2 else "loss")
-    used = len(histories) - wide * (tall - 1)
-    for ax in (axes[-1 - validated :, used:]).flat:
-        ax.remove()
+        drawn = [ax for ax in line if ax.has_data()]
+        if drawn:
+            drawn[0].set_ylabel("validation" if validated and row % 2 else "loss")
+        for ax in line:
+            if not ax.has_data():
+                ax.remove()
     figure.supxlabel("update", size=8.5)
     handles = [Line2D([], [], color=ink, label=f"seed {seed}") for seed, ink in inks.items()]
     for dash in dict.fromkeys(dashes.values()):

@@ -12,7 +12,10 @@ __all__ = ["costs", "failures", "long", "wide"]
 
 
 def long(every: Iterable[Table]) -> pd.DataFrame:
-    """All score tables as one frame: a row per dataset, metric, kind and model, floors as model "(floor)"."""
+    """All score tables as one frame: a row per dataset, metric, kind and model.
+
+    Floors are the model "(floor)", training data against the test split "(training data)"; they have no interval but ends.
+    """
     rows = []
     for table in every:
         for place, column in enumerate(table.columns):
@@ -23,19 +26,22 @@ def long(every: Iterable[Table]) -> pd.DataFrame:
                 "kind": column.kind,
             }
             head |= {"unit": column.unit, "direction": column.direction}
-            if column.floor.n:
-                rows.append(head | {"model": "(floor)"} | _numbers(column.floor) | {"settings": column.settings})
+            for name, cell in (("(floor)", column.floor), ("(training data)", column.copier)):
+                if cell.n:
+                    ends = {"lowest": min(cell.values), "highest": max(cell.values)}
+                    rows.append(head | {"model": name} | _numbers(cell) | ends | {"settings": column.settings})
             for row in table.rows:
                 own = {
                     "model": row.label,
                     "family": row.family,
                     "trials": row.trials,
                     "failed": row.trials - row.ok,
+                    "reference": row.reference,
                 }
                 gap = {} if place or row.difference is None else _difference(row)
                 rows.append(head | own | _numbers(row.cells[place]) | gap | {"settings": column.settings})
-    names = "dataset table metric kind unit direction model family mean half_width values se trials failed state"
-    more = "note estimator not_reliable_because difference_to_best difference_half_width difference_se_test"
+    names = "dataset table metric kind unit direction model family reference mean half_width lowest highest values se trials"
+    more = "failed state note estimator not_reliable_because difference_to_best difference_half_width difference_se_test"
     return pd.DataFrame(rows).reindex(columns=[*f"{names} {more} difference_se_training settings".split()])
 
 

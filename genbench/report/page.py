@@ -17,6 +17,7 @@ from genbench.files import atomic, write_text
 from genbench.metrics.cards import METRICS
 from genbench.report import encoders, figures, frames, style, tables, text, variation, words
 from genbench.report.care import care, encoders_used
+from genbench.report.kinds import SHORT
 from genbench.report.read import Results, read
 
 __all__ = ["build"]
@@ -53,7 +54,7 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
         "costs": frames.costs(results),
         "failures": frames.failures(results),
         "trials": frames.wide(results),
-        "floors": pd.concat([results.floors, results.further_floors], ignore_index=True),
+        "floors": pd.concat([results.floors, results.further_floors, results.copies], ignore_index=True),
         "variation": variation.frame(spreads),
         "encoders": encoders.frame(agreed),
     }
@@ -68,6 +69,7 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
     sections = [
         _section(results, dataset, every[dataset], drawn[dataset])
         | {"spreads": spreads[dataset], "agreed": agreed[dataset], "encoders": encoders_used(results, dataset)}
+        | {"further": encoders.described(results, dataset), "densities": figures.density_words(results, dataset)}
         for dataset in results.datasets
     ]
     write_text(out / "index.html", _render(results, every, sections, made))
@@ -82,6 +84,7 @@ def _render(results: Results, every: dict, sections: list[dict[str, Any]], made:
         "number": text.number,
         "count": text.count,
         "value": text.value,
+        "ends": text.ends,
         "seconds": _seconds,
         "gap": lambda difference: text.value(tables.Cell(difference.mean, difference.half)),
         "linked": _linked,
@@ -95,6 +98,7 @@ def _render(results: Results, every: dict, sections: list[dict[str, Any]], made:
         overview=words.overview(results),
         findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
         care=care(results, every),
+        likelihoods={name: _likelihoods(results, name) for name in study.get("models") or {}},
         noted=any(card.get("notes") for card in (study.get("models") or {}).values()),
         arrow=words.arrow,
         notes=words.notes,
@@ -180,6 +184,16 @@ def _trial_rows(results: Results) -> list[dict[str, Any]]:
         score = float(values.loc[[(trial["trial"], metric)]].iloc[0]) if metric else None
         rows.append(trial | {"metric": METRICS[metric].title if metric in METRICS else metric or "", "score": score})
     return rows
+
+
+def _likelihoods(results: Results, model: str) -> str:
+    """Kinds of a model's likelihoods on points and on images, as they were measured; else what its card says."""
+    scores = results.scores[(results.scores["model"] == model) & results.scores["metric"].isin(("nll", "bpd"))]
+    parts = []
+    for metric, name in (("nll", "points"), ("bpd", "images")):
+        kinds = [k for k in SHORT if k in set(scores.loc[scores["metric"] == metric, "kind"])]
+        parts += [f"{name}: {' and '.join(SHORT[k] for k in kinds)}"] if kinds else []
+    return "; ".join(parts) or str(results.card(model).get("likelihood") or "none").replace("_", " ")
 
 
 def _metrics(results: Results) -> list[Any]:

@@ -10,9 +10,18 @@ import pandas as pd
 from genbench.metrics.uncertainty import Difference, paired, welch
 from genbench.report.read import Results
 
-__all__ = ["judge", "on_same_examples"]
+__all__ = ["judge", "losses", "on_same_examples"]
 
 Against = Callable[[str, str], Difference | None]
+
+
+def losses(values: Iterable[float], direction: str, target: float | None = None, best: float | None = None) -> np.ndarray:
+    """Finite values as numbers that are better the lower they are: signs turned, distances to a target, cut off at `best`."""
+    array = np.asarray([v for v in values if math.isfinite(v)], dtype=float)
+    if direction == "target":
+        return abs(array - target)
+    sign = -1 if direction == "higher" else 1
+    return sign * array if best is None else np.maximum(sign * array, sign * best)
 
 
 def judge(
@@ -20,40 +29,44 @@ def judge(
     direction: str,
     target: float | None = None,
     against: Against = lambda label, best: None,
+    errors: Mapping[str, float] | None = None,
+    best: float | None = None,
 ) -> dict[str, str]:
     """Compare models with the best one at 5 %.
 
     By `against(label, best)`, their difference on the same test examples, where it gives one; else by Welch's t-test over
-    seeds. Returns per label with at least one value "best" (also for an equal mean), "tie" (0 lies in the 95 % interval of
-    the difference of the two means), "apart", or "open" (it or the best has a single seed), and "equal" for all if
-    all means are equal; empty without a direction, without a target if one is needed, or for one model alone.
-    For a target the distances of the seeds to it are compared.
+    seeds, in which a model varies at least by its mean squared standard error, `errors[label]`: seeds that happen to agree are
+    no evidence. `best`: what a perfect sampler gets; values past it count as it. Returns per label with at least one value
+    "best" (also for an equal mean), "tie" (0 lies in the 95 % interval of the difference of the two means), "unclear" (it
+    does, but every seed is worse than every seed of the best), "apart", or "open" (it or the best has a single seed), and
+    "equal" for all if all means are equal; empty without a direction, without a target if one is needed, or for one model
+    alone. For a target the distances of the seeds to it are compared.
     """
     if direction == "none" or (direction == "target" and (target is None or not math.isfinite(target))):
         return {}
-    lower = {
-        "lower": lambda v: v,
-        "higher": lambda v: -v,
-        "target": lambda v: abs(v - target),
-    }[direction]
-    samples = {label: np.asarray([lower(v) for v in each if math.isfinite(v)], dtype=float) for label, each in values.items()}
+    samples = {label: losses(each, direction, target, best) for label, each in values.items()}
     samples = {label: each for label, each in samples.items() if each.size}
     if len(samples) < 2:
         return {}
     first = min(samples, key=lambda label: samples[label].mean())
-    best = samples[first]
-    if all(each.mean() == best.mean() for each in samples.values()):
+    top, known = samples[first], errors or {}
+    equal = [label for label, each in samples.items() if math.isclose(each.mean(), top.mean(), rel_tol=1e-12)]
+    if len(equal) == len(samples):
         return dict.fromkeys(samples, "equal")
     states = {}
     for label, each in samples.items():
-        if each.mean() == best.mean():
+        if label in equal:
             states[label] = "best"
-        elif min(each.size, best.size) < 2:
+        elif min(each.size, top.size) < 2:
             states[label] = "open"
-        elif (difference := against(label, first)) is not None:
-            states[label] = "tie" if abs(difference.mean) <= difference.half else "apart"
         else:
-            states[label] = "tie" if each.mean() - best.mean() <= welch(each, best) else "apart"
+            if (difference := against(label, first)) is not None:
+                gap, half = abs(difference.mean), difference.half
+            else:
+                gap = each.mean() - top.mean()
+                half = welch(each, top, least=(known.get(label, 0.0), known.get(first, 0.0)))
+            behind = each.min() > top.max()
+            states[label] = "apart" if gap > half else "unclear" if behind else "tie"
     return states
 
 

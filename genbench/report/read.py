@@ -57,7 +57,7 @@ SCORES = (
     "kind",
     "settings",
 )
-FLOORS = ("dataset", "metric", "repeat", "value", "unit", "n", "settings")
+FLOORS = ("dataset", "metric", "repeat", "value", "unit", "n", "settings", "role")
 EXAMPLES = ("trial", "dataset", "model", "seed", "metric", "kind", "index", "value")  # likelihoods of single test examples
 
 
@@ -74,6 +74,7 @@ class Results:
     `store`, `reference`, `data`: folders of trials, of real-data references and of datasets.
     `examples`: likelihoods of single test examples, empty in older studies. Scores and floors are those of each dataset's
     primary encoder and of metrics without one; `further_scores`, `further_floors`: those of its other encoders.
+    Floors are of real data against real data; `copies`: of training data against the test split, by all encoders.
     """
 
     study: dict[str, Any]
@@ -84,6 +85,7 @@ class Results:
     examples: pd.DataFrame = _empty(*EXAMPLES, "label")
     further_scores: pd.DataFrame = _empty(*SCORES, "encoder", "label")
     further_floors: pd.DataFrame = _empty(*FLOORS, "encoder")
+    copies: pd.DataFrame = _empty(*FLOORS, "encoder")
 
     @property
     def reference(self) -> Path:
@@ -120,6 +122,22 @@ class Results:
         trials = self.trials
         return trials[(trials["dataset"] == dataset) & (trials["label"] == label)]
 
+    def is_reference(self, dataset: str, label: str) -> bool:
+        """Whether a model is no contender on a dataset: its class of laws contains the true one."""
+        known = (self.study.get("references") or {}).get(dataset) or ()
+        return str(self.of(dataset, label)["model"].iloc[0]) in known
+
+    def encoder_names(self, dataset: str) -> dict[str, str]:
+        """Short names by the hash in the names of a dataset's own encoders."""
+        config = (self.study.get("config") or {}).get("encoders") or ()
+        own = [name for name in config if name.startswith("classifier")]
+        known = self.meta(dataset).get("encoders") or ()
+        return {str(each.get("hash")): name for each, name in zip(known, own, strict=False)}
+
+    def short(self, dataset: str, encoder: str) -> str:
+        """A short name of an encoder, its own where it has none."""
+        return next((name for key, name in self.encoder_names(dataset).items() if key in encoder), encoder)
+
     def family(self, dataset: str, label: str) -> str:
         """Family of a label."""
         return str(self.of(dataset, label)["family"].iloc[0])
@@ -153,8 +171,9 @@ def read(study_dir: Path, store: Path) -> Results:
         for name, meta in (study.get("datasets") or {}).items()
     }
     scores, others = _apart(scores, chosen)
-    floors, other_floors = _apart(floors, chosen)
-    return Results(study, trials, _distinguish(scores), floors, store, examples, others, other_floors)
+    copied = floors["role"] == "training"  # older studies have floors of real data only
+    copies, (floors, other_floors) = floors[copied].reset_index(drop=True), _apart(floors[~copied], chosen)
+    return Results(study, trials, _distinguish(scores), floors, store, examples, others, other_floors, copies)
 
 
 def primary(meta: dict[str, Any], used: Iterable[str]) -> str:

@@ -96,11 +96,12 @@ def log_axis(axis: matplotlib.axis.Axis, low: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def floor_band(ax: Axes, mean: float, half: float) -> None:
-    """The value of real data against real data: a dashed line, a band for its interval."""
+def floor_band(ax: Axes, mean: float, values: Iterable[float] = ()) -> None:
+    """The value of real data against real data: a dashed line, a band from the lowest to the highest redraw."""
     ax.axvline(mean, **FLOOR)
-    if math.isfinite(half) and half > 0:
-        ax.axvspan(mean - half, mean + half, color="#333", alpha=0.08, lw=0, zorder=0)
+    low, high = min(values, default=mean), max(values, default=mean)
+    if high > low:
+        ax.axvspan(low, high, color="#333", alpha=0.08, lw=0, zorder=0)
 
 
 def tidy(ax: Axes, values: Iterable[float], ends: Iterable[float], whole: bool = False) -> None:

@@ -1,7 +1,7 @@
 """The tables of the report as plain values: a row per model, a column per metric, means with their intervals."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -9,41 +9,14 @@ import pandas as pd
 from genbench.metrics.card import GROUPS, Card
 from genbench.metrics.cards import METRICS
 from genbench.metrics.uncertainty import Difference, interval
-from genbench.report.ranking import judge, on_same_examples
+from genbench.report.kinds import APART, KINDS, LIKELIHOOD, SHORT, details, note
+from genbench.report.ranking import judge, losses, on_same_examples
 from genbench.report.read import Results
-from genbench.report.trust import OWN, caveat, classifier, estimator, parse
+from genbench.report.trust import OWN, RULE, caveat, classifier, estimator, parse
 
-__all__ = ["Cell", "Column", "Row", "Table", "mains", "tables"]
+__all__ = ["Cell", "Column", "Row", "Table", "mains", "redrawn", "tables"]
 
 WIDEST = 5  # columns of a table; more are split
-LIKELIHOOD = ("nll", "kl", "bpd")  # a table per kind
-# likelihoods with a table of their own, of the models that have the first
-APART = {"annealed": ("ais_nll", "bdmc_gap"), "conservative": ("raise_nll",), "surrogate": ("surrogate_nll", "bdmc_gap")}
-KINDS = {
-    "exact": "Likelihood, exact",
-    "lower_bound": "Likelihood, bound (the shown value is at least the true one)",
-    "upper_bound": "Likelihood, bound (the shown value is at most the true one)",
-    "estimate": "Likelihood, estimate",
-    "annealed": "Likelihood, annealed bounds",
-    "conservative": "Likelihood, conservative",
-    "surrogate": "Surrogate likelihood",
-}
-SHORT = {"exact": "exact", "lower_bound": "bound", "upper_bound": "bound from the other side", "estimate": "estimate"}
-NOTES = {
-    "exact": "No bound and no sampling: exact up to the accuracy of a solver (cnf) or a grid (ebm: quadrature). "
-    "Ranked among exact likelihoods only.",
-    "lower_bound": "The log-likelihood is bounded from below: the true value is as good as shown or better. "
-    "Ranked among such bounds only; a difference may be one of tightness.",
-    "upper_bound": "The log-likelihood is bounded from above: the true value is as good as shown or worse. "
-    "Ranked among such bounds only; a difference may be one of tightness.",
-    "estimate": "Estimated: may err in both directions by more than the interval over seeds. Ranked among estimates only.",
-    "annealed": "Bounds by annealed importance sampling on few test examples: tighter than those above, and no substitute for "
-    "them; the gap bounds their error on data that the model itself made. Ranked among themselves only.",
-    "conservative": "By reverse annealing from few test images, for the law of the annealing chain's last state: errs on the "
-    "side opposite to the estimate by an annealed normalising constant. Ranked among themselves only.",
-    "surrogate": "Models without a density, given one by Gaussian noise around their samples: a likelihood of that other model. "
-    "Never comparable with a likelihood above.",
-}
 TOGETHER = (
     "Read precision and recall together: precision alone rewards collapse; recall alone rewards diffuse samples and can "
     "exceed real data's value. Neither is ranked."
@@ -74,8 +47,9 @@ def mains(kind: str) -> tuple[str, ...]:
 class Column:
     """A metric in a table: `kind` of likelihood, `floor` and `target` values, what its values hold for.
 
-    `told`: what tells it from the table's other columns of the metric; `entropy`: its floor is the data's entropy, which no
-    model was compared with; `warning`: why all its values need care.
+    `told`: what tells it from the table's other columns of the metric; `entropy`: its floor is the data's
+    entropy, which no model was compared with; `warning`: why all its values need care; `copier`: what training data get
+    against the test split; `size`, `copier_size`: number of examples of the floor and the copier where the scores have another.
     """
 
     metric: str
@@ -88,6 +62,9 @@ class Column:
     told: str = ""
     entropy: bool = False
     warning: str = ""
+    copier: "Cell" = field(default_factory=lambda: Cell())
+    size: str = ""
+    copier_size: str = ""
 
     @property
     def title(self) -> str:
@@ -99,13 +76,19 @@ class Column:
         """The card's direction, "none" for metrics that are shown but not ranked."""
         return self.card.direction if self.card.ranked else "none"
 
+    def edge(self, worst: bool) -> float:
+        """The worst or the best of the floor's redraws, nan without one."""
+        far = max if (self.direction == "lower") == worst else min
+        return far(self.floor.values, default=math.nan)
+
 
 @dataclass(frozen=True)
 class Cell:
     """A mean over seeds: `half` is nan for a single one, `mean` too for none; `state` as in `judge`.
 
     `caveat`: why the value is not to be relied on, and so not ranked; `estimator`: of a likelihood;
-    `se`: mean standard error over its test examples.
+    `se`: mean standard error of a single trial's value, over test examples for a likelihood, else over the generated sample;
+    `size`: its number of examples where the column's models differ in that. A floor has no `half`: its redraws overlap.
     """
 
     mean: float = math.nan
@@ -116,6 +99,7 @@ class Cell:
     estimator: str = ""
     caveat: str = ""
     se: float = math.nan
+    size: str = ""
 
     @property
     def n(self) -> int:
@@ -127,6 +111,7 @@ class Row:
     """A model in a table; `ok` of its `trials` ended well.
 
     `difference`: of its likelihood in the first column to the best model's, on the same test examples.
+    `reference`: no contender, since its class of laws contains the true one; shown first and never ranked.
     """
 
     label: str
@@ -135,13 +120,15 @@ class Row:
     trials: int
     cells: tuple[Cell, ...]
     difference: Difference | None = None
+    reference: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
     """One metric group of one dataset, best row first if the first column is ranked.
 
-    `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform law over the grey values.
+    `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform law over the grey values;
+    `details`: further columns by title, a text per label.
     """
 
     dataset: str
@@ -153,6 +140,16 @@ class Table:
     absent: tuple[str, ...] = ()
     kind: str = ""
     uniform: float | None = None
+    details: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def worse_than_uniform(self, place: int, cell: Cell) -> bool:
+        """Whether a mean of bits per dimension is above that of a uniform law over the grey values."""
+        return self.columns[place].metric == "bpd" and self.uniform is not None and cell.mean > self.uniform
+
+    @property
+    def contenders(self) -> tuple[Row, ...]:
+        """The rows that can be ranked."""
+        return tuple(row for row in self.rows if not row.reference)
 
     @property
     def errors(self) -> bool:
@@ -191,14 +188,19 @@ def tables(results: Results, dataset: str) -> list[Table]:
         for place, part in enumerate(parts, 1):
             told = [SHORT.get(k, k) if [m for m, _ in pairs].count(metric) > 1 else "" for metric, k in part]
             columns = tuple(_column(results, dataset, m, k, t) for (m, k), t in zip(part, told, strict=True))
-            note = TOGETHER if {"precision", "recall"} & {m for m, _ in part} else ""
+            hint = TOGETHER if {"precision", "recall"} & {m for m, _ in part} else ""
             name = f"{title} ({place} of {len(parts)})" if len(parts) > 1 else title
-            found.append(Table(dataset, name, columns, _rows(results, dataset, columns, results.labels(dataset)), note))
+            rows = _rows(results, dataset, columns, results.labels(dataset))
+            gaps = "nll_gap" if any(m == "nll_gap" for m, _ in part) else ""
+            more = details("", gaps, scores[scores["metric"] == gaps], None) if gaps else {}
+            more = {f"{METRICS[gaps].title}: {name}": texts for name, texts in more.items()}
+            found.append(Table(dataset, name, columns, rows, hint, details=more))
     likelihoods = scores[scores["metric"].isin(LIKELIHOOD)]
     kinds = likelihoods["kind"].unique()
     for each in [k for k in KINDS if k in kinds] + sorted(set(kinds) - set(KINDS)):
         chosen = likelihoods[likelihoods["kind"] == each]
-        found.append(_likelihood(results, dataset, [(m, each) for m in LIKELIHOOD if m in set(chosen["metric"])], each))
+        pairs = [(m, each) for m in LIKELIHOOD if m in set(chosen["metric"])]
+        found.append(_likelihood(results, dataset, pairs, each))
     for kind, metrics in APART.items():
         own = set(scores.loc[scores["metric"] == metrics[0], "label"])
         chosen = scores[scores["metric"].isin(metrics) & scores["label"].isin(own)]
@@ -233,7 +235,13 @@ def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], ki
     floor = f"True density (entropy {entropy:.4g})" if measured and _finite(entropy) else "Entropy of the data"
     levels = results.meta(dataset).get("levels")
     uniform = math.log2(levels) if levels and any(column.metric == "bpd" for column in columns) else None
-    return Table(dataset, title, columns, rows, NOTES.get(kind, ""), floor, absent, kind or "not stated", uniform)
+    images = results.kind(dataset) == "images"
+    text = note(kind, {row.label: row.cells[0].estimator for row in rows}, images)
+    chosen = scores[(scores["metric"] == first) & (scores["kind"] == pairs[0][1])]
+    more = details(kind, first, chosen, math.prod(results.meta(dataset).get("shape") or ()) if images else None)
+    if kind in ("annealed", "surrogate"):
+        text += f" {RULE}"
+    return Table(dataset, title, columns, rows, text, floor, absent, kind or "not stated", uniform, more)
 
 
 def _column(results: Results, dataset: str, metric: str, kind: str, told: str = "") -> Column:
@@ -241,7 +249,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     entropy = results.meta(dataset).get("entropy")
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]
     values = tuple(floors["value"].dropna())
-    floor = Cell(*interval(values), values)
+    floor = redrawn(values)
     guessed = metric == "nll" and not values and _finite(entropy)  # else the true density on the very points that models see
     if guessed:
         floor = Cell(float(entropy), math.nan, (float(entropy),))
@@ -254,18 +262,31 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     if len(floors) and set(floors["n"]).isdisjoint(chosen["n"]) and known and all(map(_finite, known)):
         floors = floors.iloc[:0]  # of other numbers of examples, which the value depends on: the formula's instead
         floor = Cell(float(np.mean(known)), math.nan, (float(np.mean(known)),))
-    settings = _settings(chosen, floors if metric not in LIKELIHOOD else None)
+    copies = results.copies
+    copies = copies[(copies["dataset"] == dataset) & (copies["metric"] == metric)].dropna(subset="value")
+    copies = copies[copies["encoder"].isin(chosen["encoder"])] if "encoder" in chosen else copies
+    settings = _settings(chosen, metric in LIKELIHOOD)
     unit = next((unit for unit in chosen["unit"].dropna() if unit), card.unit)
     warning = classifier(map(parse, chosen["settings"]))
-    return Column(metric, kind, card, target, floor, settings, unit, told, guessed, warning)
+    sizes = {"size": _other(floors, chosen), "copier_size": _other(copies, chosen)}
+    copier = redrawn(tuple(copies["value"]))
+    return Column(metric, kind, card, target, floor, settings, unit, told, guessed, warning, copier, **sizes)
 
 
-def _settings(scores: pd.DataFrame, floors: pd.DataFrame | None) -> str:
+def redrawn(values: tuple[float, ...]) -> Cell:
+    """Mean of values of redraws that overlap, without an interval."""
+    return Cell(float(np.mean(values)), math.nan, values) if values else Cell()
+
+
+def _other(floors: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """Number of examples of floors, if it is not that of the scores."""
+    return _join(floors["n"]) if len(floors) and set(floors["n"].dropna()) != set(scores["n"].dropna()) else ""
+
+
+def _settings(scores: pd.DataFrame, likelihood: bool) -> str:
     """What the values hold for, as words: sizes and settings; says so if they differ between trials."""
     parts = [f"n = {_join(scores['n'])}"]
-    if floors is not None and len(floors) and set(floors["n"].dropna()) != set(scores["n"].dropna()):
-        parts.append(f"floor at n = {_join(floors['n'])}")
-    hidden = HIDDEN + OWN if floors is None else HIDDEN
+    hidden = HIDDEN + OWN if likelihood else HIDDEN
     seen: dict[str, set[str]] = {}
     clipped = 0.0
     for text in scores["settings"].dropna().unique():
@@ -291,6 +312,7 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
     scores = results.scores[results.scores["dataset"] == dataset]
     cells: dict[str, list[Cell]] = {label: [] for label in labels}
     differences: dict[str, Difference] = {}
+    references = {label: results.is_reference(dataset, label) for label in labels}
     for place, column in enumerate(columns):
         chosen = scores[(scores["metric"] == column.metric) & (scores["kind"] == column.kind)].dropna(subset="value")
         parts = dict(list(chosen.groupby("label")))
@@ -298,27 +320,31 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
         values = {label: tuple(part["value"]) for label, part in own.items()}
         made = {label: [parse(s) for s in part["settings"]] for label, part in own.items()}
         doubts = {label: caveat(each, column.metric) for label, each in made.items()}
-        sound = {label: each for label, each in values.items() if not doubts[label]}
+        sound = {label: each for label, each in values.items() if not (doubts[label] or references[label])}
+        errors = {label: pd.to_numeric(part["se"], errors="coerce").dropna() for label, part in own.items()}
+        known = {label: float((each**2).mean()) for label, each in errors.items() if len(each)}
+        ranked = {"direction": column.direction, "target": column.target, "errors": known, "best": column.card.best}
         if column.metric in LIKELIHOOD:
             against = on_same_examples(results, dataset, column.metric, column.kind)
-            states = judge(sound, column.direction, column.target, against)
+            states = judge(sound, against=against, **ranked)
             best = next((label for label, state in states.items() if state == "best"), None)
             if best is not None and not place:
                 differences = {label: against(label, best) for label in states if label != best}
         else:
-            states = judge(sound, column.direction, column.target)
+            states = judge(sound, **ranked)
+        differ = len({_join(part["n"]) for part in own.values() if len(part)}) > 1
         for label, part in own.items():
-            note = "" if values[label] else _note(results, dataset, label)
-            errors = pd.to_numeric(part["se"], errors="coerce").dropna()
-            se = float(errors.mean()) if len(errors) else math.nan
+            why = "" if values[label] else _note(results, dataset, label)
+            se = float(errors[label].mean()) if len(errors[label]) else math.nan
             named = estimator(made[label], column.kind)
-            mean, half = interval(values[label])
-            cells[label].append(Cell(mean, half, values[label], states.get(label, ""), note, named, doubts[label], se))
+            size = _join(part["n"]) if differ and len(part) else ""
+            head = (*interval(values[label]), values[label], states.get(label, ""), why, named, doubts[label])
+            cells[label].append(Cell(*head, se, size))
     rows = []
     for label in labels:
         trials = results.of(dataset, label)
         family, ok = str(trials["family"].iloc[0]), int((trials["status"] == "ok").sum())
-        rows.append(Row(label, family, ok, len(trials), tuple(cells[label]), differences.get(label)))
+        rows.append(Row(label, family, ok, len(trials), tuple(cells[label]), differences.get(label), references[label]))
     return tuple(sorted(rows, key=lambda row: _order(row, columns[0])))
 
 
@@ -328,13 +354,16 @@ def _note(results: Results, dataset: str, label: str) -> str:
     return f"{len(status)} of {len(status)} failed" if (status != "ok").all() else "n/a"
 
 
-def _order(row: Row, column: Column) -> tuple[bool, bool, float]:
-    mean, doubtful = row.cells[0].mean, bool(row.cells[0].caveat)
-    if not math.isfinite(mean) or column.direction == "none":  # then in the study's order
-        return not math.isfinite(mean), doubtful, 0.0
-    if column.direction == "target" and _finite(column.target):
-        return False, doubtful, abs(mean - column.target)
-    return False, doubtful, -mean if column.direction == "higher" else mean
+def _order(row: Row, column: Column) -> tuple[bool, bool, bool, float, float]:
+    """References first, then models with a value to rely on, then doubtful ones, then those without any."""
+    cell, target = row.cells[0], column.target
+    head = (not row.reference, not math.isfinite(cell.mean), bool(cell.caveat))
+    if not cell.n or column.direction == "none":  # then in the study's order
+        return *head, 0.0, 0.0
+    if column.direction == "target":
+        return *head, abs(cell.mean - target) if _finite(target) else cell.mean, 0.0
+    sign = -1 if column.direction == "higher" else 1
+    return *head, float(losses(cell.values, column.direction, best=column.card.best).mean()), sign * cell.mean
 
 
 def _finite(value: float | None) -> bool:

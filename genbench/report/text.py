@@ -1,18 +1,22 @@
 """Numbers and lists as words."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from genbench.report.tables import Cell
+if TYPE_CHECKING:  # tables need these words, too
+    from genbench.report.tables import Cell
 
-__all__ = ["count", "listing", "names", "number", "plural", "value"]
+__all__ = ["count", "ends", "listing", "names", "number", "plural", "value"]
 
 
 def number(x: float | None, digits: int = 3) -> str:
-    """A number for people with that many significant digits, a dash if there is none."""
+    """A number for people with that many significant digits, 0 if it is below any precision, a dash if there is none."""
     if x is None or not math.isfinite(x):
         return "–"
-    if x == 0:
+    if abs(x) < 1e-12:
         return "0"
     size = math.floor(math.log10(abs(x)))
     if size >= 6 or size < -4:
@@ -29,18 +33,42 @@ def count(x: float | None) -> str:
 
 
 def value(cell: Cell) -> str:
-    """mean ± half-width, rounded to two digits of the half-width; the note if there is no mean."""
+    """mean ± half-width; the note if there is no mean.
+
+    Rounded to two digits of the half-width, or of the standard error of a single value where that is larger.
+    """
     if not math.isfinite(cell.mean):
         return cell.note or "–"
-    if not math.isfinite(cell.half):
-        return number(cell.mean)
-    if cell.half == 0:
-        return f"{cell.mean:,.0f} ± 0" if cell.mean == round(cell.mean) else f"{number(cell.mean)} ± 0"
-    places = 1 - math.floor(math.log10(cell.half))
-    if places > 6 or max(abs(cell.mean), cell.half) >= 1e6:
-        return f"{number(cell.mean)} ± {number(cell.half, 2)}"
-    places = max(0, places)
-    return f"{cell.mean:,.{places}f} ± {cell.half:,.{places}f}"
+    known = [each for each in (cell.half, cell.se) if math.isfinite(each) and each > 1e-12]
+    if not known:
+        exact = "" if math.isnan(cell.half) else " ± 0"
+        return (f"{cell.mean:,.0f}" if exact and cell.mean == round(cell.mean) else number(cell.mean)) + exact
+    places = 1 - math.floor(math.log10(max(known)))
+    if places > 6 or max(abs(cell.mean), *known) >= 1e6:
+        mean, places = number(cell.mean), 0
+    else:
+        places = max(0, places)
+        mean = _fixed(cell.mean, places)
+    if math.isnan(cell.half):
+        return mean
+    half = f"{cell.half:,.{places}f}"
+    return f"{mean} ± {half if float(half.replace(',', '')) and places else number(cell.half, 2)}"
+
+
+def ends(cell: Cell) -> str:
+    """mean (lowest to highest) of redraws that overlap, for which an interval would be too narrow."""
+    low, high = min(cell.values), max(cell.values)
+    if low == high:
+        return f"{low:,.0f}" if low == round(low) else number(low)
+    places = max(0, 1 - math.floor(math.log10(high - low)))
+    if places > 6 or max(abs(low), abs(high)) >= 1e6:
+        return f"{number(cell.mean)} ({number(low)} to {number(high)})"
+    return f"{_fixed(cell.mean, places)} ({_fixed(low, places)} to {_fixed(high, places)})"
+
+
+def _fixed(x: float, places: int) -> str:
+    """That many decimals, and no sign before a zero."""
+    return f"{round(x, places) + 0.0:,.{places}f}"
 
 
 def listing(items: Sequence[str]) -> str:

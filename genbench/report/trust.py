@@ -1,13 +1,16 @@
 """How a value was estimated, and when it is not to be relied on."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["OWN", "caveat", "classifier", "estimator", "parse"]
+__all__ = ["ANNEALED", "OWN", "RULE", "average", "caveat", "classifier", "estimator", "parse"]
 
 MIN_ESS = 0.1  # effective share of the chains of annealed importance sampling (AIS)
 MAX_ERROR = 0.01  # nats by which a quadrature's log Z may be off
+MIN_CHAINS = 0.2  # share of the annealing chains of a decoder that must be effective
+MAX_GAP = 1.0  # nats between the annealed bounds from both sides
 MIN_CONTROL = 0.9  # share of a model's own samples that inversion of its latent space must find again
 NAMES = {
     "log_prob": "the model's log-density",
@@ -15,7 +18,12 @@ NAMES = {
 }
 BOUNDS = {"log_prob": "log-density of dequantised images, one draw"}
 # settings of one trial's estimate
-OWN = ("estimator", "ess", "elbo", "fine_bound", "log_z", "log_z_se", "log_z_error", "usable", "reason")
+OWN = ("estimator", "ess", "gap", "iwae", "sigma", "elbo", "fine_bound", "log_z", "log_z_se", "log_z_error", "usable", "reason")
+ANNEALED = ("ais_nll", "surrogate_nll")
+RULE = (
+    f"Not relied on, and so not ranked, where less than a share of {MIN_CHAINS:g} of the chains is effective or the annealing "
+    f"gap is above {MAX_GAP:g} nat."
+)
 INVERTED = ("manifold_recall", "manifold_f1")
 
 Settings = Mapping[str, Any]
@@ -38,18 +46,36 @@ def caveat(trials: Iterable[Settings], metric: str = "nll") -> str:
     trials = list(trials)
     if metric in INVERTED:
         return _inversion(trials)
+    if metric in ANNEALED:
+        return _chains(trials)
     # a gap between training and test examples has no log Z in it
     return "; ".join(filter(None, (_annealed(trials), _quadrature(trials)))) if metric != "nll_gap" else ""
 
 
 def _annealed(trials: list[Settings]) -> str:
-    chains = [each for each in trials if each.get("estimator") == "AIS"]
+    chains = [each for each in trials if each.get("estimator") in ("AIS", "RAISE")]
     bad = [each for each in chains if each.get("reason") or (_number(each.get("ess")) and not each["ess"] >= MIN_ESS)]
     if not bad:
         return ""
     worst = min(bad, key=lambda each: each.get("ess") or 0.0)
     why = worst.get("reason") or f"an effective share of {worst['ess']:.2g} of the chains, below {MIN_ESS:g}"
-    return f"AIS: {why}{_of(bad, trials)}: log Z is probably too small and the value better than the truth"
+    missed = "log Z is probably too small" if worst["estimator"] == "AIS" else "a part of the mass is probably missed"
+    return f"{worst['estimator']}: {why}{_of(bad, trials)}: {missed} and the value better than the truth"
+
+
+def _chains(trials: list[Settings]) -> str:
+    """Annealing of a decoder's latent variables: too few effective chains or too wide a gap in any trial."""
+    few = [each for each in trials if _number(each.get("ess")) and each["ess"] < MIN_CHAINS * each.get("chains", 0)]
+    wide = _beyond(trials, "gap", lambda gap: not gap <= MAX_GAP)
+    parts = []
+    if few:
+        worst = min(few, key=lambda each: each["ess"] / each["chains"])
+        parts.append(
+            f"{worst['ess']:.2g} effective chains of {worst['chains']}, less than a share of {MIN_CHAINS:g}{_of(few, trials)}"
+        )
+    if wide:
+        parts.append(f"an annealing gap of {max(wide):.2g} nats, above {MAX_GAP:g}{_of(wide, trials)}")
+    return f"{' and '.join(parts)}: the bound may be loose and the truth better" if parts else ""
 
 
 def _quadrature(trials: list[Settings]) -> str:
@@ -85,6 +111,12 @@ def _beyond(trials: list[Settings], key: str, wrong: Callable[[float], bool]) ->
 
 def _of(bad: list, trials: list) -> str:
     return f" ({len(bad)} of {len(trials)} seeds)" if len(trials) > 1 else ""
+
+
+def average(trials: Iterable[Settings], key: str) -> float:
+    """Mean of a number among the settings of the trials that have it; nan for none."""
+    known = [each[key] for each in trials if _number(each.get(key))]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _number(value: Any) -> bool:

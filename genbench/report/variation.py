@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from statistics import median
 
 import pandas as pd
 
-from genbench.metrics.uncertainty import Spread, spread
+from genbench.metrics.uncertainty import Spread, pooled_share, spread
 from genbench.report.read import Results
 from genbench.report.tables import Column, Table
 from genbench.report.text import names, plural
@@ -55,14 +54,18 @@ def sentence(every: Sequence[Variation]) -> str:
     """What the variations of one metric say; empty without any."""
     if not every:
         return ""
-    apart = [each.label for each in every if each.trained]
-    shares = [each.spread.share for each in every if math.isfinite(each.spread.share)]
-    who = f" ({names(apart, len(every))})" if 0 < len(apart) < len(every) else ""
-    text = f"{every[0].column.title}: in {len(apart) or 'none'} of {plural(len(every), 'model')}{who} seeds differ by more than "
-    text += "their finite samples explain (χ² test at 5 %)"
-    if shares:
-        seeds = plural(max(each.spread.n for each in every), "seed")
-        text += f"; training's share of the variance over {seeds} is {100 * median(shares):.0f} % (median over models)"
+    apart, more = [each.label for each in every if each.trained], "differ by more than their finite samples explain"
+    if not apart:
+        text = f"in none of {plural(len(every), 'model')} do seeds {more}" if len(every) > 1 else f"seeds do not {more}"
+    else:
+        who = f" ({names(apart, len(every))})" if len(apart) < len(every) else ""
+        text = f"in {len(apart)} of {plural(len(every), 'model')}{who} seeds {more}"
+    text = f"{every[0].column.title}: {text} (χ² test at 5 %)"
+    share = pooled_share(each.spread for each in every)
+    if math.isfinite(share):
+        counts = {each.spread.n for each in every}
+        seeds = f"{min(counts)} to {max(counts)} seeds" if len(counts) > 1 else plural(max(counts), "seed")
+        text += f"; training's share of the variance over {seeds} is {100 * share:.0f} %, all models pooled"
     return text + "."
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from genbench.report import encoders, variation
 from genbench.report.read import Results
 from genbench.report.tables import Cell, Column, Row, Table, mains
-from genbench.report.text import listing, names, number, plural, value
+from genbench.report.text import ends, listing, names, number, plural, value
 
 __all__ = ["arrow", "findings", "notes", "overview"]
 
 ARROWS = {"lower": "↓", "higher": "↑", "target": "→", "none": ""}
 KINDS = {"exact": "exact", "lower_bound": "at most (bound)", "upper_bound": "at least (bound)", "estimate": "estimate"}
-KINDS |= {"annealed": "annealed bound", "conservative": "of the annealing chain", "surrogate": "bound on a surrogate"}
+KINDS |= {"annealed": "annealed bound", "raise": "by RAISE", "long": "bound of a long chain", "surrogate": "bound on a surrogate"}
 
 
 def arrow(column: Column) -> tuple[str, str]:
@@ -51,67 +51,88 @@ def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str
     """Sentences about a dataset: its main metric and how stable it is, then each kind of likelihood by itself."""
     shown = {column.metric for table in every for column in table.columns}
     main = next((metric for metric in mains(results.kind(dataset)) if metric in shown), None)
-    found = []
+    found, alone = [], []
     for table in every:
         for place, column in enumerate(table.columns):
             if column.metric == main and not table.kind:
-                found += _ranking(table, place, floor=True)
+                found += _ranking(table, place)
     spreads = [each for each in variation.variations(results, dataset, every) if each.column.metric == main]
     found.append(variation.sentence(spreads))
     found += [encoders.sentence(each) for each in encoders.agreements(results, dataset, every) if each.column.metric == main]
     for table in every:
-        found += _ranking(table, 0, floor=False) if table.kind else []
-    return [each for each in found if each] or ["No scores."]
+        if table.kind and len(table.contenders) == 1 and (only := table.contenders[0]).cells[0].n and not only.cells[0].caveat:
+            alone.append(f"{_name(table, 0)}: {only.label}, {_told(table, 0, only)}")
+            alone += _beside(table, 0)
+        elif table.kind:
+            found += _ranking(table, 0)
+    if alone:
+        found.append(f"Of one model only, so without a ranking: {'; '.join(alone)}.")
+    return [each.strip() for each in found if each] or ["No scores."]
 
 
-def _ranking(table: Table, place: int, floor: bool) -> list[str]:
+def _name(table: Table, place: int) -> str:
     column = table.columns[place]
-    pairs = [(row, row.cells[place]) for row in table.rows]
+    return f"{column.card.title}, {KINDS[table.kind]}" if table.kind in KINDS else column.title
+
+
+def _told(table: Table, place: int, row: Row, seeds: bool = True) -> str:
+    """A value with what belongs to it: annealing gap, error over test examples, seeds, whether it is worse than uniform."""
+    cell = row.cells[place]
+    gaps = [row.cells[i] for i, column in enumerate(table.columns) if column.metric == "bdmc_gap" and i != place]
+    gap = "".join(f", annealing gap {value(gap)} nats" for gap in gaps if gap.n)
+    error = f"test SE {number(cell.se, 2)}" if table.kind and math.isfinite(cell.se) else ""
+    worse = f"worse than uniform, {number(table.uniform)}" if table.worse_than_uniform(place, cell) else ""
+    facts = [fact for fact in (worse, error, _seeds(row, cell) if seeds else "") if fact]
+    return value(cell) + gap + (f" ({'; '.join(facts)})" if facts else "")
+
+
+def _beside(table: Table, place: int) -> list[str]:
+    """The values of references, which are no contenders."""
+    rows = [row for row in table.rows if row.reference and row.cells[place].n]
+    return [f"reference (no contender): {row.label}, {_told(table, place, row)}" for row in rows]
+
+
+def _ranking(table: Table, place: int) -> list[str]:
+    """What a column says of its contenders, then why values are not to be relied on."""
+    column, name = table.columns[place], _name(table, place)
+    pairs = [(row, row.cells[place]) for row in table.contenders]
     have = [(row, cell) for row, cell in pairs if cell.n and not cell.caveat]
-    name = f"{column.title}, {KINDS[table.kind]}" if table.kind in KINDS else column.title
-    doubtful = [(row, cell) for row, cell in pairs if cell.caveat]
     doubts = [
-        f"{name} of {row.label}, {value(cell)}{_worse(table, column, cell)}, is not to be relied on and not ranked: "
-        f"{cell.caveat}."
-        for row, cell in doubtful
+        f"{name} of {row.label}, {_told(table, place, row)}, is not to be relied on and not ranked: {cell.caveat}."
+        for row, cell in pairs
+        if cell.caveat
     ]
+    beside = "".join(f"{text[0].upper()}{text[1:]}. " for text in _beside(table, place))
     if not have:
-        return doubts or [f"{name}: no model has a value."]
+        return [*doubts, beside.strip()] if doubts else [f"{name}: no {'contender' if beside else 'model'} has a value. {beside}"]
     if len(have) == 1:
         row, cell = have[0]
-        only = f"only {row.label} has a value{' to rely on' if doubts else ''}, {value(cell)}"
-        only += _worse(table, column, cell) + _seeds(row, cell)
-        return [f"{name}: {only}; there is nothing to rank.", *doubts]
-    best = [(row, cell) for row, cell in have if cell.state == "best"]
-    if all(cell.state == "equal" for _, cell in have):
-        return [f"{name}: the same mean, {number(have[0][1].mean)}, for all {len(have)} models with a value.", *doubts]
+        only = f"only {row.label} has a value{' to rely on' if doubts else ''}, {_told(table, place, row)}"
+        return [f"{name}: {only}. {beside}".strip(), *doubts]
+    best = [(row, cell) for row, cell in have if cell.state in ("best", "equal")]
     if not best:
-        return [f"{name}: {len(have)} models have a value; not ranked.", *doubts]
+        return [f"{name}: {len(have)} models have a value; not ranked. {beside}".strip(), *doubts]
     row, cell = best[0]
-    if len(best) > 1:
-        text = f"{name} ({arrow(column)[1]}): equal best mean, {number(cell.mean)}{_worse(table, column, cell)}, "
-        text += f"{listing([r.label for r, _ in best])}. "
+    labels = [r.label for r, _ in best]
+    perfect = column.card.best is not None and _reaches(column, cell)
+    if len(best) > 1 and perfect:
+        who = f"all {len(have)} models with a value" if len(best) == len(have) else listing(labels)
+        text = f"{name} ({arrow(column)[1]}): as good as a perfect sampler's {number(column.card.best)}, past which nothing "
+        text += f"ranks, in every seed of {who}. "
+    elif len(best) == len(have):
+        text = f"{name}: the same mean, {number(cell.mean)}, for all {len(have)} models with a value. "
+    elif len(best) > 1:
+        text = f"{name} ({arrow(column)[1]}): equal best mean, {_told(table, place, row, seeds=False)}, {listing(labels)}. "
     else:
-        text = f"{name} ({arrow(column)[1]}): best mean {row.label}, {value(cell)}"
-        text += f"{_worse(table, column, cell)}{_seeds(row, cell)}. "
-    groups = {state: [r.label for r, c in have if c.state == state] for state in ("tie", "apart", "open")}
-    compared = [r.difference for r, _ in have if r.difference and math.isfinite(r.difference.half)]
-    if compared and table.kind:
-        text += f"Compared on the same {min(each.n for each in compared):,} test examples. "
-    if groups["tie"]:
-        text += f"Not separable from it: {names(groups['tie'], len(have) - len(best))}. "
-    elif groups["apart"] and not groups["open"]:
-        text += "Separable from all others. "
-    if groups["open"]:
-        text += f"Not testable with a single seed: {listing(groups['open'])}. "
-    worse = [f"{r.label}, {number(c.mean)}" for r, c in have if c.state != "best" and _worse(table, column, c)]
-    if worse:
-        text += f"Others{_worse(table, column, Cell(math.inf))}: {'; '.join(worse)}. "
+        text = f"{name} ({arrow(column)[1]}): best mean {row.label}, {_told(table, place, row)}. "
+    if len(best) < len(have):
+        text += _others(table, place, have)
+    text += beside
     if table.kind.startswith(("lower_bound", "upper_bound")):
         made = "; ".join(dict.fromkeys(c.estimator for _, c in have if c.estimator))
         made = f" ({made})" if made else ""
         text += f"Bounds differ in tightness{made}: their order need not be that of the models. "
-    if floor and column.floor.n and column.direction in ("lower", "higher"):
+    if not table.kind and column.floor.n and column.direction in ("lower", "higher"):
         text += _reach(column, have)
     missing = [r.label for r, c in pairs if not c.n and c.note != "n/a"]
     if missing:
@@ -119,20 +140,40 @@ def _ranking(table: Table, place: int, floor: bool) -> list[str]:
     return [text.strip(), *doubts]
 
 
-def _reach(column: Column, have: list[tuple[Row, Cell]]) -> str:
-    """Which models' means are at the far edge of the floor's interval or better."""
+def _others(table: Table, place: int, have: list[tuple[Row, Cell]]) -> str:
+    """How the others compare with the best."""
+    states = ("best", "tie", "unclear", "apart", "open")
+    groups = {state: [r.label for r, c in have if c.state == state] for state in states}
+    sizes = {row.difference.n for row, _ in have if row.difference and math.isfinite(row.difference.half)}
+    text = ""
+    if sizes and table.kind:
+        span = f"{min(sizes):,}" if len(sizes) == 1 else f"{min(sizes):,} to {max(sizes):,}"
+        text += f"Compared on the same {span} test examples. "
+    if groups["tie"]:
+        text += f"Not separable from it: {names(groups['tie'], len(have) - len(groups['best']))}. "
+    if groups["unclear"]:
+        text += f"Behind in every seed, but too spread to separate: {listing(groups['unclear'])}. "
+    if groups["apart"] and not (groups["tie"] or groups["unclear"] or groups["open"]):
+        text += "Separable from all others. "
+    if groups["open"]:
+        text += f"Not testable with a single seed: {listing(groups['open'])}. "
+    worse = [f"{r.label}, {number(c.mean)}" for r, c in have if c.state != "best" and table.worse_than_uniform(place, c)]
+    return text + (f"Others (worse than uniform, {number(table.uniform)}): {'; '.join(worse)}. " if worse else "")
+
+
+def _reaches(column: Column, cell: Cell) -> bool:
+    """Whether all seeds are at what a perfect sampler gets, or past it."""
     sign = 1 if column.direction == "lower" else -1
-    edge = column.floor.mean + sign * (column.floor.half if math.isfinite(column.floor.half) else 0.0)
+    return all(sign * v <= sign * column.card.best for v in cell.values)
+
+
+def _reach(column: Column, have: list[tuple[Row, Cell]]) -> str:
+    """Which models' means are at the worst of the floor's redraws or better."""
+    sign, edge = 1 if column.direction == "lower" else -1, column.edge(worst=True)
     reach = [row.label for row, cell in have if sign * cell.mean <= sign * edge]
-    head = f"Floor (real against real): {value(column.floor)}; its far edge, {number(edge)}, is reached by "
+    head = f"Floor (real against real): {ends(column.floor)}"
+    head += f"; its far edge, {number(edge)}, is reached by " if len(set(column.floor.values)) > 1 else ", reached by "
     return head + (f"the mean of {listing(reach)}. " if reach else "no model's mean. ")
-
-
-def _worse(table: Table, column: Column, cell: Cell) -> str:
-    """A remark on bits per dimension above those of the uniform law."""
-    if column.metric != "bpd" or table.uniform is None or not cell.mean > table.uniform:
-        return ""
-    return f" (worse than uniform, {number(table.uniform)})"
 
 
 def notes(table: Table) -> list[str]:
@@ -152,4 +193,4 @@ def notes(table: Table) -> list[str]:
 
 def _seeds(row: Row, cell: Cell) -> str:
     failed = f", {row.trials - row.ok} of {row.trials} failed" if row.ok < row.trials else ""
-    return f" ({plural(cell.n, 'seed')}{failed})"
+    return (f"{cell.n} of {row.ok} seeds" if cell.n < row.ok else plural(cell.n, "seed")) + failed

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genbench.metrics.uncertainty import interval, paired, spread, welch
+from genbench.metrics.uncertainty import interval, paired, pooled_share, spread, welch
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])
@@ -116,3 +116,27 @@ def test_spread_of_constants_and_of_one_seed():
     flat = spread([8, 8, 8], [0, 0, 0])
     assert flat.training == 0 and math.isnan(flat.share) and flat.p == 1
     assert spread([8, 9, 8], [0, 0, 0]).p == 0 and spread([8, 9, 8], [0, 0, 0]).share == 1
+
+
+def test_welch_counts_at_least_the_variance_that_is_known():
+    a, b = np.array([1.0, 1.0, 1.0]), np.array([1.2, 1.1, 1.3])
+    assert welch(a, a) == 0
+    same = np.array([-1.0, 0.0, 1.0])  # variance 1
+    assert welch(a, b, least=(1.0, 1.0)) == pytest.approx(welch(same, same))
+    assert welch(a, b, least=(0.0, 0.001)) == welch(a, b)  # the seeds vary by more than that
+
+
+def test_welch_with_a_known_sampling_error_holds_its_level_where_nothing_else_varies():
+    rng = np.random.default_rng(7)
+    pairs = rng.normal(size=(4000, 2, 3))
+    missed = [abs(a.mean() - b.mean()) > welch(a, b, least=(1.0, 1.0)) for a, b in pairs]
+    assert np.mean(missed) < 0.05
+
+
+def test_the_pooled_share_has_no_bias_of_single_cuts():
+    rng = np.random.default_rng(8)
+    null = [spread(0.3 * rng.normal(size=3), np.full(3, 0.3)) for _ in range(4000)]
+    assert pooled_share(null) < 0.05 < np.mean([each.share for each in null])
+    half = [spread(rng.normal(scale=math.sqrt(2) * 0.3, size=3), np.full(3, 0.3)) for _ in range(4000)]
+    assert pooled_share(half) == pytest.approx(0.5, abs=0.03)
+    assert math.isnan(pooled_share([])) and math.isnan(pooled_share([spread([8, 8], [0, 0])]))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from genbench.report.care import encoders_used
-from genbench.report.encoders import agreements, frame, sentence
+from genbench.report.encoders import agreements, described, frame, sentence
 from genbench.report.read import primary
 from genbench.report.tables import tables
 from genbench.tracking.runs import record
@@ -35,7 +35,8 @@ def test_tau_is_of_the_means_and_told(results, every):
     assert fid.tau[SECOND] == pytest.approx(stats.kendalltau(means[FIRST], means[SECOND]).statistic)
     assert fid.pairs[SECOND] == 10 and fid.tau[SECOND] == pytest.approx(1 - 2 * fid.swapped[SECOND] / 10, abs=0.15)
     text = sentence(fid)
-    assert f"Best mean: gmm by {FIRST}; realnvp by {SECOND}." in text
+    assert "Best mean: gmm by classifier; realnvp by classifier-1." in text
+    assert f"the ranking by classifier is {fid.tau[SECOND]:.2f} with classifier-1 (" in text
     assert f"{fid.swapped[SECOND]} of 10 pairs of models in the opposite order" in text
     assert fid.floors[SECOND].mean == pytest.approx(4.15)
 
@@ -56,7 +57,25 @@ def test_points_and_single_encoders_have_no_agreement(results, every):
     alone = replace(results, further_scores=results.further_scores[:0])
     assert agreements(alone, "digits", tables(alone, "digits")) == []
     assert "not Inception" in encoders_used(alone, "digits") and SECOND not in encoders_used(alone, "digits")
-    assert SECOND in encoders_used(results, "digits")
+    assert f"Features: classifier ({FIRST})" in encoders_used(results, "digits")
+    assert "Also scored by classifier-1, below" in encoders_used(results, "digits")
+
+
+def test_encoders_say_what_they_share(results):
+    assert "classifier-1: the same architecture and data as classifier, trained with another seed" in described(results, "digits")
+    assert described(results, "ring8") == ""
+    facts = results.meta("digits")["encoders"]
+    other = results.meta("digits") | {"encoders": [facts[0], facts[1] | {"features": 128}]}
+    study = results.study | {"datasets": results.study["datasets"] | {"digits": other}}
+    assert "another architecture" in described(replace(results, study=study), "digits")
+    unnamed = replace(results, study=results.study | {"config": {}})
+    assert unnamed.short("digits", SECOND) == SECOND
+
+
+def test_references_have_no_part_in_the_rankings(results):
+    made = replace(results, study=results.study | {"references": {"digits": ["gmm"]}})
+    fid, _ = agreements(made, "digits", tables(made, "digits"))
+    assert fid.pairs[SECOND] == 6 and "gmm" not in fid.labels and "gmm" not in sentence(fid)
 
 
 def test_frame_has_a_row_per_encoder_and_model(results, every):

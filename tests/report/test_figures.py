@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,3 +63,42 @@ def test_no_score_no_figure(results):
     blank = type(results)(results.study, results.trials, blank, pd.DataFrame(results.floors[:0]), results.store)
     assert figures.dots(blank, "ring8", tables(blank, "ring8")) is None
     assert figures.tradeoff(blank, "ring8", tables(blank, "ring8")) is None
+
+
+def test_panels_without_differences_are_left_out_and_references_marked(results):
+    scores = results.scores.copy()
+    scores.loc[scores["metric"] == "w1", "value"] = 0.5
+    made = replace(results, scores=scores, study=results.study | {"references": {"ring8": ["gmm"]}})
+    with style.theme():
+        figure = figures.dots(made, "ring8", tables(made, "ring8"))
+    titles = {ax.get_title(loc="left").rstrip(" ↓↑→") for ax in figure.axes}
+    assert "Wasserstein-1" not in titles and "Samples under the true density" in titles
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()][-1] == "gmm (reference)"
+
+
+def test_a_floor_s_band_goes_from_the_lowest_to_the_highest_redraw(results):
+    with style.theme():
+        figure = figures.dots(results, "ring8", tables(results, "ring8"))
+    ax = next(ax for ax in figure.axes if ax.get_title(loc="left").startswith("Wasserstein"))
+    values = results.floors.query("dataset == 'ring8' and metric == 'w1'")["value"]
+    box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    assert (box.x0, box.x1) == pytest.approx((values.min(), values.max()))
+
+
+def test_models_without_a_validation_loss_have_no_empty_panel(results):
+    for trial in results.of("ring8", "gmm")["trial"]:
+        path = results.store / trial / "history.parquet"
+        history = pd.read_parquet(path)
+        history[history["series"] != "validation"].to_parquet(path, index=False)
+    with style.theme():
+        figure = figures.curves(results, "ring8")
+    assert all(ax.has_data() for ax in figure.axes) and len(figure.axes) == 2 * 6 - 1
+
+
+def test_pictures_of_densities_say_of_which_law_they_are(results):
+    assert figures.density_words(results, "ring8") == "vae (a bound from below: IWAE, k=200)"
+    scores = results.scores.copy()
+    chosen = (scores["model"] == "ebm") & (scores["metric"] == "nll")
+    scores.loc[chosen, "settings"] = '{"estimator": "probability-flow ODE"}'
+    made = figures.density_words(replace(results, scores=scores), "ring8")
+    assert "ebm (the law of its probability-flow ODE, not of the sampled chain)" in made

@@ -38,12 +38,13 @@ def test_page_names_every_model_and_counts_failures(page):
 def test_summary_follows_from_the_numbers(page):
     seen = words(page["text"])
     scores = pd.read_csv(page["path"].parent / "tables" / "scores.csv")
-    fid = scores[(scores["dataset"] == "digits") & (scores["metric"] == "fid") & (scores["model"] != "(floor)")]
+    fid = scores[(scores["dataset"] == "digits") & (scores["metric"] == "fid") & ~scores["model"].str.startswith("(")]
     best = fid.loc[fid["mean"].idxmin(), "model"]
     assert f"best mean {best}" in seen
     for model in fid.loc[fid["state"] == "tie", "model"]:
         assert model in re.search(r"Fréchet distance \(lower is better\).*?Floor", seen).group()
-    assert "Bits per dimension, at most (bound): only vae has a value" in seen
+    assert "Of one model only, so without a ranking: Bits per dimension, at most (bound): vae, 3." in seen
+    assert "nothing to rank" not in seen and seen.index("First seed that ended ok") < seen.index("Model ±")
 
 
 def test_page_says_what_its_numbers_do_not(page):
@@ -52,7 +53,8 @@ def test_page_says_what_its_numbers_do_not(page):
     assert "ring8: the last update was the best on validation in all seeds of vae: more training may help them." in care
     assert "digits: weights from before half of the budget were best in all seeds of realnvp: the rest" in care
     assert re.search(r"ring8: training FLOPs differ by a factor of [\d.]+ between models \(without the baseline\)", care)
-    assert "ring8: no metric of memorisation was measured" in care
+    assert "ring8: whether samples copy training data was not measured" in care and "no metric of memorisation" not in seen
+    assert "digits, overfitting: Train-test gap above twice its standard error" in care
     assert re.search(r"digits, copies of training data.*? Data-copying test below -3.0 for gmm \(-25", care)
     assert "No memorisation metric separates memorisation from underfitting" in care
     assert "SE over test examples" in seen and "Uniform over grey values 4.09" in seen
@@ -66,10 +68,70 @@ def test_page_explains_metrics_variation_encoders_and_differences(page):
     for key in ("fid", "w1", "ct", "bpd"):
         card = METRICS[key]
         assert all(text in seen for text in (card.what, card.range, card.floor, card.uncertainty, card.traps))
+    assert f'title="{METRICS["kl"].what}' in unescape(page["text"])
     assert "difference to the best (paired)" in seen and "Compared on the same 200 test examples" in seen
     assert "Where the variation comes from" in seen and "seeds differ by more than their finite samples explain" in seen
-    assert "Do other encoders rank the models alike?" in seen and "Kendall's tau of the ranking by genbench-cnn-1a2b3c4d" in seen
+    assert "Do other encoders rank the models alike?" in seen and "Kendall's tau of the ranking by classifier is" in seen
     assert "counts of a classifier that reaches 97.8 %" in seen and "Classes and diversity (1 of 2)" in seen
+
+
+def test_floors_are_ranges_and_a_perfect_copier_stands_below(page):
+    seen = words(page["text"])
+    floors = pd.read_csv(page["path"].parent / "tables" / "floors.csv")
+    values = floors.query("dataset == 'digits' and metric == 'fid' and role == 'real' and encoder == 'genbench-cnn-1a2b3c4d'")[
+        "value"
+    ]
+    shown = f"({values.min():.2f} to {values.max():.2f})"
+    assert f"Real data against real data {values.mean():.2f} {shown}" in seen
+    assert re.search(r"Training data against the test split \(a perfect copier\) 2\.90 n = 800", seen)
+    assert "3.70" not in seen[seen.index("a perfect copier") :][:60]  # by another encoder
+    assert "without an interval, since the redraws overlap" in seen and "n = 2,000" in seen  # w1's floor, of other n
+    scores = pd.read_csv(page["path"].parent / "tables" / "scores.csv")
+    floor = scores[(scores["model"] == "(floor)") & (scores["metric"] == "fid")].iloc[0]
+    assert (floor["lowest"], floor["highest"]) == pytest.approx((values.min(), values.max())) and pd.isna(floor["half_width"])
+
+
+def test_annealed_tables_show_how_far_to_trust_them(page):
+    seen = words(page["text"])
+    assert "ESS of the chains" in seen and "14.5 of 16" in seen and "IWAE, same examples [nats] 3.2 1 seed" not in seen
+    assert "annealing gap 0.040 nats (test SE 0.10; 1 of 3 seeds)" in seen and "less than a share of 0.2 of the chains" in seen
+    assert re.search(r"sigma .*? ns_gan 2 of 3 , 1 failed", seen) and "Train-test gap: SE over examples" in seen
+
+
+def test_references_stand_above_and_are_named_in_the_summary(page, tmp_path, plain):
+    shutil.copytree(page["study"], tmp_path / "study")
+    path = tmp_path / "study" / "study.json"
+    write_json(path, read_json(path) | {"references": {"ring8": ["gmm"]}})
+    html = build(tmp_path / "study", page["root"] / "results" / "store", tmp_path / "out").read_text()
+    seen = words(html)
+    summary = seen[seen.index("ring8 Wasserstein-1") : seen.index("digits Fréchet")]
+    assert "Reference (no contender): gmm, 0.1" in summary and "best mean gmm" not in summary
+    assert "realnvp, " in summary and "reference (no contender): gmm, 2." in summary  # the only contender's exact likelihood
+    table = html[html.index("<caption>Distance to the data") :]
+    assert re.search(r'<tbody class="floor">\s*<tr><th scope="row"><i[^>]*></i>gmm <small>reference</small>', table)
+    assert not re.search(
+        r'gmm <small>reference</small></th>.*?class="(best|tie)', table[: table.index("</tbody>\n<tbody>")], re.DOTALL
+    )
+
+
+def test_values_worse_than_uniform_and_single_seeds_are_marked_in_their_cells(page, tmp_path, plain):
+    shutil.copytree(page["study"], tmp_path / "study")
+    path = tmp_path / "study" / "scores.parquet"
+    scores = pd.read_parquet(path)
+    scores.loc[(scores["metric"] == "bpd") & (scores["model"] == "vae"), "value"] += 5
+    scores.to_parquet(path, index=False)
+    html = build(tmp_path / "study", page["root"] / "results" / "store", tmp_path / "out").read_text()
+    assert html.count('<br><small class="bad">worse than uniform</small>') == 1
+    assert "(worse than uniform, 4.09; test SE 0.020; 3 seeds)" in words(html)
+    assert re.search(r'<td class="" data-v="3.2">3.20 <small>1 seed</small></td>', html)  # of three that ended ok
+
+
+def test_likelihoods_of_models_say_points_or_images(page):
+    seen = words(page["text"])
+    rows = seen[seen.index("model method family likelihood") : seen.index("What each of")]
+    assert "points: bound; images: bound" in rows and "points: exact; images: exact" in rows and "gan none" in rows
+    assert "exact up to the accuracy of" not in seen  # no solver and no grid among the exact ones
+    assert "Not the density that samples follow: vae (a bound from below: IWAE, k=200)." in seen
 
 
 def test_page_asks_nothing_of_the_network(page):
@@ -143,8 +205,12 @@ def test_one_seed_separates_nothing(make_run, tmp_path, plain):
     study = make_run(root)
     trials = pd.read_parquet(study / "trials.parquet")
     trials[trials["seed"] == 0].to_parquet(study / "trials.parquet", index=False)
-    text = words(build(study, root / "store", tmp_path / "out").read_text())
-    assert "One seed per model" in text and "Not separable from it" not in text and "±" in text  # ± of the floors
+    html = (
+        build(study, root / "store", tmp_path / "out").read_text().replace('class="best key"', "").replace('class="tie key"', "")
+    )
+    text = words(html)
+    assert "One seed per model" in text and "Not separable from it" not in text
+    assert 'class="best' not in html and 'class="tie' not in html  # "best key" of the legend apart
     assert "Not testable with a single seed" in text
 
 

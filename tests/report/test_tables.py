@@ -8,13 +8,14 @@ from scipy import stats
 
 from genbench.metrics.card import GROUPS
 from genbench.metrics.cards import METRICS
-from genbench.metrics.uncertainty import Difference, interval, paired
+from genbench.metrics.uncertainty import Difference, paired
 from genbench.report.frames import long
+from genbench.report.kinds import note
 from genbench.report.ranking import judge, on_same_examples
 from genbench.report.read import read
 from genbench.report.tables import WIDEST, Cell, _split, mains, tables
-from genbench.report.text import count, listing, number, value
-from genbench.report.words import arrow, findings, notes
+from genbench.report.text import count, ends, listing, number, value
+from genbench.report.words import _ranking, arrow, findings, notes
 
 
 def test_judge_knows_directions():
@@ -39,7 +40,7 @@ def test_a_tie_is_what_welchs_test_does_not_reject(shift):
     a -= a.mean()
     b -= b.mean() - shift
     p = stats.ttest_ind(a, b, equal_var=False).pvalue
-    assert judge({"a": a, "b": b}, "lower")["b"] == ("tie" if p >= 0.05 else "apart")
+    assert judge({"a": a, "b": b}, "lower")["b"] in (("tie", "unclear") if p >= 0.05 else ("apart",))
 
 
 def test_precision_and_equal_columns_are_not_ranked(every):
@@ -56,7 +57,7 @@ def test_the_floor_is_reached_by_means_not_by_wide_intervals(results):
     scores, floors = results.scores.copy(), results.floors.copy()
     chosen = (scores["dataset"] == "ring8") & (scores["metric"] == "w1")
     floors.loc[floors["metric"] == "w1", "value"] = [0.9, 1.0, 1.0, 1.1]
-    edge = 1 + interval([0.9, 1.0, 1.0, 1.1])[1]
+    edge = 1.1  # the worst redraw
     for model, values in {"vae": [edge - 0.01] * 3, "gmm": [edge - 1, edge, edge + 1.03]}.items():
         scores.loc[chosen & (scores["model"] == model), "value"] = values
     scores.loc[chosen & ~scores["model"].isin(["vae", "gmm"]), "value"] = 9.0
@@ -95,6 +96,12 @@ def test_numbers_for_people():
     assert value(Cell(1.23456, 0.0123, (1, 2))) == "1.235 ± 0.012"
     assert value(Cell(1234.5, 56.0, (1, 2))) == "1,234 ± 56" and value(Cell(8, 0.0, (8, 8))) == "8 ± 0"
     assert value(Cell(2.0, math.nan, (2.0,))) == "2.00" and value(Cell(note="n/a")) == "n/a"
+    assert number(3.94e-62) == "0" and value(Cell(-0.001, math.nan, (-0.001,), se=0.4)) == "0.00"
+    assert value(Cell(2.83412, 0.0012, (1, 2), se=0.019)) == "2.834 ± 0.001"  # no digits that the test set does not give
+    assert value(Cell(2.83412, 0.0001, (1, 2), se=0.19)) == "2.83 ± 0.00010"
+    assert value(Cell(81.0615, math.nan, (81.0615,), se=2.5)) == "81.1"
+    assert ends(Cell(0.146, math.nan, (0.108, 0.171, 0.159))) == "0.146 (0.108 to 0.171)"
+    assert ends(Cell(10.0, math.nan, (10.0, 10.0))) == "10" and ends(Cell(0.05, math.nan, (0.05,))) == "0.0500"
     assert listing(["a"]) == "a" and listing(["a", "b", "c"]) == "a, b and c"
 
 
@@ -183,6 +190,7 @@ def test_pairing_separates_what_seeds_alone_do_not():
     wide, narrow = Difference(0.05, 0.01, 0.02, 0.06, 100), Difference(0.05, 0.01, 0.01, 0.03, 100)
     assert judge({"a": a, "b": b}, "lower")["b"] == "tie"
     assert judge({"a": a, "b": b}, "lower", against=lambda *_: wide)["b"] == "tie"
+    assert judge({"a": a, "b": [2.87, 2.88, 2.9]}, "lower", against=lambda *_: wide)["b"] == "unclear"
     assert judge({"a": a, "b": b}, "lower", against=lambda *_: narrow)["b"] == "apart"
     assert judge({"a": a, "b": b[:1]}, "lower", against=lambda *_: narrow)["b"] == "open"
 
@@ -232,3 +240,127 @@ def test_kinds_of_an_ungrouped_metric_are_named(results):
     scores.loc[scores["metric"] == "nll_gap", "kind"] = scores["model"].map({"vae": "lower_bound"}).fillna("exact")
     columns = [c for t in tables(replace(results, scores=scores), "ring8") for c in t.columns if c.metric == "nll_gap"]
     assert [column.title.split("(")[1] for column in columns] == ["exact)", "bound)"]
+
+
+def test_seeds_that_happen_to_agree_are_no_evidence():
+    values = {"a": [0.100, 0.101, 0.102], "b": [0.102, 0.103, 0.104]}
+    close = {"a": [0.1000, 0.1001, 0.1002], "b": [0.1005, 0.1006, 0.1007]}
+    assert judge(close, "lower")["b"] == "apart"
+    assert judge(close, "lower", errors={"a": 0.01**2, "b": 0.01**2})["b"] == "unclear"
+    assert judge(close, "lower", errors={"a": 1e-6**2, "b": 1e-6**2})["b"] == "apart"
+    assert judge(values, "lower", errors={"b": 0.01**2})["b"] == "tie"  # one seed is as good as one of the best's
+
+
+def test_behind_in_every_seed_is_unclear_and_not_a_tie(results):
+    values = {"a": [1.0, 1.1, 1.2], "b": [1.3, 2.0, 9.0], "c": [1.15, 1.2, 1.3]}
+    assert judge(values, "lower") == {"a": "best", "b": "unclear", "c": "tie"}
+    assert judge({"a": [-1.0, -1.1, -1.2], "b": [-1.3, -2.0, -9.0]}, "higher")["b"] == "unclear"
+    scores = results.scores.copy()
+    chosen = (scores["dataset"] == "ring8") & (scores["metric"] == "w1")
+    for model, each in {"vae": values["a"], "gmm": values["b"], "ebm": values["c"]}.items():
+        scores.loc[chosen & (scores["model"] == model), "value"] = each
+    scores.loc[chosen & ~scores["model"].isin(["vae", "gmm", "ebm"]), "value"] = 90.0
+    made = replace(results, scores=scores.assign(se=0.0))
+    text = findings(made, "ring8", tables(made, "ring8"))[0]
+    assert "Not separable from it: ebm. Behind in every seed, but too spread to separate: gmm." in text
+
+
+def test_nothing_ranks_past_a_perfect_sampler(results):
+    assert judge({"a": [0.40, 0.45], "b": [0.50, 0.50], "c": [0.7, 0.71]}, "lower", best=0.5) == {
+        "a": "best",
+        "b": "best",
+        "c": "apart",
+    }
+    assert judge({"a": [1.0, 1.0], "b": [0.99, 0.989]}, "higher", best=0.98889) == {"a": "equal", "b": "equal"}
+    assert judge({"a": [-0.2, 0.2], "b": [0.09, 0.09]}, "lower", best=0.0)["b"] == "best"  # luck does not cancel a bad seed
+    assert METRICS["c2st"].best == 0.5
+    scores = results.scores.copy()
+    chosen = (scores["dataset"] == "ring8") & (scores["metric"] == "c2st")
+    scores.loc[chosen, "value"] = 0.8
+    scores.loc[chosen & (scores["model"] == "vae"), "value"] = [0.49, 0.48, 0.47]
+    scores.loc[chosen & (scores["model"] == "gmm"), "value"] = [0.499, 0.5, 0.498]
+    made = replace(results, scores=scores)
+    table, place = next((t, i) for t in tables(made, "ring8") for i, c in enumerate(t.columns) if c.metric == "c2st")
+    assert {row.label for row in table.rows if row.cells[place].state == "best"} == {"vae", "gmm"}
+    text = _ranking(table, place)[0]
+    assert "as good as a perfect sampler's 0.500, past which nothing ranks, in every seed of" in text
+    assert "in every seed of vae and gmm. Separable from all others." in text or "in every seed of gmm and vae." in text
+
+
+def test_references_are_shown_first_and_never_ranked(results):
+    made = replace(results, study=results.study | {"references": {"ring8": ["gmm"]}})
+    for table in tables(made, "ring8"):
+        labels = [row.label for row in table.rows]
+        if "gmm" in labels:
+            assert labels[0] == "gmm" and [row.reference for row in table.rows] == [True] + [False] * (len(labels) - 1)
+            assert not any(cell.state for cell in table.rows[0].cells) and table.rows[0].difference is None
+            assert "gmm" not in [row.label for row in table.contenders]
+    text = findings(made, "ring8", tables(made, "ring8"))
+    assert "Reference (no contender): gmm, 0." in text[0] and "best mean gmm" not in " ".join(text)
+    assert not any(row.reference for table in tables(made, "digits") for row in table.rows)
+
+
+def test_annealed_tables_have_columns_of_their_own(results, every):
+    kinds = {table.kind: table for table in every["ring8"] if table.kind}
+    assert kinds["annealed"].details == {
+        "ESS of the chains": {"vae": "14.5 of 16"},
+        "IWAE, same examples [nats]": {"vae": "3.210"},
+    }
+    assert set(kinds["surrogate"].details) == {"ESS of the chains", "sigma"}
+    assert kinds["surrogate"].details["sigma"] == {"ns_gan": "0.0505", "wgan_gp": "0.0510"}
+    scores = results.scores.copy()
+    chosen = scores["metric"] == "ais_nll"
+    moved = scores[chosen].assign(dataset="digits", trial=results.of("digits", "vae")["trial"].iloc[0], value=64 * math.log(2))
+    made = replace(results, scores=pd.concat([scores, moved]))
+    table = next(table for table in tables(made, "digits") if table.kind == "annealed")
+    assert table.details["bits/dim"] == {"vae": "1.00"}
+
+
+def test_gaps_show_their_error_over_examples(every):
+    table = next(table for table in every["digits"] for column in table.columns if column.metric == "nll_gap")
+    assert table.details["Train-test gap: SE over examples"]["gmm"] == "0.030"
+
+
+def test_the_same_examples_are_counted_for_every_pair(results):
+    kinds = results.scores["kind"].replace({"estimate": "exact"})
+    scores = results.scores.assign(kind=kinds, settings=results.scores["settings"].str.replace("quadrature", "log_prob"))
+    examples = results.examples.assign(kind=results.examples["kind"].replace({"estimate": "exact"}))
+    short = (examples["model"] == "ebm") & (examples["index"] >= 50)
+    chosen = (scores["model"] == "ebm") & scores["metric"].isin(["nll", "kl"])
+    scores.loc[chosen, "n"] = 50
+    made = replace(results, scores=scores, examples=examples[~short])
+    every = tables(made, "ring8")
+    text = next(each for each in findings(made, "ring8", every) if "log-likelihood, exact" in each)
+    assert "Compared on the same 50 to 200 test examples." in text
+    table = next(table for table in every if table.kind == "exact")
+    assert {row.label: row.cells[0].size for row in table.rows} == {"gmm": "1,000", "realnvp": "1,000", "ebm": "50"}
+    assert not any(row.cells[0].size for table in tables(results, "ring8") for row in table.rows)
+
+
+def test_copies_of_training_data_are_a_floor_of_the_primary_encoder(results, every):
+    fid = next(column for table in every["digits"] for column in table.columns if column.metric == "fid")
+    assert fid.copier.values == (2.9,) and fid.copier_size == "800" and fid.size == ""
+    assert len(fid.floor.values) == 4 and math.isnan(fid.floor.half)
+    assert fid.edge(worst=True) == max(fid.floor.values) and fid.edge(worst=False) == min(fid.floor.values)
+    older = replace(results, copies=results.copies[:0])
+    assert not any(column.copier.n for table in tables(older, "digits") for column in table.columns)
+
+
+def test_notes_name_only_models_of_their_table():
+    assert note("exact", {"gmm": "the model's log-density"}, True).startswith("No bound and no sampling. Ranked")
+    text = note("exact", {"cnf": "the model's log-density", "ebm": "quadrature"}, False)
+    assert "a solver (cnf) or a grid (ebm: quadrature)" in text
+    text = note("estimate", {"ddpm": "probability-flow ODE (another law)", "ebm": "AIS"}, True)
+    assert "An ODE's density (ddpm) is of another law" in text and "dequantised images" in text and "ebm" not in text
+    assert "dequantised" not in note("estimate", {"ddpm": "probability-flow ODE"}, False)
+    assert "ODE" not in note("estimate", {"ebm": "AIS"}, True)
+
+
+def test_the_bound_of_a_long_chain_has_a_table_of_its_own(results):
+    scores = results.scores
+    chosen = (scores["dataset"] == "digits") & (scores["metric"] == "bpd") & (scores["kind"] == "lower_bound")
+    made = replace(results, scores=pd.concat([scores, scores[chosen].assign(metric="long_bound", value=1.5)]))
+    (table,) = [t for t in tables(made, "digits") for column in t.columns if column.metric == "long_bound"]
+    assert table.kind == "long" and "bits/dim" not in table.details  # it is in that unit already
+    text = findings(made, "digits", tables(made, "digits"))[-1]
+    assert text.startswith("Of one model only") and "bound of a long chain: vae, 1.5" in text

@@ -7,7 +7,7 @@ from genbench.files import read_json, write_json
 from genbench.report import build
 from genbench.report.read import read
 from genbench.report.tables import tables
-from genbench.report.trust import caveat, classifier, estimator
+from genbench.report.trust import RULE, caveat, classifier, estimator
 from genbench.report.words import findings
 
 IWAE = {"estimator": "IWAE, k=200", "ess": 0.01, "elbo": 3.0}
@@ -53,6 +53,23 @@ def test_caveats_that_are_of_one_metric_only():
     assert "only 0.62 of the model's own samples" in caveat([missed], "manifold_recall") and not caveat([missed], "nll")
     assert "(1 of 2 seeds)" in caveat([missed, {"inversion_control": 0.97}], "manifold_f1")
     assert not caveat([{"inversion_control": 0.97}], "manifold_recall") and not caveat([missed], "manifold_precision")
+
+
+@pytest.mark.parametrize("metric", ["ais_nll", "surrogate_nll"])
+def test_annealing_is_trusted_with_enough_chains_and_a_small_gap(metric):
+    good = {"chains": 16, "ess": 3.3, "gap": 0.9}
+    assert caveat([good], metric) == "" == caveat([{}], metric) and caveat([good | {"gap": -0.1}], metric) == ""
+    assert caveat([good | {"ess": 3.1}], metric).startswith("3.1 effective chains of 16, less than a share of 0.2")
+    assert caveat([good | {"gap": 1.2}], metric).startswith("an annealing gap of 1.2 nats, above 1: ")
+    both = caveat([good, good | {"ess": 1.9, "gap": 5.8}], metric)
+    assert "1.9 effective chains" in both and "and an annealing gap of 5.8 nats, above 1 (1 of 2 seeds)" in both
+    assert "above 1 nat" in RULE and "share of 0.2" in RULE
+
+
+def test_raise_stands_on_the_path_of_ais():
+    bad = {"estimator": "RAISE", "ess": 0.02, "usable": False, "reason": "half the temperatures change log Z by 2 nats"}
+    assert caveat([bad], "raise_nll").startswith("RAISE: half the temperatures")
+    assert caveat([{"estimator": "RAISE", "ess": 0.4, "usable": True}], "raise_nll") == ""
 
 
 def test_a_classifier_is_trusted_from_99_percent_on():
