@@ -2,6 +2,7 @@
 
 from genbench.nets.mlp import MLP, MaskedMLP, TimeMLP, time_features
 from genbench.nets.ode import rk4
+from genbench.nets.spectral import Spectral, largest_singular_value
 from genbench.nets.unet import PatchUNet
 
-__all__ = ["MLP", "MaskedMLP", "PatchUNet", "TimeMLP", "rk4", "time_features"]
+__all__ = ["MLP", "MaskedMLP", "PatchUNet", "Spectral", "TimeMLP", "largest_singular_value", "rk4", "time_features"]
