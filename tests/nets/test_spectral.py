@@ -59,7 +59,7 @@ def test_spectral_norm_is_that_of_the_svd(name):
     for n, weight in spectral.weights().items():
         singular = torch.linalg.svdvals(net.get_parameter(n).flatten(1))
         torch.testing.assert_close(weight, net.get_parameter(n) / singular[0], rtol=1e-6, atol=0)
-        assert float(torch.linalg.svdvals(weight.flatten(1))[0]) == pytest.approx(1, abs=1e-6)
+        assert torch.linalg.svdvals(weight.flatten(1))[0].item() == pytest.approx(1, abs=1e-6)
         by_hand.get_parameter(n).data.div_(singular[0])
     x = torch.randn(shape, dtype=torch.float64)
     torch.testing.assert_close(spectral(x), by_hand(x), rtol=1e-5, atol=1e-8)
