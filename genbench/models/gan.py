@@ -56,6 +56,8 @@ class GAN(Adversarial):
         self.penalty = chosen("penalty", penalty or self.penalty, PENALTIES)
         self.norm, self.output = chosen("norm", norm or self.norm, NORMS), chosen("output", output, OUTPUTS)
         self.hp = own_hp(self.loss, self.penalty)
+        if critic_steps < 0:
+            raise ValueError(f"critic_steps: must be at least 0, got {critic_steps}")
         self.players = self.players | ({"critic": critic_steps} if critic_steps else {})
         more = {"depth": depth} if chosen("network", network, GENERATORS) == "mlp" else {}
         critic = CRITICS[network](shape, critic_width or width, "none" if self.norm == "spectral" else self.norm, **more)

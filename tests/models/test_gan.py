@@ -1,5 +1,6 @@
 """The grid of adversarial models: losses, penalties, norms and diagnostics against values by hand."""
 
+import copy
 import functools
 import importlib.util
 import itertools
@@ -334,6 +335,20 @@ def test_named_models_are_points_of_the_grid():
 def test_an_unknown_choice_is_named(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: allowed: .*got '{next(iter(wrong.values()))}'"):
         GAN((2,), None, **wrong)
+
+
+def test_a_copy_turns_and_clips_its_own_critic():
+    """What a model calls is bound to it: a copy must not read the weights of the original."""
+    model = GAN((2,), None, width=4, depth=1, norm="spectral", penalty="clipping")
+    other = copy.deepcopy(model).requires_grad_(False)
+    for p in other.parameters():
+        p.fill_(0.5)
+    clipped = other.project_critic({"limit": torch.tensor(0.2)})
+    assert set(clipped) == {n for n, _ in other.named_parameters() if n.startswith("critic.")}
+    assert all(bool((p == 0.2).all()) for p in clipped.values())
+    turned, before = other.state_critic({}, {}), model.state_critic({}, {})
+    assert turned.keys() == before.keys() and all(n in dict(model.named_buffers()) for n in turned)
+    assert any(not torch.equal(turned[n], before[n]) for n in turned)
 
 
 def test_spectral_norm_is_kept_in_training():
