@@ -3,6 +3,7 @@
 from genbench.nets.architectures import AUTHORS, CRITICS, GENERATORS, SMALL, describe, matched_width
 from genbench.nets.mlp import MLP, MaskedMLP, TimeMLP, time_features
 from genbench.nets.ode import rk4
+from genbench.nets.parts import standing
 from genbench.nets.spectral import Spectral, largest_singular_value
 from genbench.nets.unet import PatchUNet
 
@@ -20,5 +21,6 @@ __all__ = [
     "largest_singular_value",
     "matched_width",
     "rk4",
+    "standing",
     "time_features",
 ]

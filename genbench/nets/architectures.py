@@ -53,6 +53,9 @@ class MLPCritic(MLP):
 
 # Generators are called with (latent, shape, width, ...): z (B, net.latent) -> (B, *shape), to be squashed by the caller.
 # net.latent is the requested latent, and more where the network takes noise; where there are classes, labels follow z.
+# Convolutional ones have the authors' batch norm unless norm="layer" or "none", with which GANs collapse where the critic has
+# no spectral norm either. With it an example depends on its batch: what needs independent examples, a decoder's likelihood
+# above all, takes "layer", or parts.standing after training.
 GENERATORS: dict[str, type[nn.Module]] = {
     "mlp": MLPGenerator,
     "infogan": InfoGANGenerator,
@@ -73,7 +76,8 @@ CRITICS: dict[str, type[nn.Module]] = {
     "stylegan": StyleGANCritic,
     "biggan": BigGANCritic,
 }
-# widths of generator and critic: as published for 32x32 (the perceptron's is Gulrajani et al.'s for points) ...
+# widths of generator and critic: the authors' for images of up to 32x32, the perceptron's that of Gulrajani et al. for points,
+# StyleGAN's such that it has its 512 channels up to half size only ...
 AUTHORS = {
     "mlp": (512, 512),
     "infogan": (64, 64),

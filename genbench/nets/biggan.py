@@ -78,11 +78,11 @@ class BigGANGenerator(nn.Module):
 
     Arguments:
         latent: dimension of z, cut into one part for the first layer and one per block. shape: (C, H, H).
-        width: channels everywhere, as the authors' net for 32x32 (256 there). norm: one of NORMS; the authors' is "batch".
+        width: channels everywhere, as the authors' net for 32x32 (256 there). norm: one of NORMS.
         classes: 0, or number of classes; the net then takes labels y (B,). embedding: size of the class's embedding.
     """
 
-    def __init__(self, latent, shape, width: int = 256, norm: str = "layer", classes: int = 0, embedding: int = 32):
+    def __init__(self, latent, shape, width: int = 256, norm: str = "batch", classes: int = 0, embedding: int = 32):
         super().__init__()
         channels, size = image(shape)
         base, *sizes = ladder(size)

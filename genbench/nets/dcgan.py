@@ -47,10 +47,10 @@ class InfoGANGenerator(nn.Module):
 
     Arguments:
         latent: dimension of z. shape: (C, H, H). width: channels before the last layer.
-        norm: one of NORMS; the authors' is "batch".
+        norm: one of NORMS.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 64, norm: str = "layer"):
+    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 64, norm: str = "batch"):
         super().__init__()
         channels, size = image(shape)
         base, half, _ = ladder(size)[-3:]
@@ -94,10 +94,10 @@ class DCGANGenerator(nn.Module):
 
     Arguments:
         latent: dimension of z. shape: (C, H, H). width: channels before the last doubling of the size; the authors' is 64.
-        norm: one of NORMS; the authors' is "batch".
+        norm: one of NORMS.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 64, norm: str = "layer"):
+    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 64, norm: str = "batch"):
         super().__init__()
         channels, size = image(shape)
         base, *sizes = ladder(size)
@@ -147,10 +147,10 @@ class SNDCGANGenerator(nn.Module):
 
     Arguments:
         latent: dimension of z. shape: (C, H, H). width: channels at full size; the authors' is 64.
-        norm: one of NORMS; the authors' is "batch".
+        norm: one of NORMS.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 64, norm: str = "layer"):
+    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 64, norm: str = "batch"):
         super().__init__()
         channels, size = image(shape)
         base, *sizes = ladder(size)

@@ -1,12 +1,13 @@
 """Pieces that convolutional generators and critics share."""
 
+import copy
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["NORMS", "BatchNorm", "Critic", "dense", "grow", "he", "image", "ladder", "normaliser", "shrink"]
+__all__ = ["NORMS", "BatchNorm", "Critic", "dense", "grow", "he", "image", "ladder", "normaliser", "shrink", "standing"]
 
 NORMS = ("none", "batch", "layer")  # spectral normalisation is no layer: it replaces a critic's weights from outside
 HIDDEN, LAST = 2**0.5, 3**-0.5  # gains: a rectified layer keeps the second moment; an output starts below 1, as nn.Linear's
@@ -15,11 +16,14 @@ HIDDEN, LAST = 2**0.5, 3**-0.5  # gains: a rectified layer keeps the second mome
 class BatchNorm(nn.Module):
     """Normalisation (B, C, ...) -> same by the mean and variance of the batch at hand, in training and afterwards.
 
-    Without running averages, which replicas could not keep: an example's output depends on its batch, when sampling, too.
+    Without running averages, which replicas could not keep: an example's output depends on its batch, when sampling, too,
+    unless `standing` has fixed the moments.
 
     References:
         Batch Normalization (Ioffe & Szegedy, 2015), arXiv 1502.03167
     """
+
+    moments: tuple[Tensor, Tensor] | None = None
 
     def __init__(self, channels: int, affine: bool = True):
         super().__init__()
@@ -27,7 +31,32 @@ class BatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
+        if self.moments is None:
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
+        return F.batch_norm(x, *self.moments, self.weight, self.bias, training=False)
+
+
+@torch.no_grad()
+def standing(net: nn.Module, *inputs: Tensor) -> nn.Module:
+    """A copy of a network whose batch norms keep the moments that they see on these inputs, so that examples are independent.
+
+    For what looks at single examples (interpolation, truncation, inversion, likelihoods); the more inputs, the better. On
+    these very inputs the copy gives what the network gives.
+
+    References:
+        "Standing statistics", Large Scale GAN Training (Brock et al., 2018), arXiv 1809.11096, appendix B
+    """
+    net = copy.deepcopy(net)
+
+    def keep(layer: nn.Module, args: tuple[Tensor]) -> None:
+        axes = [i for i in range(args[0].dim()) if i != 1]
+        layer.moments = (args[0].mean(axes), args[0].var(axes, correction=0))
+
+    handles = [layer.register_forward_pre_hook(keep) for layer in net.modules() if isinstance(layer, BatchNorm)]
+    net(*inputs)
+    for handle in handles:
+        handle.remove()
+    return net
 
 
 def normaliser(norm: str, channels: int, affine: bool = True) -> nn.Module:

@@ -64,10 +64,10 @@ class ResNetGenerator(nn.Module):
 
     Arguments:
         latent: dimension of z. shape: (C, H, H). width: channels everywhere; the authors' is 256.
-        norm: one of NORMS; the authors' is "batch".
+        norm: one of NORMS.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 256, norm: str = "layer"):
+    def __init__(self, latent: int, shape: tuple[int, ...], width: int = 256, norm: str = "batch"):
         super().__init__()
         channels, size = image(shape)
         base, *sizes = ladder(size)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from genbench.nets.architectures import AUTHORS, CRITICS, GENERATORS, SMALL, cost, describe, matched_width
 from genbench.nets.biggan import Attention, BigGANCritic, BigGANGenerator, ConditionalNorm
-from genbench.nets.parts import NORMS, BatchNorm, grow, he, ladder, normaliser, shrink
+from genbench.nets.parts import NORMS, BatchNorm, grow, he, ladder, normaliser, shrink, standing
 from genbench.nets.resnet import UpBlock
 from genbench.nets.spectral import Spectral
 from genbench.nets.stylegan import ModulatedConv, StyleGANGenerator
@@ -232,6 +232,16 @@ def test_batch_norm_is_torchs_in_training(affine):
     assert not list(ours.buffers())
 
 
+@conv
+def test_standing_moments_free_examples_of_their_batch(name):
+    net = scattered(generator(name))
+    z = normal(12, net.latent)
+    fixed = standing(net, z)
+    torch.testing.assert_close(fixed(z), net(z))
+    torch.testing.assert_close(fixed(z[:3]), net(z)[:3])
+    assert name == "stylegan" or not torch.allclose(net(z[:3]), net(z)[:3])  # the network itself is as it was
+
+
 def test_layer_norm_is_over_all_channels_and_pixels():
     x = 3 * normal(5, 4, 6, 6) + 2
     net = normaliser("layer", 4).double()
@@ -350,7 +360,7 @@ def test_conditional_norm_scales_each_example_by_its_condition():
 
 
 def test_every_part_of_z_reaches_the_image():
-    net = scattered(BigGANGenerator(7, (1, 28, 28), 4))
+    net = scattered(BigGANGenerator(7, (1, 28, 28), 4, norm="layer"))
     assert net.parts == [2, 2, 2, 1]
     jacobian = torch.func.jacrev(lambda z: net(z[None])[0])(normal(7))
     assert bool((jacobian.abs().amax((0, 1, 2)) > 1e-6).all())
