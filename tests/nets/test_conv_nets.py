@@ -371,8 +371,7 @@ def test_every_part_of_z_reaches_the_image():
 def test_classes_change_images_and_scores():
     g, c = scattered(BigGANGenerator(LATENT, (1, 8, 8), 8, classes=3)), scattered(BigGANCritic((1, 8, 8), 8, classes=3))
     z, y = normal(1, LATENT).expand(3, -1), torch.arange(3)
-    x = g(z, y)
-    x = x.detach()
+    x = g(z, y).detach()
     assert float((x[0] - x[1]).abs().max()) > 1e-3 and float((x[1] - x[2]).abs().max()) > 1e-3
     one = x[:1].expand(3, -1, -1, -1)
     h = c.features(one)
