@@ -38,6 +38,7 @@ class GAN(Adversarial):
         loss, penalty, norm: keys of LOSSES, PENALTIES and NORMS; "" is the method's own.
         critic_steps: updates of the critic for one of the generator; 0 is the method's own number.
         output: "linear", or "sigmoid": then the critic's value is a probability, as in Lucic et al.'s LSGAN (arXiv 1711.10337).
+        slope: the bound on a spectral critic's slope; 1, the authors', is little where modes are narrow and dimensions few.
     """
 
     loss: ClassVar[str] = "non_saturating"
@@ -50,6 +51,7 @@ class GAN(Adversarial):
     def __init__(
         self, shape, levels=None, latent: int = 2, width: int = 128, depth: int = 3, network: str = "mlp", critic_width: int = 0,
         loss: str = "", penalty: str = "", norm: str = "", critic_steps: int = 0, output: str = "linear",
+        slope: float = 1.0,
     ):  # fmt: skip
         super().__init__(shape, levels)
         self.loss = chosen("loss", loss or self.loss, LOSSES)
@@ -61,7 +63,7 @@ class GAN(Adversarial):
         self.players = self.players | ({"critic": critic_steps} if critic_steps else {})
         more = {"depth": depth} if chosen("network", network, GENERATORS) == "mlp" else {}
         critic = CRITICS[network](shape, critic_width or width, "none" if self.norm == "spectral" else self.norm, **more)
-        self.critic = Spectral(critic) if self.norm == "spectral" else critic
+        self.critic = Spectral(critic, slope) if self.norm == "spectral" else critic
         self.generator = GENERATORS[network](latent, shape, width, **more)
         self.latent = self.generator.latent
         # the trainer calls what is there: these two only where they have something to do
