@@ -166,7 +166,7 @@ def test_lifted_equals_one_by_one(name, norm):
 
 @every
 def test_critics_take_spectral_norm(name):
-    net = Spectral(scattered(critic(name)), 300).double()
+    net = Spectral(scattered(critic(name)), start=300).double()
     x = torch.tanh(normal(4, 1, 8, 8))
     assert net(x).shape == (4,) and net.names
     for weight in net.weights().values():
