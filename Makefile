@@ -32,6 +32,7 @@ test: lint
 
 speed: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/replicas.py
+	$(BIN)/python tests/benchmarks/metrics.py
 
 clean:
 	rm -rf results reports/smoke reports/default reports/full .snakemake

@@ -51,11 +51,14 @@ class Space:
             raise ValueError(f"space {self.name!r} dequantises: encode needs u ~ U[0, 1) of shape {tuple(x.shape)}")
         return self._encode(x.to(torch.float32) + u.to(torch.float32).clamp(EDGE, 1 - EDGE))
 
-    def continuous(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Inputs for a density on the whole space, dequantised where x is discrete, and the nats (...) to add to log p."""
-        u = torch.rand(x.shape, generator=generator, device=x.device)
-        y = self.encode(x, u if self.dequantises else None)
+    def seen(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Inputs as a model is trained on them, dequantised if the space is, and the nats (...) to add to log p(y)."""
+        y = self.encode(x, torch.rand(x.shape, generator=generator, device=x.device) if self.dequantises else None)
         return y, self.log_jacobian(y)
+
+    def continuous(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Inputs for a density on the whole space, dequantised where x is discrete, and the nats (...) to add to log p(y)."""
+        return self.seen(x, generator)
 
     def decode(self, y: Tensor) -> Tensor:
         """Inputs to raw data: points float32, images uint8 clipped to 0..levels-1 (NaN becomes 0)."""

@@ -13,7 +13,7 @@ from genbench.files import read_json, write_json, write_parquet
 from genbench.jobs.common import Paths, commit, machine, versions
 from genbench.models import MODELS
 from genbench.report.read import COSTS, EXAMPLES, SCORES
-from genbench.studies.check import unfair
+from genbench.studies.check import references, unfair
 
 __all__ = ["collect"]
 
@@ -91,6 +91,7 @@ def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
         "description": study.description,
         "config": study.model_dump(mode="json"),
         "unfair": unfair(trials),
+        "references": references(trials),
         "datasets": about,
         "models": models,
         "versions": versions(),

@@ -5,6 +5,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
+from genbench.config.errors import UserError
 from genbench.config.read import dataset_spec
 from genbench.config.schema import Study
 from genbench.data import Dataset, load
@@ -28,7 +29,6 @@ __all__ = ["GRID", "density_grid", "make_reference", "sample_count", "sample_sco
 
 REPEATS = 5  # draws of two disjoint sets of real data, whose scores make the floor
 GRID = 80  # cells per axis of a density picture
-MAX_TRAIN = 10_000  # training images that memorisation and bins look at
 POOL = 70_000  # real images that floors are drawn from
 FURTHER = 12_000  # real images that the floors of further encoders, dear ones among them, are drawn from
 
@@ -65,11 +65,10 @@ def scores_and_floors(
 ) -> tuple[list[Score], list[dict]]:
     """Every sample metric of samples in raw units, and what equally many real examples score, without a study."""
     if data.kind == "points":
-        return point_scores(samples, data.splits["test"], data.density(), 0, {"reference": "test"}), _point_floors(
-            data, len(samples)
-        )
+        scores = point_scores(samples, data.splits["test"], data.density(), 0, {"reference": "test"})
+        return scores, _point_floors(data, len(samples))
     reference = _references(data, encoders, paths, device)
-    scores = _image_scores(samples, data, encoders, reference, paths, device, 0)
+    scores = _image_scores(samples, data, encoders, reference, paths, device, 0) + manifold_scores(samples, data)
     return scores, _image_floors(data, len(samples), encoders, paths, device)
 
 
@@ -78,7 +77,12 @@ def _image_scores(samples, data: Dataset, encoders: tuple[str, ...], reference, 
     references, training = reference
     scores = []
     for place, (name, reference) in enumerate(zip(encoders, references, strict=True)):
-        features, logits = extract(_encoder(name, data, paths, device), samples.to(device))
+        encoder = _encoder(name, data, paths, device)
+        if encoder.name != reference.encoder:
+            raise UserError(
+                f"{paths.reference(data.name)}: made by {reference.encoder}, but {name} is now {encoder.name}; make it anew"
+            )
+        features, logits = extract(encoder, samples.to(device))
         scores += against_reference(features, logits, reference, seed)
         if not place:
             scores += against_training(samples, features, training)
@@ -97,6 +101,7 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
         log_p = data.density().log_prob(points).reshape(GRID, GRID)
         write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
         rows = [*_point_floors(data, count), _true_nll(data, count)]
+    rows = [{**row, "role": "real"} for row in rows] + _copies(data, count, study.encoders, paths, device)
     write_json(folder / "floor.json", {"dataset": dataset, "scores": rows})
     support = None if data.kind == "images" else data.density().support
     save_preview(folder / "preview.png", data.splits["test"][: study.point_samples].numpy(), data.levels, support)
@@ -104,7 +109,7 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
 
 def _references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> tuple[list[Reference], Training]:
     """The test split as each encoder sees it; the first one's knows its classes and the training split, too."""
-    test, train = data.splits["test"], _some(data.splits["train"], MAX_TRAIN)
+    test, train = data.splits["test"], data.splits["train"]
     references = []
     for name in names:
         encoder = _encoder(name, data, paths, device)
@@ -133,33 +138,47 @@ def _order(n: int, seed: int) -> Tensor:
 
 
 def _image_floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, device) -> list[dict]:
-    """Scores of real images, REPEATS times: rows of scores with their repeat.
-
-    Each time two disjoint sets, as large as the samples and the test split, are drawn from all splits together: draws
-    against the one test split would carry its chance in common and look far too certain. For what looks at the training
-    split one of its size is drawn, and of the rest a half is scored and a half held out.
-    """
-    m, rows = len(data.splits["test"]), []
-    everything = torch.cat(list(data.splits.values()))
+    """Scores of real images, REPEATS times: rows of scores with their repeat."""
+    m, rows, everything = len(data.splits["test"]), [], torch.cat(list(data.splits.values()))
     for place, name in enumerate(names):
         encoder = _encoder(name, data, paths, device)
-        pool = _some(everything, max(FURTHER if place else POOL, count + m))
+        pool = everything if data.meta["source"] == "stacked" else _some(everything, max(FURTHER if place else POOL, count + m))
         features, logits = extract(encoder, pool.to(device))
-        drawn = min(count, len(pool) - m)
         for repeat in range(REPEATS):
-            order = _order(len(pool), repeat)
-            a, b = order[:drawn], order[drawn : drawn + m]
+            a, b, train, scored, held = _redraw(data, len(pool), count, repeat)
             reference = Reference(encoder.name, "redrawn", features[b], *_classes(logits[b], data, name, paths, not place))
             scores = against_reference(features[a], logits[a], reference, repeat)
             if not place:
-                size = min(len(data.splits["train"]), MAX_TRAIN)
-                half = min((len(pool) - size) // 2, drawn)
-                train, scored, held = order[:size], order[size : size + half], order[size + half : size + 2 * half]
                 training = Training.fit(encoder.name, pool[train], features[train], features[held])
                 scores += against_training(pool[scored], features[scored], training) + manifold_scores(pool[a], data)
             rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
         print(f"{data.name}: floors by {encoder.name}", file=sys.stderr, flush=True)
     return rows
+
+
+def _redraw(data: Dataset, total: int, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Indices of `total` examples of all splits in a row: samples and reference; training, scored and held-out examples.
+
+    Samples (`count`) and reference (as many as the test split) are disjoint and drawn from all splits together: draws against
+    the one test split would carry its chance in common and look far too certain. For what looks at the training split one
+    of its size is drawn, and of the rest a half is scored and a half held out. Stacks of digits would share their digits if
+    they were drawn from all splits, which no model's do with the test split: there the splits stay what they are.
+    """
+    m, size = len(data.splits["test"]), len(data.splits["train"])
+    if data.meta["source"] == "stacked":
+        scored, held = (total - m + _order(m, seed)).tensor_split(2)
+        return _order(total - m, seed)[:count], torch.arange(total - m, total), torch.arange(size), scored[:count], held
+    count = min(count, total - m)
+    order, half = _order(total, seed), min((total - size) // 2, count)
+    return order[:count], order[count : count + m], order[:size], order[size : size + half], order[size + half : size + 2 * half]
+
+
+def _copies(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, device) -> list[dict]:
+    """What a perfect copier scores against the test split: training examples, drawn without replacement."""
+    train = data.splits["train"]
+    drawn = train[_order(len(train), 0)[:count]]
+    scores = sample_scores(drawn, data, names, paths, device, 0) + manifold_scores(drawn, data)
+    return [{**score.as_dict(), "repeat": 0, "role": "training"} for score in scores]
 
 
 def _point_floors(data: Dataset, count: int) -> list[dict]:

@@ -118,15 +118,20 @@ def surrogate(generate: Callable[[Tensor], Tensor], sigma: float) -> LogLikeliho
 
 def fit_sigma(
     generate: Callable[[Tensor], Tensor], dim: int, x: Tensor, generator: torch.Generator, *,
-    chains: int = 8, temperatures: int = 100, evaluations: int = 10,
+    chains: int = 8, temperatures: int = 100, evaluations: int = 12,
 ) -> Sigma:  # fmt: skip
     """Choose the surrogate's sigma by the mean annealed bound on validation examples x (n, ...), common random numbers.
 
-    Bounded search between 1/100 of the data's root mean square deviation and that deviation. To choose it by a Parzen
-    window or by importance sampling from the prior would favour far too large values.
+    Bounded search from 1/100 of the examples' root mean square deviation to a little beyond their root mean square distance
+    from the generator's own, which is the best where those are all alike. To choose it by a Parzen window or by importance
+    sampling from the prior would favour far too large values.
     """
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
-    spread = float((x - x.mean(0)).square().mean().sqrt())
+    with torch.no_grad():
+        made = generate(torch.randn(max(len(x), 256), dim, generator=generator, device=x.device, dtype=x.dtype))
+    flat, made = x.flatten(1), made.flatten(1)
+    spread = float((flat - flat.mean(0)).square().mean().sqrt())
+    distance = float((made.var(0, correction=0) + (flat[:, None] - made.mean(0)).square().mean((0, 1))).mean().sqrt())
     tried = []
 
     def loss(log_sigma: float) -> float:
@@ -136,7 +141,7 @@ def fit_sigma(
         tried.append((math.exp(log_sigma), lower))
         return -lower
 
-    bounds, options = (math.log(spread / 100), math.log(spread)), {"maxiter": evaluations, "xatol": 0.02}
+    bounds, options = (math.log(spread / 100), math.log(1.1 * max(distance, spread))), {"maxiter": evaluations, "xatol": 0.02}
     minimize_scalar(loss, bounds=bounds, method="bounded", options=options)
     value, lower = max(tried, key=lambda pair: pair[1])
     return Sigma(value, lower, tuple(tried))

@@ -28,8 +28,7 @@ def annealed_scores(
     test, validation = (data.splits[split][:points].to(generator.device) for split in ("test", "validation"))
     z = normal((len(test), model.latent), generator)
     if hasattr(model, "log_likelihood"):
-        y = space.encode(test)
-        jacobian = space.log_jacobian(y)
+        y, jacobian = space.seen(test, generator)
         iwae = importance_bounds(lambda: model.log_weights(y, generator), IMPORTANCE_SAMPLES).iwae + jacobian
         settings = {"iwae": -float(iwae.mean()), "iwae_k": IMPORTANCE_SAMPLES}
         metric, p, made, encode = "ais_nll", model.log_likelihood, model.draw(z, generator), model.encode

@@ -21,8 +21,8 @@ __all__ = ["Estimate", "Likelihood", "nll_scores"]
 FINE_STEPS = 1000  # of a diffusion's bound that shows what its short sampling chain costs
 FINE_DIMENSIONS, FINE_POINTS = 64, 500  # beyond, that many steps are too dear
 TEMPERATURES = 500  # of the annealing of an energy of images
-ODE_IMAGES = 100  # images whose density by the ODE is computed
-RAISE_IMAGES = 20  # images whose conservative likelihood is computed, 16 chains each
+ODE_IMAGES = 50  # larger images whose density by the ODE is computed
+RAISE_IMAGES, RAISE_CHAINS = 20, 16  # images whose conservative likelihood is computed, and chains for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,24 +66,27 @@ class Likelihood:
         kind = "lower_bound" if self.space.dequantises and model.likelihood == "exact" else model.likelihood
         if hasattr(model, "elbo"):
             yield self._bound(x)
-            yield self._flow(x if self.data.kind == "points" else x[:ODE_IMAGES])
+            yield self._flow(x if model.dim <= FINE_DIMENSIONS else x[:ODE_IMAGES])
         elif hasattr(model, "log_weights"):
-            y = self.space.encode(x)
+            y, jacobian = self.space.seen(x, self.generator)
             bounds = importance_bounds(lambda: model.log_weights(y, generator), IMPORTANCE_SAMPLES)
-            jacobian = self.space.log_jacobian(y)
             settings = {"estimator": f"IWAE, k={IMPORTANCE_SAMPLES}", "ess": float(bounds.ess.mean())}
             yield Estimate(kind, bounds.iwae + jacobian, {**settings, "elbo": self.value(bounds.elbo + jacobian)})
         elif hasattr(model, "energy"):
-            y, jacobian = self.space.continuous(x, generator)
+            y, jacobian = self.space.seen(x, self.generator)
             z = self.log_z
             # a grid is exact to its step; chains are not
             yield Estimate(kind if z.error is None else "exact", -model.energy(y).double() - z.value + jacobian, _about(z))
-            if self.data.kind == "images":
-                log_p = raise_log_prob(self.path, model.flat(y[:RAISE_IMAGES])) + jacobian[:RAISE_IMAGES]
-                yield Estimate("lower_bound", log_p, {"estimator": "RAISE"})
         elif hasattr(model, "log_prob"):
-            y, jacobian = self.space.continuous(x, generator)
+            y, jacobian = self.space.seen(x, self.generator)
             yield Estimate(kind, model.log_prob(y, generator).double() + jacobian, {"estimator": "log_prob"})
+
+    def by_raise(self, x: Tensor) -> Tensor | None:
+        """RAISE's log-likelihoods (m,) of the first images under an energy; None for other models and for points."""
+        if not hasattr(self.model, "energy") or self.data.kind == "points":
+            return None
+        y, jacobian = self.space.seen(x[:RAISE_IMAGES].to(self.generator.device), self.generator)
+        return raise_log_prob(self.path, self.model.flat(y), RAISE_CHAINS) + jacobian
 
     def density(self, x: Tensor) -> Tensor | None:
         """log p (n,) in nats at raw points (n, 2), for pictures; None without a density."""
@@ -94,8 +97,8 @@ class Likelihood:
 
     def _bound(self, x: Tensor, steps: int | None = None) -> Estimate:
         """A diffusion's variational bound: that of the chain that samples, or of one with other steps."""
-        y = self.space.encode(x)
-        log_p = self.model.elbo(y, self.generator, steps).double() + self.space.log_jacobian(y)
+        y, jacobian = self.space.seen(x, self.generator)
+        log_p = self.model.elbo(y, self.generator, steps).double() + jacobian
         return Estimate("lower_bound", log_p, {"estimator": f"variational bound, {steps or self.model.steps} steps"})
 
     def _flow(self, x: Tensor) -> Estimate:
@@ -105,12 +108,11 @@ class Likelihood:
         trace = "exact" if self.model.dim <= self.model.exact_trace else "Hutchinson, one probe"
         return Estimate("estimate", log_p, {"estimator": "probability-flow ODE", "trace": trace})
 
-    def fine_bound(self, x: Tensor) -> dict[str, float]:
-        """What the bound of a long chain would be, to show what a diffusion's short one costs; empty for other models."""
+    def long_bound(self, x: Tensor) -> Estimate | None:
+        """The bound of a long chain, to show what a diffusion's short one costs; None for other models and for large images."""
         if not hasattr(self.model, "elbo") or self.model.dim > FINE_DIMENSIONS:
-            return {}
-        found = self._bound(x[:FINE_POINTS].to(self.generator.device), FINE_STEPS)
-        return {f"bound_of_{FINE_STEPS}_steps": self.value(found.log_p)}
+            return None
+        return self._bound(x[:FINE_POINTS].to(self.generator.device), FINE_STEPS)
 
     def value(self, log_p: Tensor) -> float:
         """Mean negative log-likelihood in the unit of the dataset: nats, or bits per dimension."""
@@ -131,8 +133,9 @@ def _about(z: LogZ) -> dict[str, Any]:
 def nll_scores(likelihood: Likelihood, points: int) -> tuple[list[Score], dict[str, Tensor]]:
     """Scores of the first `points` test examples, and the likelihoods of each by "metric/kind", in the metric's unit.
 
-    nll (points) or bpd (images) for every kind; kl, the excess over the true density on the same points, where that is
-    known; nll_gap, how much less likely test examples are than training examples, by the first kind.
+    nll (points) or bpd (images) for every kind; long_bound of a diffusion; raise_nll of an energy of images; kl, the excess
+    over the true density on the same points, where that is known; nll_gap, how much less likely test examples are than
+    training examples, by the first kind.
     """
     data = likelihood.data
     metric, unit = ("nll", "nats") if data.kind == "points" else ("bpd", "bits/dim")
@@ -141,11 +144,17 @@ def nll_scores(likelihood: Likelihood, points: int) -> tuple[list[Score], dict[s
     for estimate in likelihood.of(test):
         each = likelihood.each(estimate.log_p).cpu()
         settings = {"split": "test", "space": likelihood.space.name, **estimate.settings}
-        settings |= likelihood.fine_bound(test) if estimate.kind == "lower_bound" else {}
         scores.append(_score(metric, each, unit, estimate.kind, settings))
         examples[f"{metric}/{estimate.kind}"] = each
         if data.kind == "points":
             scores.append(_score("kl", each + data.density().log_prob(test), unit, estimate.kind, settings))
+    if (long := likelihood.long_bound(test)) is not None:
+        scores.append(
+            _score("long_bound", likelihood.each(long.log_p).cpu(), unit, long.kind, {"split": "test", **long.settings})
+        )
+    if (log_p := likelihood.by_raise(test)) is not None:
+        settings = {"split": "test", "chains": RAISE_CHAINS, "temperatures": TEMPERATURES, **_about(likelihood.log_z)}
+        scores.append(_score("raise_nll", -log_p.cpu(), "nats", "estimate", {**settings, "estimator": "RAISE"}))
     seen = next(likelihood.of(data.splits["train"][:points]), None)
     if seen is not None:
         train, each = likelihood.each(seen.log_p).cpu(), examples[f"{metric}/{seen.kind}"]

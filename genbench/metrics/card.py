@@ -24,6 +24,7 @@ class Card:
 
     `ranked`: False for what is shown but makes no better or worse by itself. `main`: among the report's first metrics.
     `range`: values that can occur. `floor`: what real data get against real data, or a perfect sampler, and why.
+    `best`: what a perfect sampler gets in expectation, past which no value is better; None where there is no such value.
     `uncertainty`: what its standard error covers, and how it is computed. `traps`: how it misleads.
     """
 
@@ -41,6 +42,7 @@ class Card:
     source: str
     ranked: bool = True
     main: bool = False
+    best: float | None = None
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:

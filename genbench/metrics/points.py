@@ -218,7 +218,7 @@ def data_nll(samples: Tensor, log_prob: Callable[[Tensor], Tensor], floor: float
     if density.shape != (len(points),) or bool(torch.isnan(density).any()):
         raise ValueError(f"data_nll: log_prob gave shape {tuple(density.shape)} or NaN for {len(points)} samples")
     values = -density.clamp_min(floor)
-    settings = {"floor": floor, "clipped": float((density < floor).double().mean())}
+    settings = {"cut": floor, "clipped": float((density < floor).double().mean())}
     if entropy is not None:
         settings["entropy"] = entropy
     return _score("data_nll", float(values.mean()), len(values), _mean_se(values), settings)

@@ -12,7 +12,7 @@ __all__ = ["arrow", "findings", "notes", "overview"]
 
 ARROWS = {"lower": "↓", "higher": "↑", "target": "→", "none": ""}
 KINDS = {"exact": "exact", "lower_bound": "at most (bound)", "upper_bound": "at least (bound)", "estimate": "estimate"}
-KINDS |= {"annealed": "annealed bound", "surrogate": "bound on a surrogate"}
+KINDS |= {"annealed": "annealed bound", "conservative": "of the annealing chain", "surrogate": "bound on a surrogate"}
 
 
 def arrow(column: Column) -> tuple[str, str]:

@@ -13,7 +13,8 @@ def dataset(kind):
     rng = np.random.default_rng(0)
     if kind == "points":
         splits = {name: torch.from_numpy(rng.normal(size=(40, 2)).astype(np.float32)) for name in ("train", "validation", "test")}
-        meta = {"mean": [0.0, 0.0], "scale": 1.0}
+        splits["validation"] *= 3  # sigma is to be chosen there
+        meta = {"mean": [0.5, -0.5], "scale": 2.5}
         return Dataset("plane", "points", (2,), None, None, splits, {}, meta, "0")
     splits = {
         name: torch.from_numpy(rng.integers(0, 17, (40, 1, 4, 4)).astype(np.uint8)) for name in ("train", "validation", "test")
@@ -47,18 +48,40 @@ def test_a_gan_gets_a_surrogate_that_names_its_noise(kind):
     assert found["surrogate_nll"].settings["sigma"] > 0 and found["surrogate_nll"].kind == "lower_bound"
 
 
-def test_the_surrogate_of_a_linear_generator_is_a_gaussian():
+def linear(weight, mean):
+    """A generator without hidden layers, whose surrogate is a Gaussian."""
     data = dataset("points")
-    net = {"latent": 2}
     torch.manual_seed(0)
-    model = MODELS["ns_gan"](data.shape, data.levels, width=8, depth=1, **net).requires_grad_(False)
-    weight, mean = torch.tensor([[0.9, 0.3], [0.0, 0.7]]), torch.tensor([0.1, -0.2])
+    model = MODELS["ns_gan"](data.shape, data.levels, width=8, depth=1, latent=2).requires_grad_(False)
     model.generate = lambda z: z @ weight.T + mean
-    found = annealed_scores(model, data, space(data, "standard"), 40, 100, torch.Generator().manual_seed(1))
+    return data, model
+
+
+def test_the_surrogate_of_a_linear_generator_is_a_gaussian():
+    weight, mean = torch.tensor([[0.9, 0.3], [0.0, 0.7]]), torch.tensor([0.1, -0.2])
+    data, model = linear(weight, mean)
+    standard = space(data, "standard")
+    found = annealed_scores(model, data, standard, 40, 100, torch.Generator().manual_seed(1))
     sigma = found[0].settings["sigma"]
-    law = torch.distributions.MultivariateNormal(mean, weight @ weight.T + sigma**2 * torch.eye(2))
-    exact = float(-law.log_prob(data.splits["test"]).mean())
-    assert found[0].value == pytest.approx(exact, abs=0.02)
+    cov = standard.scale**2 * (weight @ weight.T + sigma**2 * torch.eye(2))
+    law = torch.distributions.MultivariateNormal(torch.tensor(standard.mean) + standard.scale * mean, cov)
+    assert found[0].value == pytest.approx(float(-law.log_prob(data.splits["test"]).mean()), abs=0.02)
+    assert float(-law.log_prob(data.splits["validation"]).mean()) < _least(law, data, weight, standard, sigma / 1.4)
+    assert float(-law.log_prob(data.splits["validation"]).mean()) < _least(law, data, weight, standard, sigma * 1.4)
+
+
+def _least(law, data, weight, standard, sigma):
+    cov = standard.scale**2 * (weight @ weight.T + sigma**2 * torch.eye(2))
+    other = torch.distributions.MultivariateNormal(law.mean, cov)
+    return float(-other.log_prob(data.splits["validation"]).mean())
+
+
+def test_the_noise_of_a_collapsed_generator_reaches_the_data():
+    data, model = linear(torch.zeros(2, 2), torch.full((2,), 6.0))
+    standard = space(data, "standard")
+    found = annealed_scores(model, data, standard, 40, 20, torch.Generator().manual_seed(1))
+    best = (standard.encode(data.splits["validation"]) - 6).square().mean().sqrt()
+    assert found[0].settings["sigma"] == pytest.approx(float(best), rel=0.1)
 
 
 def test_a_flow_has_no_latent_to_anneal():

@@ -91,7 +91,7 @@ def test_data_nll_of_perfect_samples_is_the_entropy():
     score = data_nll(torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0)), normal.log_prob)
     assert abs(score.value - float(normal.entropy())) < 4 * score.se
     assert score.se == pytest.approx(1 / math.sqrt(20_000), rel=0.05)  # chi-squared/2 with two degrees of freedom
-    assert score.settings == {"floor": -50.0, "clipped": 0.0}
+    assert score.settings == {"cut": -50.0, "clipped": 0.0}
 
 
 def test_data_nll_clips_points_outside_the_support():

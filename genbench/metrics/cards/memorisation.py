@@ -25,7 +25,8 @@ CARDS = (
         "its nearest training image than that one is from its own nearest other training image.",
         range="-100 to 100 percentage points; copies of training images get minus the held-out share, -55 to -57 on MNIST.",
         floor="Held-out real data get 0 by construction; their share itself is above 50 %, 55 to 57 % on MNIST (settings: "
-        "authentic, held_out). Read: far below 0 means copies, far above 0 means images far from any data.",
+        "authentic, held_out). Read: far below 0 means copies, or images more concentrated than the data "
+        "(blur, truncation, easy examples); far above 0 means images far from any data.",
         uncertainty="Binomial standard error of the generated share, given training and held-out data; the held-out share has an "
         "error of its own, sqrt(p (1-p) / n_held_out), which all models have in common.",
         traps=TWO_WAYS + " It hangs on one distance of one training image, which outliers make large. " + SUBSET,
@@ -43,7 +44,8 @@ CARDS = (
         "do, within each of three k-means cells, averaged by the held-out images' share of the cells.",
         range="Unbounded, in standard deviations under equality.",
         floor="Held-out real data get 0 with a standard deviation of about 0.7, not 1, since it averages "
-        "three cells. Read: below -3 means copies, above 3 means images farther from the training data than real ones.",
+        "three cells. Read: below -3 means copies, or images more concentrated than the data (blur, truncation, easy "
+        "examples); above 3 means images farther from the training data than real ones.",
         uncertainty="Standard error over the generated sample, given training and held-out data, by the delta method over the "
         "ranks and the sizes of the cells. It is not the 1 of the test's null distribution.",
         traps="It is a test, not a size: it grows with the square root of n and of n_held_out, so compare at equal n only. "

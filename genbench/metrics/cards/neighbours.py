@@ -71,7 +71,7 @@ CARDS = (
         range="0 to 1.",
         floor="Real data get 1 - [(n-1)...(n-5)] / [(2n-1)...(2n-5)] at n = m, about 0.969, in any feature space.",
         uncertainty="Standard error over the generated images, given the reference: delete-one jackknife. Conservative: close "
-        "where much is uncovered, up to twice too large near the value of real data.",
+        "where much is uncovered, up to three times too large near the value of real data.",
         traps="Grows with n/m: at n = m/10 real data get only about 0.38. Blind to how many samples a ball holds. "
         + LIMIT
         + FEATURES,

@@ -62,6 +62,7 @@ CARDS = (
         traps="Depends on the kernels' widths; structure finer than the narrowest of them is not seen. A negative value is "
         "not better than 0.",
         source="Gretton et al. 2012, JMLR 13",
+        best=0.0,
     ),
     Card(
         key="knn_kl",
@@ -81,6 +82,7 @@ CARDS = (
         "1.7 times too wide gets about 60 % of its divergence. It asks whether samples lie where data are, so a sampler that "
         "leaves out modes pays little. Identical samples have an infinite divergence; they get a large finite value here.",
         source="Wang, Kulkarni & Verdú 2009, doi:10.1109/TIT.2009.2016060",
+        best=0.0,
     ),
     Card(
         key="c2st",
@@ -99,6 +101,7 @@ CARDS = (
         traps="Saturates at 1 for a sampler that is merely shifted by a little where the data are thin; a missing mode of eight "
         "raises it by 0.03 to 0.05 only. The binomial standard deviation is too small, since the answers depend on each other.",
         source="Lopez-Paz & Oquab 2017, arXiv:1610.06545",
+        best=0.5,
     ),
     Card(
         key="data_nll",
@@ -146,6 +149,7 @@ CARDS = (
         traps="A value above 0.989 means modes that are too narrow, not a better sampler; a sampler of one single point gets 1.",
         source=MODES,
         main=True,
+        best=0.98889,
     ),
     Card(
         key="mode_kl",
