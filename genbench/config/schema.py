@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, field_valid
 from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
 
-__all__ = ["Budget", "Cell", "DatasetSpec", "ModelSpec", "Split", "Study", "load_yaml", "parse"]
+__all__ = ["Budget", "Cell", "DatasetSpec", "ModelSpec", "Range", "Search", "Spaces", "Split", "Study", "load_yaml", "parse"]
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
@@ -58,6 +58,45 @@ class Recipe(Frozen):
     train: dict[str, Any] = {}  # trainer's switches: schedule, ema, replicas
 
 
+class Range(Frozen):
+    """What a search draws one value from: one of `log` or `uniform` bounds, or a `choice` with equal odds."""
+
+    log: tuple[FiniteFloat, FiniteFloat] | None = None  # the logarithm is uniform
+    uniform: tuple[FiniteFloat, FiniteFloat] | None = None
+    choice: tuple[bool | int | FiniteFloat | str, ...] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Range":
+        given = [kind for kind in ("log", "uniform", "choice") if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs one of log, uniform, choice; got {', '.join(given) or 'none'}")
+        bounds = self.log or self.uniform
+        if bounds and not (bounds[0] < bounds[1] and (self.uniform or bounds[0] > 0)):
+            raise ValueError("bounds are [low, high] with low < high, above 0 for log")
+        return self
+
+
+class Search(Frozen):
+    """A search space: what is not here keeps its recipe's value."""
+
+    net: dict[str, Range] = {}
+    hp: dict[str, Range] = {}
+
+    @model_validator(mode="after")
+    def _one_value_per_group(self) -> "Search":
+        if bad := [key for key, value in self.net.items() if value.choice is None]:
+            raise ValueError(f"net.{bad[0]}: needs a choice, since trials of one network train together")
+        return self
+
+
+class Spaces(Frozen):
+    """Search spaces of a model, and its authors' defaults: the first trial of a search."""
+
+    wide: Search = Search()
+    narrow: Search = Search()
+    authors: Recipe = Recipe()
+
+
 class ModelSpec(Frozen):
     """A model: a method of a family, with its recipe for each kind, size or name of dataset."""
 
@@ -68,6 +107,7 @@ class ModelSpec(Frozen):
     notes: str = ""
     defaults: Recipe = Recipe()
     recipes: dict[str, Recipe] = {}  # "points" | "images" | "HxW" | a dataset's name
+    space: Spaces = Spaces()
 
 
 class Cell(Frozen):

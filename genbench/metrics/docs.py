@@ -11,7 +11,8 @@ HEAD = """# Metrics
 
 Made from the cards in `genbench/metrics/cards/` by `genbench metrics --markdown > docs/metrics.md`: change those, not this file.
 
-Where real data can be scored against real data, a value stands beside what those get; it carries its number of examples, its encoder and its reference.
+Where real data can be scored against real data, a value stands beside what those get. It carries its number of examples, its
+encoder and its reference.
 A standard error of a sample metric is over the generated sample, given the reference; one of a likelihood is over test examples.
 The report subtracts the first from the variance over seeds, to tell a finite sample from training.
 """

@@ -2,11 +2,12 @@
 
 from genbench.models.autoregressive import MADE
 from genbench.models.base import Model
+from genbench.models.began import BEGAN
 from genbench.models.continuous import CNF
 from genbench.models.diffusion import DDPM
 from genbench.models.ebm import EBM
 from genbench.models.flow import RealNVP
-from genbench.models.gan import NSGAN, WGANGP
+from genbench.models.gan import DRAGAN, LSGAN, MMGAN, NSGAN, R1GAN, SNGAN, WGAN, WGANGP, HingeGAN
 from genbench.models.mixture import GMM
 from genbench.models.vae import VAE
 
@@ -19,7 +20,15 @@ MODELS: dict[str, type[Model]] = {
     "realnvp": RealNVP,
     "made": MADE,
     "cnf": CNF,
+    "mm_gan": MMGAN,
     "ns_gan": NSGAN,
+    "lsgan": LSGAN,
+    "wgan": WGAN,
     "wgan_gp": WGANGP,
+    "dragan": DRAGAN,
+    "began": BEGAN,
+    "sngan": SNGAN,
+    "r1_gan": R1GAN,
+    "hinge_gan": HingeGAN,
     "ddpm": DDPM,
 }

@@ -24,8 +24,10 @@ class Model(nn.Module):
 
     For each player `p` (a sub-module) write `loss_p(x, noise, hp) -> scalar`, and where wanted
     `prepare_p(x, noise, hp) -> dict`: what the loss only consumes, made with detached parameters and merged into `noise`;
-    `state_p(noise, hp) -> dict`: new values of buffers after the update. All three are lifted by torch.func.vmap: randomness
-    comes in through `noise`, inner gradients by torch.func.grad, hp[...] are 0-d tensors, nothing branches on data.
+    `state_p(noise, hp) -> dict`: new values of buffers, computed before the update, and
+    `project_p(hp) -> dict`: new values of parameters, computed after it. `diagnose(x, noise, hp) -> dict` are scalars that the
+    trainer records now and then, on held-out x. All of these are lifted by torch.func.vmap: randomness comes in through `noise`,
+    inner gradients by torch.func.grad, hp[...] are 0-d tensors, nothing branches on data.
     A model without gradient steps has no players and a `fit(x, updates, generator) -> int` that returns the updates it used.
 
     Likelihood, all in nats per example of model space: `log_prob(x, generator)` (its kind is `likelihood`), or

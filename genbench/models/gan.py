@@ -1,48 +1,121 @@
-"""Generative adversarial networks: losses side by side on shared networks."""
+"""Generative adversarial networks as points of one grid: a loss, a penalty, a normalisation, on shared networks."""
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
-from torch import Tensor
-from torch.func import grad
-from torch.nn import functional as F
 
-from genbench.models.base import Model, normal, uniform
-from genbench.nets import MLP
+from genbench.models.adversarial import Adversarial
+from genbench.models.gan_losses import LOSSES
+from genbench.models.gan_penalties import PENALTIES
+from genbench.nets import CRITICS, GENERATORS, Spectral
 
-__all__ = ["NSGAN", "WGANGP"]
+__all__ = ["DRAGAN", "GAN", "LSGAN", "MMGAN", "NSGAN", "R1GAN", "SNGAN", "WGAN", "WGANGP", "HingeGAN"]
+
+NORMS = ("none", "batch", "layer", "spectral")
+OUTPUTS = ("linear", "sigmoid")
 
 
-class GAN(Model):
-    """What adversarial models share: a generator of z ~ N(0, I) and a critic, both perceptrons of the same size.
+def chosen(what: str, name: str, table: Iterable[str]) -> str:
+    """The name, if the table has it; ValueError with what is allowed."""
+    if name not in table:
+        raise ValueError(f"{what}: allowed: {', '.join(table)}; got {name!r}")
+    return name
+
+
+def own_hp(loss: str, penalty: str) -> dict[str, float]:
+    """The hyperparameters of a loss and a penalty, with their defaults."""
+    return {**LOSSES[loss].hp, **PENALTIES[penalty].hp}
+
+
+class GAN(Adversarial):
+    """A generator and a critic of the same size. A subclass names a loss, a penalty and a norm; arguments can override each.
 
     Arguments:
-        latent: dimension of z. width, depth: of generator and critic.
+        latent: dimension of z; a network that takes noise adds to it. width: of the generator and, unless critic_width says
+            otherwise, of the critic. depth: of both, perceptrons only. network: a key of GENERATORS, the same for both.
+        loss, penalty, norm: keys of LOSSES, PENALTIES and NORMS; "" is the method's own.
+        critic_steps: updates of the critic for one of the generator; 0 is the method's own number.
+        output: "linear", or "sigmoid": then the critic's value is a probability, as in Lucic et al.'s LSGAN (arXiv 1711.10337).
+        slope: the bound on a spectral critic's slope; 1, the authors', is little where modes are narrow and dimensions few.
     """
 
-    blind = ("generator",)
+    loss: ClassVar[str] = "non_saturating"
+    penalty: ClassVar[str] = "none"
+    norm: ClassVar[str] = "none"
 
-    def __init__(self, shape, levels=None, latent: int = 2, width: int = 128, depth: int = 3):
+    def __init_subclass__(cls):
+        cls.hp = own_hp(cls.loss, cls.penalty)
+
+    def __init__(
+        self, shape, levels=None, latent: int = 2, width: int = 128, depth: int = 3, network: str = "mlp", critic_width: int = 0,
+        loss: str = "", penalty: str = "", norm: str = "", critic_steps: int = 0, output: str = "linear",
+        slope: float = 1.0,
+    ):  # fmt: skip
         super().__init__(shape, levels)
-        self.latent = latent
-        self.critic = MLP(self.dim, 1, width, depth, "leaky_relu")
-        self.generator = MLP(latent, self.dim, width, depth, "leaky_relu")
+        self.loss = chosen("loss", loss or self.loss, LOSSES)
+        self.penalty = chosen("penalty", penalty or self.penalty, PENALTIES)
+        self.norm, self.output = chosen("norm", norm or self.norm, NORMS), chosen("output", output, OUTPUTS)
+        self.hp = own_hp(self.loss, self.penalty)
+        if critic_steps < 0:
+            raise ValueError(f"critic_steps: must be at least 0, got {critic_steps}")
+        self.players = self.players | ({"critic": critic_steps} if critic_steps else {})
+        more = {"depth": depth} if chosen("network", network, GENERATORS) == "mlp" else {}
+        critic = CRITICS[network](shape, critic_width or width, "none" if self.norm == "spectral" else self.norm, **more)
+        self.critic = Spectral(critic, slope) if self.norm == "spectral" else critic
+        self.generator = GENERATORS[network](latent, shape, width, **more)
+        self.latent = self.generator.latent
+        # the trainer calls what is there: these two only where they have something to do
+        if self.norm == "spectral":
+            self.state_critic = self._turn
+        if self.penalty == "clipping":
+            self.project_critic = self._clip
 
     def noise(self, shape, generator):
-        return {"z": normal((*shape, self.latent), generator)}
+        return {**super().noise(shape, generator), **PENALTIES[self.penalty].noise(shape, self.dim, generator)}
 
-    def generate(self, z: Tensor) -> Tensor:
-        """z (B, latent) -> flat examples (B, dim); images end in a tanh."""
-        x = self.generator(z)
-        return torch.tanh(x) if self.levels else x
+    def score(self, x):
+        value = self.critic(x)
+        return torch.sigmoid(value) if self.output == "sigmoid" else value
 
-    def score(self, x: Tensor) -> Tensor:
-        """The critic's value (B,) of flat examples."""
-        return self.critic(x).squeeze(-1)
+    def boundary(self, real, fake, hp):
+        return LOSSES[self.loss].boundary(real, fake, hp)
 
-    def prepare_critic(self, x, noise, hp):
-        return {"fake": self.generate(noise["z"])}
+    def loss_critic(self, x, noise, hp):
+        x, fake = self.flat(x), noise["fake"]
+        terms = LOSSES[self.loss].critic(self.score(x), self.score(fake), hp)
+        return (terms + PENALTIES[self.penalty](self.score, x, fake, noise, hp)).mean()
 
-    def sample(self, n, generator):
-        return self.generate(normal((n, self.latent), generator)).reshape(n, *self.shape)
+    def loss_generator(self, x, noise, hp):
+        return LOSSES[self.loss].generator(self.score(self.generate(noise["z"])), hp).mean()
+
+    def _turn(self, noise, hp):
+        """The spectral norm's vectors after another step of power iteration."""
+        return {f"critic.{name}": vector for name, vector in self.critic.turned().items()}
+
+    def _clip(self, hp):
+        """The critic's parameters, clipped."""
+        return {f"critic.{name}": p.clamp(-hp["limit"], hp["limit"]) for name, p in self.critic.named_parameters()}
+
+    def diagnose(self, x, noise, hp):
+        """Adds js, for logistic losses: the lower bound on the Jensen-Shannon divergence of data and fakes that this critic
+        shows, log 2 minus half its loss, in nats; it lies between -inf and log 2, and is tight for the best critic only."""
+        out = super().diagnose(x, noise, hp)
+        if LOSSES[self.loss].logistic:
+            loss = LOSSES[self.loss].critic(self.score(self.flat(x)), self.score(self.generate(noise["z"])), hp).mean()
+            out["js"] = math.log(2) - 0.5 * loss
+        return out
+
+
+class MMGAN(GAN):
+    """The GAN as a minimax game: the generator minimises what the critic maximises, log(1 - D(G(z))) included.
+
+    References:
+        Generative Adversarial Networks (Goodfellow et al., 2014), arXiv 1406.2661
+    """
+
+    loss = "minimax"
 
 
 class NSGAN(GAN):
@@ -52,13 +125,28 @@ class NSGAN(GAN):
         Generative Adversarial Networks (Goodfellow et al., 2014), arXiv 1406.2661
     """
 
-    players = {"critic": 1, "generator": 1}
+    loss = "non_saturating"
 
-    def loss_critic(self, x, noise, hp):
-        return (F.softplus(-self.score(self.flat(x))) + F.softplus(self.score(noise["fake"]))).mean()
 
-    def loss_generator(self, x, noise, hp):
-        return F.softplus(-self.score(self.generate(noise["z"]))).mean()
+class LSGAN(GAN):
+    """The least squares GAN: the critic regresses on b for real and a for fake; the generator wants c.
+
+    References:
+        Least Squares Generative Adversarial Networks (Mao et al., 2017), arXiv 1611.04076
+    """
+
+    loss = "least_squares"
+
+
+class WGAN(GAN):
+    """The Wasserstein GAN with weight clipping.
+
+    References:
+        Wasserstein GAN (Arjovsky et al., 2017), arXiv 1701.07875
+    """
+
+    loss, penalty = "wasserstein", "clipping"
+    players = {"critic": 5, "generator": 1}
 
 
 class WGANGP(GAN):
@@ -68,17 +156,45 @@ class WGANGP(GAN):
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv 1704.00028
     """
 
+    loss, penalty = "wasserstein", "interpolates"
     players = {"critic": 5, "generator": 1}
-    hp = {"gp": 10.0}  # weight of the penalty
 
-    def noise(self, shape, generator):
-        return {**super().noise(shape, generator), "mix": uniform((*shape, 1), generator)}
 
-    def loss_critic(self, x, noise, hp):
-        x, fake = self.flat(x), noise["fake"]
-        slope = grad(lambda u: self.score(u).sum())(fake + noise["mix"] * (x - fake))
-        penalty = ((slope.square().sum(-1) + 1e-12).sqrt() - 1).square()
-        return (self.score(fake) - self.score(x) + hp["gp"] * penalty).mean()
+class DRAGAN(GAN):
+    """The non-saturating GAN whose critic has slopes of length 1 around the data.
 
-    def loss_generator(self, x, noise, hp):
-        return -self.score(self.generate(noise["z"])).mean()
+    References:
+        On Convergence and Stability of GANs (Kodali et al., 2017), arXiv 1705.07215
+    """
+
+    penalty = "dragan"
+
+
+class SNGAN(GAN):
+    """The non-saturating GAN with a spectrally normalised critic.
+
+    References:
+        Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), arXiv 1802.05957
+    """
+
+    norm = "spectral"
+
+
+class R1GAN(GAN):
+    """The non-saturating GAN whose critic is flat at the data.
+
+    References:
+        Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), arXiv 1801.04406
+    """
+
+    penalty = "r1"
+
+
+class HingeGAN(GAN):
+    """The GAN with the hinge loss, unregularised.
+
+    References:
+        Geometric GAN (Lim & Ye, 2017), arXiv 1705.02894
+    """
+
+    loss = "hinge"

@@ -1,7 +1,26 @@
 """Networks by name: a model declares the shapes it needs and knows no network's inside."""
 
+from genbench.nets.architectures import AUTHORS, CRITICS, GENERATORS, SMALL, describe, matched_width
 from genbench.nets.mlp import MLP, MaskedMLP, TimeMLP, time_features
 from genbench.nets.ode import rk4
+from genbench.nets.parts import standing
+from genbench.nets.spectral import Spectral, largest_singular_value
 from genbench.nets.unet import PatchUNet
 
-__all__ = ["MLP", "MaskedMLP", "PatchUNet", "TimeMLP", "rk4", "time_features"]
+__all__ = [
+    "AUTHORS",
+    "CRITICS",
+    "GENERATORS",
+    "MLP",
+    "SMALL",
+    "MaskedMLP",
+    "PatchUNet",
+    "Spectral",
+    "TimeMLP",
+    "describe",
+    "largest_singular_value",
+    "matched_width",
+    "rk4",
+    "standing",
+    "time_features",
+]

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genbench.nets.parts import normaliser
+
 __all__ = ["MLP", "MaskedMLP", "TimeMLP", "time_features"]
 
 # name: (function, gain of hidden layers; but for tanh it keeps the second moment of a unit normal input)
@@ -35,20 +37,28 @@ class MLP(nn.Module):
         inputs, outputs: numbers of features.
         width, depth: features of a hidden layer, and number of hidden layers.
         activation: a key of ACTIVATIONS.
+        norm: one of parts.NORMS, between a hidden layer and its activation.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, depth: int, activation: str = "silu"):
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int, activation: str = "silu", norm: str = "none"):
         super().__init__()
         sizes = [inputs, *[width] * depth, outputs]
-        layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        pairs = enumerate(zip(sizes, sizes[1:], strict=False))
+        layers = nn.ModuleList(nn.Linear(a, b, bias=i == depth or norm == "none") for i, (a, b) in pairs)
         self.layers = scaled(layers, activation)
+        self.norms = nn.ModuleList(normaliser(norm, width) for _ in range(depth) if norm != "none")
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.layers[-1](self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer sees (..., width)."""
         act, _ = ACTIVATIONS[self.activation]
-        for layer in self.layers[:-1]:
-            x = act(layer(x))
-        return self.layers[-1](x)
+        for i, layer in enumerate(self.layers[:-1]):
+            x = layer(x)
+            x = act(self.norms[i](x) if self.norms else x)
+        return x
 
     def push(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
         """Value at x (B, inputs) and directional derivatives along `tangents` (K, B, inputs), tanh networks only.

@@ -292,7 +292,7 @@ def curves(results: Results, dataset: str) -> Figure | None:
     for place, (label, history) in enumerate(histories.items()):
         row, col = divmod(place, wide)
         row *= 1 + validated
-        losses = history[history["series"] != "validation"]
+        losses = history[history["series"].str.startswith("loss/")]
         look = dict(zip(sorted(set(losses["series"])), cycle(DASHES), strict=False))  # the same pattern in other panels
         dashes |= look
         _panel(axes[row, col], losses, inks, look)

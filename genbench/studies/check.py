@@ -9,6 +9,8 @@ from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec, model_spec
 from genbench.models import MODELS
+from genbench.models.gan import GAN
+from genbench.models.gan_penalties import PENALTIES
 from genbench.training.trainer import HP, Switches
 
 __all__ = ["check_trial", "references", "unfair"]
@@ -24,7 +26,6 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
     rates = [f"lr_{player}" for player in cls.players]
     switches = {f.name: f.type for f in fields(Switches)}
     _known(file, "net", trial.net, network)
-    _known(file, "hp", trial.hp, [*HP, *rates, *cls.hp])
     _known(file, "train", trial.train, switches)
     defaults = {p: q.default for p, q in inspect.signature(cls.__init__).parameters.items()}
     for key, value in trial.net.items():
@@ -41,9 +42,37 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
         raise UserError(f"{file}: train.schedule: allowed: cosine, constant; got {trial.train['schedule']!r}")
     spec = dataset_spec(trial.dataset, root)
     try:
-        cls(spec.shape, spec.levels, **trial.net)
+        model = cls(spec.shape, spec.levels, **trial.net)
     except (TypeError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{file}: net: {trial.model} can't be built for {trial.dataset}: {error}") from None
+    _known(file, "hp", trial.hp, [*HP, *rates, *model.hp])
+    if isinstance(model, GAN) and (fault := forbidden(model)):
+        raise UserError(f"{file}: net: {fault}")
+
+
+def forbidden(model: GAN) -> str:
+    """Why a point of the GANs' grid is not what its name says; "" where it is."""
+    if PENALTIES[model.penalty].slopes and model.norm == "batch":
+        return f"penalty {model.penalty} with norm batch: gradients at single examples don't exist where a batch is mixed"
+    if model.output == "sigmoid" and model.loss != "least_squares":
+        return f"output sigmoid with loss {model.loss}, which takes any real number: allowed with least_squares only"
+    return ""
+
+
+def doubtful(trial: Trial) -> list[str]:
+    """Points of the GANs' grid that run but confound what they compare."""
+    cls = MODELS[trial.model]
+    loss, penalty, norm = (trial.net.get(key) or getattr(cls, key) for key in ("loss", "penalty", "norm"))
+    out = []
+    if trial.net.get("output") == "sigmoid":
+        out.append("its critic's output is a probability (Lucic et al. 2018), not the real number of Mao et al. 2017")
+    if norm == "batch":
+        out.append("batch norm makes its critic's value of an example depend on the batch")
+    if norm == "spectral" and penalty == "clipping":
+        out.append("clipped weights are rescaled by the spectral norm, so that the limit limits nothing")
+    if loss == "wasserstein" and penalty in ("none", "dragan", "r1") and norm != "spectral":
+        out.append("nothing bounds the slope of its critic everywhere, so its loss is no Wasserstein distance")
+    return out
 
 
 def _known(file: Path, section: str, given: Iterable[str], allowed: Iterable[str]) -> None:
@@ -70,13 +99,16 @@ def unfair(trials: Iterable[Trial]) -> list[str]:
             out.append(f"{model} on {dataset}: its class of laws contains the true one, so it is a reference and no contender")
     for model, trial in {t.model: t for t in trials}.items():
         cls = MODELS[model]
-        if trial.budget["unit"] == "updates" and max(cls.players.values(), default=1) > 1:
-            extra = ", ".join(f"{n} {player} updates" for player, n in cls.players.items() if n > 1)
+        players = cls.players | ({"critic": trial.net["critic_steps"]} if trial.net.get("critic_steps") else {})
+        if trial.budget["unit"] == "updates" and max(players.values(), default=1) > 1:
+            extra = ", ".join(f"{n} {player} updates" for player, n in players.items() if n > 1)
             out.append(f"{model}: an update of the budget includes {extra}")
         if not cls.players:
             out.append(f"{model}: an update is one iteration over the whole training split; it stops where it converges")
         if trial.hp.get("beta", 1.0) != 1.0:
             out.append(f"{model}: beta = {trial.hp['beta']:g} makes its objective no bound on the likelihood")
+        if issubclass(cls, GAN):
+            out += [f"{model}: {words}" for words in doubtful(trial)]
         if not cls.selects and cls.players:
             out.append(f"{model}: has no held-out loss, so its last weights are scored; others choose theirs on validation")
         if notes := " ".join(model_spec(model).notes.split()):

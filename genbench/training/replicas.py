@@ -111,6 +111,12 @@ class Replicas:
                 for row, part in zip(self.buffers, value, strict=True):
                     row[f"model.{name}"] = part
 
+    def set_parameters(self, new: Mapping[str, Tensor]) -> None:
+        """Write into the parameters what a projection returned, (K, ...) each."""
+        for name, value in new.items():
+            for row, part in zip(self.rows, value, strict=True):
+                row[f"model.{name}"].copy_(part)
+
     def block(self, batch: int) -> int:
         """Steps drawn at once: depends on the model and the batch only, as a trial's random stream must."""
         probe = self.model.noise((1, 1), torch.Generator(self.device))

@@ -26,6 +26,8 @@ HP = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "clip": 0.0
 HISTORY = 300  # points kept per curve
 VALIDATIONS = 20  # looks at the validation split per run
 VALIDATION_SIZE = 1024  # examples per look
+DIAGNOSES = 50  # points of a diagnostic curve
+DIAGNOSED = 256  # held-out examples per point
 DIVERGED = 1e10  # a loss beyond this is recorded as divergence, like nan
 
 
@@ -84,9 +86,9 @@ class Trainer:
         key: str = "",
         log: Callable[[int, int, dict[str, float]], None] | None = None,
     ):
-        cls = type(make())
-        hps = [{**HP, **cls.hp, **hp} for hp in hps]
-        lifted = len(seeds) > 1 and cls.liftable and switches.replicas > 1 if lifted is None else lifted
+        example = make()
+        hps = [{**HP, **example.hp, **hp} for hp in hps]
+        lifted = len(seeds) > 1 and example.liftable and switches.replicas > 1 if lifted is None else lifted
         self.make, self.space, self.batch, self.switches = make, space, batch, switches
         self.replicas = Replicas(make, seeds, hps, device, dtype, lifted)
         self.train, self.validation = train.to(device), validation[:VALIDATION_SIZE].to(device)
@@ -139,13 +141,16 @@ class Trainer:
                 self.replicas.set_buffers(self.replicas.call(f"state_{player}", noise, hp))
         return loss, grads
 
-    def _update(self, player: str) -> Tensor:
+    def _update(self, player: str) -> tuple[Tensor, list[list[Tensor]]]:
         loss, grads = self._gradients(player)
         for k, hp in enumerate(self.replicas.hps):
             if self.failed_at[k] < 0:  # a failed replica is frozen
                 row = clip_norm(grads[k], hp["clip"]) if hp["clip"] else grads[k]
                 self.adam[player].step(k, row, hp, self._rate() * hp.get(f"lr_{player}", hp["lr"]))
-        return loss
+        if hasattr(self.model, f"project_{player}"):
+            with torch.no_grad():
+                self.replicas.set_parameters(self.replicas.call(f"project_{player}", self.replicas.hp))
+        return loss, grads
 
     def _rate(self) -> float:
         """Factor on the learning rates at this update."""
@@ -164,11 +169,14 @@ class Trainer:
         self._resume()
         self.model.train()
         record = math.ceil(self.updates / HISTORY)
-        look = math.ceil(self.updates / VALIDATIONS)
+        look, glance = math.ceil(self.updates / VALIDATIONS), math.ceil(self.updates / DIAGNOSES)
         clock, saved = time.perf_counter(), time.perf_counter()
         pending: list[tuple[int, dict[str, Tensor]]] = []
         while self.done < self.updates and bool((self.failed_at < 0).any()):
-            losses = {p: [self._update(p) for _ in range(n)][-1] for p, n in self.players.items()}
+            losses, grads = {}, {}
+            for player, times in self.players.items():
+                for _ in range(times):
+                    losses[player], grads[player] = self._update(player)
             self.done += 1
             decay = min(self.switches.ema, self.done / (self.done + 9))  # ramped: else short runs average their start
             torch._foreach_lerp_(self.average, self.leaves, 1 - decay)
@@ -178,6 +186,8 @@ class Trainer:
                 self._record(pending, record)  # waits for the device
                 self.seconds, clock = self.seconds + time.perf_counter() - clock, time.perf_counter()
                 pending = []
+            if hasattr(self.model, "diagnose") and (self.done % glance == 0 or last):
+                self._diagnose(grads)
             if self.model.selects and (self.done % look == 0 or last):
                 self._validate()
             if self.checkpoint and self.replicas.at_block_end and time.perf_counter() - saved > self.interval and not last:
@@ -210,18 +220,35 @@ class Trainer:
         width = len(names)
         return [dict(zip(names, leaves[k * width : (k + 1) * width], strict=True)) for k in range(self.replicas.count)]
 
+    def _held_out(self, limit: int) -> list[Any]:
+        """Examples of the validation split, noise and hyperparameters of every replica; the same at every look."""
+        generator = torch.Generator(self.replicas.device).manual_seed(stream(0, "validation"))
+        raw = self.validation[:limit]
+        u = torch.rand(raw.shape, generator=generator, device=self.replicas.device)
+        x = self.space.encode(raw, u if self.space.dequantises else None).to(self.replicas.dtype)
+        noise = {n: v[0] for n, v in self.model.noise((1, len(raw)), generator).items()}
+        noise = {n: v.to(self.replicas.dtype) if v.is_floating_point() else v for n, v in noise.items()}
+        count = self.replicas.count
+        return [torch.stack([x] * count), {n: torch.stack([v] * count) for n, v in noise.items()}, self.replicas.hp]
+
+    @torch.no_grad()
+    def _diagnose(self, grads: Mapping[str, list[list[Tensor]]]) -> None:
+        """Record what the model says of itself on held-out examples, and the norms of the players' last gradients."""
+        values = {name: v.tolist() for name, v in self.replicas.call("diagnose", *self._held_out(DIAGNOSED)).items()}
+        for player, rows in grads.items():
+            norms = [torch.linalg.vector_norm(torch.stack(torch._foreach_norm(row))) for row in rows]
+            values[f"gradient_{player}"] = torch.stack(norms).tolist()
+        for name, row in values.items():
+            for k, value in enumerate(row):
+                if math.isfinite(value):
+                    self.history[k].append((self.done, f"diagnostic/{name}", value, self.seconds))
+
     @torch.no_grad()
     def _validate(self) -> None:
         """Loss of the averaged weights on the validation split, with the same noise at every look; keep the best."""
-        generator = torch.Generator(self.replicas.device).manual_seed(stream(0, "validation"))
-        size = len(self.validation)
-        u = torch.rand(self.validation.shape, generator=generator, device=self.replicas.device)
-        x = self.space.encode(self.validation, u if self.space.dequantises else None).to(self.replicas.dtype)
-        noise = {n: v[0] for n, v in self.model.noise((1, size), generator).items()}
-        noise = {n: v.to(self.replicas.dtype) if v.is_floating_point() else v for n, v in noise.items()}
         rows, count = self._rows(self.average), self.replicas.count
         parameters = {n: torch.stack([row[n] for row in rows]) for n in rows[0]} if self.replicas.lifted else rows
-        spread = [torch.stack([x] * count), {n: torch.stack([v] * count) for n, v in noise.items()}, self.replicas.hp]
+        spread = self._held_out(len(self.validation))
         self.model.eval()
         loss = sum(self.replicas.call(f"loss_{p}", *spread, parameters=parameters) for p in self.players).cpu()
         self.model.train()

@@ -32,7 +32,7 @@ FITTED = [c for c in tiny.CASES if not c.cls.players]
 ENERGY = [c for c in tiny.CASES if hasattr(c.cls, "energy")]
 DENSITY = [c for c in tiny.CASES if c.kind == "points" and c.cls.likelihood == "exact"]
 # parameters that a loss does not depend on: it sees only differences of scores
-INVARIANT = {"wgan_gp": {"critic.layers.2.bias"}}
+INVARIANT = {"wgan": {"critic.layers.2.bias"}, "wgan_gp": {"critic.layers.2.bias"}}
 
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
 
@@ -42,7 +42,7 @@ def gen(seed=0):
 
 
 def hyper(case, **changes):
-    return {name: torch.tensor(value) for name, value in (case.cls.hp | changes).items()}
+    return {name: torch.tensor(value) for name, value in (case.hp | changes).items()}
 
 
 def draw(model, n, seed=0):
@@ -149,7 +149,7 @@ def test_fitting_raises_the_likelihood(case):
 @cases(argvalues=PLAYED)
 def test_every_parameter_gets_a_gradient(case):
     model = build(case.make, 0)
-    hp = hyper(case, **({"reg": 0.1} if "reg" in case.cls.hp else {}))
+    hp = hyper(case, **({"reg": 0.1} if "reg" in case.hp else {}))
     steps(case, model, 3, hp)  # layers that start at zero pass no gradient on at first
     x = case.batch(64, 1)
     seen = set()

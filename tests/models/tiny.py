@@ -24,8 +24,7 @@ NETS: dict[str, dict[str, Any]] = {  # a model that is not here is tested at its
     "realnvp": {"layers": 4, "width": 16, "depth": 1},
     "made": {"width": 24, "depth": 2, "mixture": 4},
     "cnf": {"width": 16, "depth": 2, "steps": 2, "test_steps": 8},
-    "ns_gan": {"latent": 2, "width": 16, "depth": 2},
-    "wgan_gp": {"latent": 2, "width": 16, "depth": 2},
+    **{name: {"latent": 2, "width": 16, "depth": 2} for name, cls in MODELS.items() if hasattr(cls, "diagnose")},
     "ddpm": {"width": 16, "depth": 1, "steps": 20},
 }
 
@@ -54,6 +53,11 @@ class Case:
     @property
     def make(self):
         return functools.partial(self.cls, self.shape, self.levels, **(NETS.get(self.model, {}) | self.net))
+
+    @property
+    def hp(self) -> dict[str, float]:
+        """The method's own hyperparameters, those of the variant included."""
+        return self.make().hp
 
     @property
     def space(self) -> Space:
@@ -85,6 +89,9 @@ CASES = [
     Case("cnf", "points", "hutchinson", {"exact": 1}),
     Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125}, levels=17),
     Case("ddpm", "images", "unet", {"network": "unet", "width": 8}, levels=17),
+    Case("ns_gan", "points", "batch", {"norm": "batch"}),
+    Case("ns_gan", "images", "layer-one-sided", {"norm": "layer", "penalty": "one_sided"}, levels=17),
+    Case("lsgan", "points", "spectral-clipping-sigmoid", {"norm": "spectral", "penalty": "clipping", "output": "sigmoid"}),
 ]
 
 

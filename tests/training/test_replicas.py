@@ -28,7 +28,7 @@ def hyperparameters(case):
         {"lr": 1e-2, "beta1": 0.5, "beta2": 0.9, "clip": 0.5},
         {"lr": 1e-3, "weight_decay": 0.1, "beta1": 0.0, **{f"lr_{p}": 2e-3 for p in case.cls.players}},
     ]
-    own = [{name: value * k + 0.1 * (k - 1) for name, value in case.cls.hp.items()} for k in (1, 2, 3)]
+    own = [{name: value * k + 0.1 * (k - 1) for name, value in case.hp.items()} for k in (1, 2, 3)]
     rates = {f"lr_{p}": 3e-3 for p in case.cls.players}
     return [rates | a | b for a, b in zip(common, own, strict=True)]
 
@@ -78,7 +78,7 @@ def test_a_trial_alone_equals_the_trial_in_a_group(case):
 
 @cases(argvalues=[c for c in tiny.CASES if not (c.cls.players and c.cls.liftable)])
 def test_an_unlifted_trial_alone_equals_the_trial_in_a_group(case):
-    hps = [dict(case.cls.hp)] * 3
+    hps = [dict(case.hp)] * 3
     group = tiny.trainer(case, SEEDS, hps, 10, batch=8, **DOUBLE).run()
     for k in range(3):
         (alone,) = tiny.trainer(case, [SEEDS[k]], [hps[k]], 10, batch=8, **DOUBLE).run()

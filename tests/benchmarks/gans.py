@@ -1,0 +1,108 @@
+"""Print how many seeds of each adversarial model find all modes of a ring and the classes of 8x8 digits with their recipes.
+
+Usage: python tests/benchmarks/gans.py [--datasets ring8 digits] [--models ...] [--seeds 10] [--updates 1000]
+       [--recipe '{"hp": {"lr": 0.001}}']
+
+A ring's trial succeeds with 8 of 8 modes and 80 % of 2,500 samples within 3 standard deviations of one; a digits' trial with 9
+of 10 classes, each with a tenth of its fair share of 1,000 samples or more by a classifier. Diverged trials are failures.
+"""
+
+import argparse
+import functools
+import json
+import statistics
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from genbench.config.read import dataset_spec, model_spec, recipe
+from genbench.config.schema import Budget, Recipe
+from genbench.data import load, prepare, space
+from genbench.metrics.coverage import coverage
+from genbench.metrics.encoder import accuracy, extract, train_encoder
+from genbench.metrics.points import modes
+from genbench.models import MODELS
+from genbench.training.trainer import Switches, Trainer
+
+ADVERSARIAL = [name for name, cls in MODELS.items() if hasattr(cls, "diagnose")]
+BATCH = {"ring8": 256, "digits": 128}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--datasets", nargs="+", default=list(BATCH), choices=list(BATCH))
+    parser.add_argument("--models", nargs="+", default=ADVERSARIAL, choices=ADVERSARIAL)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--updates", type=int, default=1000)
+    parser.add_argument("--recipe", type=json.loads, default={}, help="JSON that overrides the recipes of all models")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    for dataset in args.datasets:
+        spec = dataset_spec(dataset)
+        with tempfile.TemporaryDirectory() as folder:
+            prepare(spec, Path(folder))
+            data = load(Path(folder))
+        judge = judge_points(data.density()) if spec.kind == "points" else judge_images(data)
+        print(f"\n{dataset}: {args.updates} updates of {BATCH[dataset]} examples, {args.seeds} seeds, {torch.__version__}")
+        print(f"{'model':10} {'successes':>9} {'found, seed by seed':32} {'quality':>8} {'s/seed':>7}")
+        for name in args.models:
+            start, (found, quality, good) = time.perf_counter(), trials(name, spec, data, judge, args)
+            seconds = (time.perf_counter() - start) / args.seeds
+            middle = statistics.median(quality) if quality else float("nan")
+            line = f"{name:10} {good:>5}/{args.seeds:<3} {' '.join(map(str, found)):32} {middle:8.2f} {seconds:7.1f}"
+            print(line, flush=True)
+
+
+def trials(name, spec, data, judge, args):
+    """What each seed found ("-" if it diverged), quality of those that did not, and the number of successes."""
+    parts = recipe(model_spec(name), spec, Recipe(**args.recipe))
+    make = functools.partial(MODELS[name], spec.shape, spec.levels, **parts.net)
+    seen = space(data, MODELS[name].space[spec.kind])
+    size = parts.train.get("replicas", Switches.replicas)
+    results = []
+    for first in range(0, args.seeds, size):
+        seeds = range(first, min(first + size, args.seeds))
+        trainer = Trainer(
+            make, seeds, [parts.hp] * len(seeds), data.splits["train"], data.splits["validation"], seen, BATCH[spec.name],
+            Budget(unit="updates", value=args.updates), Switches(**parts.train),
+        )  # fmt: skip
+        results += trainer.run()
+    scores = []
+    for seed, result in enumerate(results):
+        if result.model is None:
+            scores.append(("-", None, False))
+        else:
+            generator = torch.Generator().manual_seed(1000 + seed)
+            scores.append(judge(lambda n, r=result, g=generator: seen.decode(r.model.sample(n, g))))
+    return [s[0] for s in scores], [s[1] for s in scores if s[1] is not None], Counter(s[2] for s in scores)[True]
+
+
+def judge_points(density):
+    """Modes found, and the share of samples near one."""
+
+    def judge(draw):
+        scores = {s.metric: s.value for s in modes(draw(2500), density.means, density.std)}
+        return int(scores["modes"]), scores["high_quality"], scores["modes"] == 8 and scores["high_quality"] >= 0.8
+
+    return judge
+
+
+def judge_images(data):
+    """Classes covered, and the divergence of the classes' shares from those of test images in nats."""
+    pairs = [(data.splits[s], data.labels[s]) for s in ("train", "validation", "test")]
+    encoder = train_encoder(*pairs[0], classes=data.classes, levels=data.levels, seed=0, validation=pairs[1])
+    print(f"classifier's accuracy on test images: {accuracy(encoder, *pairs[2]):.3f}")
+    counts = torch.bincount(extract(encoder, pairs[2][0])[1].argmax(1), minlength=data.classes)
+
+    def judge(draw):
+        scores = {s.metric: s.value for s in coverage(extract(encoder, draw(1000))[1], counts)}
+        return int(scores["classes_covered"]), scores["class_kl"], scores["classes_covered"] >= 9
+
+    return judge
+
+
+if __name__ == "__main__":
+    main()
