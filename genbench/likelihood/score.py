@@ -19,8 +19,8 @@ from genbench.models import Model
 __all__ = ["Estimate", "Likelihood", "nll_scores"]
 
 FINE_STEPS = 1000  # of a diffusion's bound that shows what its short sampling chain costs
-FINE_DIMENSIONS, FINE_POINTS = 64, 500  # beyond, that many steps are too dear
-TEMPERATURES = 500  # of the annealing of an energy of images
+FINE_DIMENSIONS, FINE_POINTS = 64, 250  # beyond, that many steps are too dear
+TEMPERATURES = 300  # of the annealing of an energy of images
 ODE_IMAGES = 50  # larger images whose density by the ODE is computed
 RAISE_IMAGES, RAISE_CHAINS = 20, 16  # images whose conservative likelihood is computed, and chains for each
 
