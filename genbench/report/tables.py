@@ -259,13 +259,14 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     chosen = results.scores
     chosen = chosen[(chosen["dataset"] == dataset) & (chosen["metric"] == metric) & (chosen["kind"] == kind)]
     known = [parse(text).get("floor") for text in chosen["settings"].dropna().unique()]
-    if len(floors) and set(floors["n"]).isdisjoint(chosen["n"]) and known and all(map(_finite, known)):
+    formula = bool(len(floors) and set(floors["n"]).isdisjoint(chosen["n"]) and known and all(map(_finite, known)))
+    if formula:
         floors = floors.iloc[:0]  # of other numbers of examples, which the value depends on: the formula's instead
         floor = Cell(float(np.mean(known)), math.nan, (float(np.mean(known)),))
     copies = results.copies
     copies = copies[(copies["dataset"] == dataset) & (copies["metric"] == metric)].dropna(subset="value")
     copies = copies[copies["encoder"].isin(chosen["encoder"])] if "encoder" in chosen else copies
-    settings = _settings(chosen, metric in LIKELIHOOD)
+    settings = _settings(chosen, metric in LIKELIHOOD) + ("; floor by formula" if formula else "")
     unit = next((unit for unit in chosen["unit"].dropna() if unit), card.unit)
     warning = classifier(map(parse, chosen["settings"]))
     sizes = {"size": _other(floors, chosen), "copier_size": _other(copies, chosen)}

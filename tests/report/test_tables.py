@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 
@@ -364,3 +365,16 @@ def test_the_bound_of_a_long_chain_has_a_table_of_its_own(results):
     assert table.kind == "long" and "bits/dim" not in table.details  # it is in that unit already
     text = findings(made, "digits", tables(made, "digits"))[-1]
     assert text.startswith("Of one model only") and "bound of a long chain: vae, 1.5" in text
+
+
+def test_a_floor_of_other_sizes_gives_way_to_the_formula(results):
+    chosen = results.scores["metric"] == "class_kl"
+    scores = results.scores.copy()
+    settings = [json.loads(text) | {"floor": 0.125} for text in scores.loc[chosen, "settings"]]
+    scores.loc[chosen, "settings"] = [json.dumps(each) for each in settings]
+    floors = results.floors.copy()
+    floors.loc[floors["metric"] == "class_kl", "n"] = 7
+    for frame, expected in ((results.floors, False), (floors, True)):
+        found = tables(replace(results, scores=scores, floors=frame), "digits")
+        (column,) = [c for table in found for c in table.columns if c.metric == "class_kl"]
+        assert (column.floor.mean == 0.125) == expected == column.settings.endswith("; floor by formula")
