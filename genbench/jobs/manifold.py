@@ -1,5 +1,7 @@
 """Scores on data whose manifold is known."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ def manifold_scores(
     if data.meta["source"] != "polygons":
         return []
     top = data.levels - 1
-    project = Projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
+    project = _projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
     made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
     decodes = {}
     if hasattr(model, "generate"):  # in the symmetric space, and clipped to it as its samples are
@@ -31,3 +33,9 @@ def manifold_scores(
 
         decodes = {"generate": generate, "latent": model.latent, "generator": generator}
     return polygon_scores(made, test, project, settings={"reference": "test"}, **decodes)
+
+
+@functools.cache
+def _projection(counts: tuple[int, ...], size: int) -> Projection:
+    """Its bank of polygons to start from is the same each time."""
+    return Projection(counts, size)

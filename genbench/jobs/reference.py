@@ -21,7 +21,7 @@ from genbench.metrics.images import (
     against_training,
     read_reference,
     write_reference,
-)  # fmt: skip
+)
 from genbench.metrics.points import point_scores
 from genbench.metrics.score import Score
 
@@ -183,13 +183,10 @@ def _copies(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, dev
 
 def _point_floors(data: Dataset, count: int) -> list[dict]:
     """Scores of real points against disjoint real points, redrawn REPEATS times from all splits together."""
-    pool, m = torch.cat(list(data.splits.values())), len(data.splits["test"])
-    count, rows = min(count, len(pool) - m), []
+    pool, rows = torch.cat(list(data.splits.values())), []
     for repeat in range(REPEATS):
-        order = _order(len(pool), repeat)
-        scores = point_scores(
-            pool[order[:count]], pool[order[count : count + m]], data.density(), repeat, {"reference": "redrawn"}
-        )
+        a, b, *_ = _redraw(data, len(pool), count, repeat)
+        scores = point_scores(pool[a], pool[b], data.density(), repeat, {"reference": "redrawn"})
         rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
     return rows
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from genbench.data import Dataset, Space, bits_per_dim
-from genbench.likelihood.conservative import raise_log_prob
 from genbench.likelihood.importance import IMPORTANCE_SAMPLES, importance_bounds
 from genbench.likelihood.partition import HMCPath, LogZ, ais_log_z, quadrature_log_z
+from genbench.likelihood.reverse import raise_log_prob
 from genbench.metrics.score import Score
 from genbench.models import Model
 
@@ -22,7 +22,7 @@ FINE_STEPS = 1000  # of a diffusion's bound that shows what its short sampling c
 FINE_DIMENSIONS, FINE_POINTS = 64, 250  # beyond, that many steps are too dear
 TEMPERATURES = 300  # of the annealing of an energy of images
 ODE_IMAGES = 50  # larger images whose density by the ODE is computed
-RAISE_IMAGES, RAISE_CHAINS = 20, 16  # images whose conservative likelihood is computed, and chains for each
+RAISE_IMAGES, RAISE_CHAINS = 20, 16  # images that RAISE anneals back from, and chains for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +67,17 @@ class Likelihood:
         if hasattr(model, "elbo"):
             yield self._bound(x)
             yield self._flow(x if model.dim <= FINE_DIMENSIONS else x[:ODE_IMAGES])
-        elif hasattr(model, "log_weights"):
-            y, jacobian = self.space.seen(x, self.generator)
+            return
+        y, jacobian = self.space.seen(x, generator)
+        if hasattr(model, "log_weights"):
             bounds = importance_bounds(lambda: model.log_weights(y, generator), IMPORTANCE_SAMPLES)
             settings = {"estimator": f"IWAE, k={IMPORTANCE_SAMPLES}", "ess": float(bounds.ess.mean())}
             yield Estimate(kind, bounds.iwae + jacobian, {**settings, "elbo": self.value(bounds.elbo + jacobian)})
         elif hasattr(model, "energy"):
-            y, jacobian = self.space.seen(x, self.generator)
             z = self.log_z
             # a grid is exact to its step; chains are not
             yield Estimate(kind if z.error is None else "exact", -model.energy(y).double() - z.value + jacobian, _about(z))
         elif hasattr(model, "log_prob"):
-            y, jacobian = self.space.seen(x, self.generator)
             yield Estimate(kind, model.log_prob(y, generator).double() + jacobian, {"estimator": "log_prob"})
 
     def by_raise(self, x: Tensor) -> Tensor | None:

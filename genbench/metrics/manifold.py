@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
+from genbench.metrics.uncertainty import wilson
 
 __all__ = ["DELTA", "invert", "polygon_scores"]
 
@@ -49,7 +50,7 @@ def polygon_scores(
     distance = project(samples)
     precision, ceiling = (float((d <= delta).double().mean()) for d in (distance, project(test)))
     about = {**common, "ceiling": ceiling, "median_distance": float(distance.double().median())}
-    scores = [_score("manifold_precision", precision, len(samples), _wilson(precision, len(samples)), about)]
+    scores = [_score("manifold_precision", precision, len(samples), wilson(precision, len(samples), 1.0)[1], about)]
     if generate is None:
         return scores
     m = len(test)
@@ -57,7 +58,7 @@ def polygon_scores(
         own = generate(torch.randn(min(m, len(samples)), latent, generator=generator, device=generator.device))
     (found, z), (kept, _) = (invert(generate, latent, targets, generator) for targets in (test, own))
     recall, control = (float((errors <= delta).double().mean()) for errors in (found, kept))
-    se = _wilson(recall, m)
+    se = wilson(recall, m, 1.0)[1]
     about = {
         **common,
         "inversion_control": control,
@@ -66,7 +67,7 @@ def polygon_scores(
         "latent_radius": float(z.double().square().mean(1).sqrt().median()),
     }
     scores.append(_score("manifold_recall", recall, m, se, about))
-    scores.append(_score("inversion_control", control, len(own), _wilson(control, len(own)), {**common, "least": CONTROL}))
+    scores.append(_score("inversion_control", control, len(own), wilson(control, len(own), 1.0)[1], {**common, "least": CONTROL}))
     f1, error = _f1(precision, scores[0].se, recall, se)
     return [*scores, _score("manifold_f1", f1, len(samples), error, about)]
 
@@ -115,11 +116,6 @@ def invert(
 
 def _score(metric: str, value: float, n: int, se: float, settings: dict[str, Any]) -> Score:
     return Score(metric, value, n, METRICS[metric].unit, se, settings=settings)
-
-
-def _wilson(share: float, n: int) -> float:
-    """Half of Wilson's interval of one standard error: about sqrt(p (1 - p) / n), but not 0 where all or none succeed."""
-    return math.sqrt(share * (1 - share) / n + 1 / (4 * n**2)) / (1 + 1 / n)
 
 
 def _f1(precision: float, precision_se: float, recall: float, recall_se: float) -> tuple[float, float]:

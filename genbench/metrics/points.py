@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
+from genbench.metrics.uncertainty import wilson
 
 if TYPE_CHECKING:
     from genbench.data.points import PointDensity
@@ -64,10 +65,11 @@ def modes(samples: Tensor, means: Tensor, std: float) -> list[Score]:
     rule = {"modes": count, "radius": 3 * float(std)}
     missed = torch.exp(-histogram)  # chance that a mode seen c times is missed next time; one not seen counts as never visited
     modes_se = float((missed * (1 - missed)).sum().sqrt())
-    low, high = _wilson(kept, n)
+    centre, half = wilson(kept / n, n, 1.96)
+    interval = [centre - half, centre + half]
     scores = [
         _score("modes", int((histogram > 0).sum()), n, modes_se, {**rule, "ceiling": count}),
-        _score("high_quality", kept / n, n, (high - low) / (2 * 1.96), {**rule, "ceiling": ceiling, "interval": [low, high]}),
+        _score("high_quality", kept / n, n, half / 1.96, {**rule, "ceiling": ceiling, "interval": interval}),
     ]
     if kept:
         weights = histogram / kept
@@ -231,13 +233,6 @@ def _score(key: str, value: float, n: int, se: float | None, settings: dict[str,
 def _mean_se(values: Tensor) -> float | None:
     """Standard error of the mean of (n,) independent values; None for one alone."""
     return float(values.double().std() / math.sqrt(len(values))) if len(values) > 1 else None
-
-
-def _wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share: it has a width even at 0 and 1."""
-    share, z = hits / n, 1.96
-    centre, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
 
 
 def _scale(points: Tensor) -> float:

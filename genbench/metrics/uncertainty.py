@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-__all__ = ["Difference", "Spread", "interval", "paired", "pooled_share", "spread", "welch"]
+__all__ = ["Difference", "Spread", "interval", "paired", "pooled_share", "spread", "welch", "wilson"]
 
 
 def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float]:
@@ -37,6 +37,17 @@ def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95, least: tuple[float,
     """
     variances = [max(x.var(ddof=1), known) / x.size for x, known in zip((a, b), least, strict=True)]
     return _half(variances, [a.size - 1, b.size - 1], level)
+
+
+def wilson(share: float, n: int, z: float) -> tuple[float, float]:
+    """Centre and half-width of Wilson's interval of a share of n at z standard errors: it has a width even at 0 and 1.
+
+    References: Wilson 1927.
+    """
+    return (
+        (share + z**2 / (2 * n)) / (1 + z**2 / n),
+        z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n),
+    )
 
 
 def _half(variances: list[float], freedoms: list[int], level: float, total: float | None = None) -> float:

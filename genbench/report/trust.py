@@ -18,7 +18,7 @@ NAMES = {
 }
 BOUNDS = {"log_prob": "log-density of dequantised images, one draw"}
 # settings of one trial's estimate
-OWN = ("estimator", "ess", "gap", "iwae", "sigma", "elbo", "fine_bound", "log_z", "log_z_se", "log_z_error", "usable", "reason")
+OWN = ("estimator", "ess", "gap", "iwae", "sigma", "elbo", "log_z", "log_z_se", "log_z_error", "usable", "reason")
 ANNEALED = ("ais_nll", "surrogate_nll")
 RULE = (
     f"Not relied on, and so not ranked, where less than a share of {MIN_CHAINS:g} of the chains is effective or the annealing "

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from genbench.likelihood.conservative import raise_log_prob
 from genbench.likelihood.partition import HMCPath, ais_log_z, walk
+from genbench.likelihood.reverse import raise_log_prob
 
 
 def gen(seed=0):

@@ -1,4 +1,4 @@
-"""Conservative likelihoods of energy models."""
+"""Likelihoods of energy models by annealing back from the examples."""
 
 import math
 
