@@ -17,6 +17,8 @@ from genbench.files import atomic, write_text
 from genbench.metrics.cards import METRICS
 from genbench.report import encoders, figures, frames, style, tables, text, variation, words
 from genbench.report.care import care, encoders_used
+from genbench.report.chapter import Chapter
+from genbench.report.chapters import CHAPTERS
 from genbench.report.kinds import SHORT
 from genbench.report.read import Results, read
 
@@ -47,6 +49,8 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
     every = {dataset: tables.tables(results, dataset) for dataset in results.datasets}
     with style.theme():
         drawn = {dataset: _figures(results, dataset, every[dataset]) for dataset in results.datasets}
+        chapters = [made for make in CHAPTERS if (made := make(results)) is not None]
+        pictured = {chapter.key: chapter.figures() for chapter in chapters}
     spreads = {dataset: variation.variations(results, dataset, each) for dataset, each in every.items()}
     agreed = {dataset: encoders.agreements(results, dataset, each) for dataset, each in every.items()}
     made = {
@@ -58,11 +62,13 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
         "variation": variation.frame(spreads),
         "encoders": encoders.frame(agreed),
     }
+    for chapter in chapters:
+        made |= chapter.tables()
     _keep_only(out / "tables", {f"{name}.csv" for name in made})
     for name, frame in made.items():
         with atomic(out / "tables" / f"{name}.csv") as path:
             frame.to_csv(path, index=False, lineterminator="\n")
-    svgs = {f"{dataset}-{name}": svg for dataset, each in drawn.items() for name, svg in each.items()}
+    svgs = {f"{key}-{name}": svg for part in (drawn, pictured) for key, each in part.items() for name, svg in each.items()}
     _keep_only(out / "figures", {f"{name}.svg" for name in svgs})
     for name, svg in svgs.items():
         write_text(out / "figures" / f"{name}.svg", svg)
@@ -72,11 +78,18 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
         | {"further": encoders.described(results, dataset), "densities": figures.density_words(results, dataset)}
         for dataset in results.datasets
     ]
-    write_text(out / "index.html", _render(results, every, sections, made))
+    write_text(out / "index.html", _render(results, every, sections, made, chapters, pictured))
     return out / "index.html"
 
 
-def _render(results: Results, every: dict, sections: list[dict[str, Any]], made: dict[str, pd.DataFrame]) -> str:
+def _render(
+    results: Results,
+    every: dict,
+    sections: list[dict[str, Any]],
+    made: dict[str, pd.DataFrame],
+    chapters: list[Chapter],
+    pictured: dict[str, dict[str, Markup]],
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -95,6 +108,8 @@ def _render(results: Results, every: dict, sections: list[dict[str, Any]], made:
         results=results,
         study=study,
         sections=sections,
+        chapters=chapters,
+        pictured=pictured,
         overview=words.overview(results),
         findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
         care=care(results, every),
