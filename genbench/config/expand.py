@@ -33,10 +33,12 @@ class Trial:
     train: dict[str, Any]
     dataset_spec: str
     code: str
+    variant: str = ""  # the study's name for what its cell does differently
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, with the id under "trial"."""
+        """JSON-able, with the id under "trial" and nothing that only a study knows."""
         value = asdict(self)
+        del value["variant"]
         return {"trial": value.pop("id"), **value}
 
 
@@ -56,7 +58,7 @@ def dataset_hash(spec: DatasetSpec) -> str:
 
 
 def expand(study: Study, root: Path = ROOT) -> list[Trial]:
-    """All trials of a study, cell by cell."""
+    """All trials of a study, cell by cell; UserError where two variants are one and the same."""
     trials = []
     for cell in study.cells:
         for dataset in cell.datasets:
@@ -77,20 +79,27 @@ def expand(study: Study, root: Path = ROOT) -> list[Trial]:
                 # how many trials train together changes their speed, not their result
                 defining = {**common, "train": {k: v for k, v in parts["train"].items() if k != "replicas"}}
                 for seed in study.seeds:
-                    trials.append(Trial(id=short_hash({**defining, "seed": seed}), seed=seed, **common))
+                    trials.append(Trial(id=short_hash({**defining, "seed": seed}), seed=seed, variant=cell.variant, **common))
+    seen: dict[str, Trial] = {}
+    for trial in trials:
+        other = seen.setdefault(trial.id, trial)
+        if other is not trial:
+            both = f"variants {other.variant!r} and {trial.variant!r} of {trial.dataset}/{trial.model}"
+            raise UserError(f"{root}/studies/{study.name}.yaml: cells: {both} do not differ in anything that is trained")
     return trials
 
 
 def groups(study: Study, root: Path = ROOT) -> list[Group]:
-    """The jobs of a study: the trials of a dataset and model in order, GROUP_SIZE at a time.
+    """The jobs of a study: trials that differ in seed and hyperparameters only, in order, GROUP_SIZE at a time.
 
     More seeds of a study only add groups and extend the last one; trials in the store are not trained again.
     """
-    cells: dict[tuple[str, str], list[Trial]] = {}
+    cells: dict[tuple[str, str, str], list[Trial]] = {}
     for trial in expand(study, root):
-        cells.setdefault((trial.dataset, trial.model), []).append(trial)
+        together = short_hash([trial.net, trial.train, trial.batch, trial.budget])
+        cells.setdefault((trial.dataset, trial.model, together), []).append(trial)
     out = []
-    for (dataset, model), trials in cells.items():
+    for (dataset, model, _), trials in cells.items():
         for start in range(0, len(trials), GROUP_SIZE):
             part = tuple(trials[start : start + GROUP_SIZE])
             name = f"{dataset}/{model}-{short_hash([t.id for t in part], 8)}"

@@ -60,9 +60,10 @@ def read_study(name: str, root: Path = ROOT, asked_by: str = "study") -> Study:
         for model in cell.recipes:
             if model not in cell.models:
                 raise UserError(f"{file}: cells.{i}.recipes: {model!r} is not a model of this cell: {', '.join(cell.models)}")
-        pairs = {(d, m) for d in cell.datasets for m in cell.models}
+        pairs = {(d, m, cell.variant) for d in cell.datasets for m in cell.models}
         if both := pairs & seen:
-            raise UserError(f"{file}: cells.{i}: {'/'.join(sorted(both)[0])} stands in an earlier cell already")
+            dataset, name, variant = sorted(both)[0]
+            raise UserError(f"{file}: cells.{i}: {dataset}/{name} stands in an earlier cell of variant {variant!r} already")
         seen |= pairs
     return study
 

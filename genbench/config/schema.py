@@ -113,6 +113,7 @@ class ModelSpec(Frozen):
 class Cell(Frozen):
     """Datasets x models under one budget."""
 
+    variant: str = Field(default="", pattern=r"^[a-z0-9_]*$")  # tells cells of the same datasets and models apart
     datasets: tuple[str, ...] = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
     budget: Budget

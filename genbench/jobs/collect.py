@@ -36,7 +36,7 @@ def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
             }
             costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
             rest = {k: training[k] for k in ("step", "selected_update", "device", "started", "finished")}
-            rows.append({**base, "status": row["status"], "cause": row["cause"], **rest, **costs})
+            rows.append({**base, "variant": trial.variant, "status": row["status"], "cause": row["cause"], **rest, **costs})
             scores += [{**base, **score, "settings": json.dumps(score["settings"])} for score in row["scores"]]
             if row["status"] == "ok":
                 examples += _examples(base, paths.trial(trial.id) / "examples.npz")
@@ -48,7 +48,7 @@ def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
     ]
     folder = paths.study(study_name)
     order = ["dataset", "model", "seed"]
-    write_parquet(folder / "trials.parquet", pd.DataFrame(rows).sort_values(order))
+    write_parquet(folder / "trials.parquet", pd.DataFrame(rows).sort_values([*order, "variant"]))
     write_parquet(folder / "scores.parquet", pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]))
     write_parquet(folder / "examples.parquet", pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)))
     write_parquet(folder / "floors.parquet", pd.DataFrame(floors))

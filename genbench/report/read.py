@@ -70,7 +70,7 @@ class Results:
     """A study's files in memory.
 
     `trials`, `scores` and `floors` are the study's frames, trials and scores with a `label`: the model's
-    name, and its budget or recipe where a study has several cells of that model and dataset: never averaged.
+    name, its cell's variant, and what else differs where a study has several cells of that model and dataset: never averaged.
     `store`, `reference`, `data`: folders of trials, of real-data references and of datasets.
     `examples`: likelihoods of single test examples, empty in older studies. Scores and floors are those of each dataset's
     primary encoder and of metrics without one; `further_scores`, `further_floors`: those of its other encoders.
@@ -159,8 +159,13 @@ def read(study_dir: Path, store: Path) -> Results:
     costs = tuple(f"cost_{name}" for name in COSTS)
     trials = _frame(study_dir / "trials.parquet", TRIALS + costs + ("started", "finished"))
     order = {name: place for place, name in enumerate(study.get("models") or {})}
+    if "variant" not in trials:  # older studies
+        trials["variant"] = ""
+    variants = [cell.get("variant", "") for cell in (study.get("config") or {}).get("cells") or ()]
     trials["_place"] = trials["model"].map(lambda name: order.get(name, len(order)))
-    trials = trials.sort_values(["_place", "model", "seed", "trial"], kind="stable").drop(columns="_place")
+    trials["_variant"] = trials["variant"].map(lambda name: variants.index(name) if name in variants else len(variants))
+    trials = trials.sort_values(["_place", "model", "_variant", "seed", "trial"], kind="stable")
+    trials = trials.drop(columns=["_place", "_variant"])
     trials = trials.assign(label=_labels(trials, store)).reset_index(drop=True)
     scores = _values(_frame(study_dir / "scores.parquet", SCORES)).merge(trials[["trial", "label"]], on="trial", how="inner")
     scores["kind"] = scores["kind"].where(scores["kind"].notna(), "")
@@ -203,14 +208,14 @@ def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 def _labels(trials: pd.DataFrame, store: Path) -> list[str]:
     """Label each trial: the model, plus what tells its cells apart if a dataset has several of one model."""
     recipes = {trial: _flat(_recipe(store / trial / "trial.json")) for trial in trials["trial"]}
-    labels = pd.Series(trials["model"], index=trials.index, dtype=object)
-    for (_, model), group in trials.groupby(["dataset", "model"], sort=False):
+    labels = trials["model"].where(trials["variant"] == "", trials["model"] + " · " + trials["variant"]).astype(object)
+    for _, group in trials.groupby(["dataset", labels], sort=False):
         flat = [recipes[trial] for trial in group["trial"]]
         keys = sorted({key for recipe in flat for key in recipe})
         differ = [key for key in keys if len({repr(recipe.get(key)) for recipe in flat}) > 1]
         for index, recipe in zip(group.index, flat, strict=True):
             parts = ", ".join(_part(key, recipe) for key in differ if key != "budget.unit")
-            labels[index] = f"{model} · {parts}" if differ else model
+            labels[index] += f" · {parts}" if differ else ""
     return labels.tolist()
 
 

@@ -168,6 +168,34 @@ def test_groups_follow_the_seeds_in_order(tree):
         find_group("small", "ring/vae-00000000", tree.root)
 
 
+def test_trials_of_different_networks_never_train_together(tree):
+    cells = [
+        {**STUDY["cells"][0], "variant": variant, "recipes": {"vae": {"net": {"width": width}}}}
+        for variant, width in (("narrow", 4), ("wide", 16))
+    ]
+    tree.put("studies", {**STUDY, "cells": cells})
+    study = read_study("small", tree.root)
+    found = groups(study, tree.root)
+    assert [[(t.net["width"], t.seed, t.variant) for t in g.trials] for g in found] == [
+        [(4, 0, "narrow"), (4, 1, "narrow")],
+        [(16, 0, "wide"), (16, 1, "wide")],
+    ]
+    assert "variant" not in found[0].trials[0].as_dict()
+    assert {g.trials[0].id for g in found} == {
+        tree.ids(recipes={"vae": {"net": {"width": w}}})[("ring", "vae", 0)] for w in (4, 16)
+    }  # a trial is the same in a study that names no variant
+
+
+def test_variants_that_are_one_and_the_same_are_refused(tree):
+    cells = [{**STUDY["cells"][0], "variant": variant} for variant in ("a", "b")]
+    tree.put("studies", {**STUDY, "cells": cells})
+    with pytest.raises(UserError, match="small.yaml: cells: variants 'a' and 'b' of ring/vae do not differ"):
+        expand(read_study("small", tree.root), tree.root)
+    tree.put("studies", {**STUDY, "cells": [{**cells[0]}, {**cells[0]}]})
+    with pytest.raises(UserError, match="ring/vae stands in an earlier cell of variant 'a' already"):
+        read_study("small", tree.root)
+
+
 def test_short_hash_does_not_depend_on_order():
     assert short_hash({"a": 1, "b": [2]}) == short_hash({"b": [2], "a": 1}) != short_hash({"a": 1, "b": [3]})
     assert len(short_hash([], 8)) == 8
