@@ -2,19 +2,20 @@
 
 import ast
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from genbench.config.errors import UserError
 from genbench.config.hashing import short_hash
 from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, recipe
-from genbench.config.schema import DatasetSpec, Study
+from genbench.config.schema import DatasetSpec, ModelSpec, Recipe, Study, Tune
 
-__all__ = ["Group", "Trial", "code_hash", "dataset_hash", "expand", "groups", "model_module"]
+__all__ = ["Group", "Trial", "code_hash", "dataset_hash", "expand", "groups", "model_module", "resolve"]
 
 PACKAGE = Path(__file__).parent.parent
 GROUP_SIZE = 16  # trials of one job
+SEARCHED = 10_000  # seeds of a search's trials start here, a study's own far below
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,38 @@ class Trial:
     train: dict[str, Any]
     dataset_spec: str
     code: str
-    variant: str = ""  # the study's name for what its cell does differently
+    # what only the study knows of it: its name for what the cell does differently, and its place in a search
+    variant: str = ""
+    phase: Literal["", "search", "confirm"] = ""
+    configuration: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, with the id under "trial" and nothing that only a study knows."""
-        value = asdict(self)
-        del value["variant"]
+        value = {key: item for key, item in asdict(self).items() if key not in STUDYS}
         return {"trial": value.pop("id"), **value}
+
+
+STUDYS = ("variant", "phase", "configuration")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Trials of one cell that one job trains."""
+    """Trials that one job trains: of one dataset, model and network, and of one phase."""
 
     name: str  # <dataset>/<model>-<hash of its trials' ids>
     dataset: str
     model: str
-    trials: tuple[Trial, ...]
+    trials: tuple[Trial, ...]  # to confirm the best of a search: a trial per configuration, of which `resolve` takes one
+    phase: Literal["", "search", "confirm"] = ""
+    variant: str = ""
+    seeds: tuple[int, ...] = ()  # of the trials that confirm
+    searched: tuple[str, ...] = ()  # names of the search's groups
+
+
+def resolve(group: Group, configuration: int) -> Group:
+    """A group that confirms, with its trials: the chosen configuration on fresh seeds."""
+    chosen = next(trial for trial in group.trials if trial.configuration == configuration)
+    return replace(group, trials=tuple(_identified(replace(chosen, seed=seed, phase="confirm")) for seed in group.seeds))
 
 
 def dataset_hash(spec: DatasetSpec) -> str:
@@ -57,53 +73,88 @@ def dataset_hash(spec: DatasetSpec) -> str:
     return short_hash(spec.model_dump(mode="json", exclude={"description", "reference", "needs"}), 8)
 
 
+def _identified(trial: Trial) -> Trial:
+    """A trial with its id; how many trials train together changes their speed, not their result."""
+    defining = {key: item for key, item in trial.as_dict().items() if key != "trial"}
+    train = {k: v for k, v in trial.train.items() if k != "replicas"}
+    return replace(trial, id=short_hash({**defining, "train": train}))
+
+
 def expand(study: Study, root: Path = ROOT) -> list[Trial]:
-    """All trials of a study, cell by cell; UserError where two variants are one and the same."""
+    """All trials of a study that are known before it runs, cell by cell; UserError where two variants are the same.
+
+    Of a cell with a search those are the searched ones; configurations that come out alike are one.
+    """
     trials = []
     for cell in study.cells:
         for dataset in cell.datasets:
             data = dataset_spec(dataset, root)
             for name in cell.models:
                 model = model_spec(name, root)
-                parts = recipe(model, data, cell.recipes.get(name)).model_dump(mode="json")
                 common = {
                     "dataset": dataset,
                     "model": name,
                     "family": model.family,
                     "batch": cell.batch,
                     "budget": cell.budget.model_dump(mode="json"),
-                    **parts,
                     "dataset_spec": dataset_hash(data),
                     "code": code_hash(model_module(name)),
+                    "variant": cell.variant,
                 }
-                # how many trials train together changes their speed, not their result
-                defining = {**common, "train": {k: v for k, v in parts["train"].items() if k != "replicas"}}
-                for seed in study.seeds:
-                    trials.append(Trial(id=short_hash({**defining, "seed": seed}), seed=seed, variant=cell.variant, **common))
+                phase = "search" if cell.tune else ""
+                seeds = [SEARCHED + i for i in range(cell.tune.seeds)] if cell.tune else study.seeds
+                for place, own in enumerate(_configurations(model, cell.tune)):
+                    parts = recipe(model, data, cell.recipes.get(name), own).model_dump(mode="json")
+                    for seed in seeds:
+                        trials.append(_identified(Trial("", seed=seed, phase=phase, configuration=place, **common, **parts)))
     seen: dict[str, Trial] = {}
     for trial in trials:
         other = seen.setdefault(trial.id, trial)
-        if other is not trial:
+        if other.variant != trial.variant and not trial.phase:
             both = f"variants {other.variant!r} and {trial.variant!r} of {trial.dataset}/{trial.model}"
             raise UserError(f"{root}/studies/{study.name}.yaml: cells: {both} do not differ in anything that is trained")
-    return trials
+    return list({(trial.variant, trial.id): trial for trial in reversed(trials)}.values())[::-1]
+
+
+def _configurations(model: ModelSpec, tune: Tune | None) -> list[Recipe | None]:
+    if tune is None:
+        return [None]
+    from genbench.config.stream import configurations
+
+    return configurations(model.space, tune.space, tune.configurations)
 
 
 def groups(study: Study, root: Path = ROOT) -> list[Group]:
     """The jobs of a study: trials that differ in seed and hyperparameters only, in order, GROUP_SIZE at a time.
 
-    More seeds of a study only add groups and extend the last one; trials in the store are not trained again.
+    More seeds or configurations only add groups and extend the last one; trials in the store are not trained again.
     """
-    cells: dict[tuple[str, str, str], list[Trial]] = {}
-    for trial in expand(study, root):
+    trials = expand(study, root)
+    cells: dict[tuple[str, str, str, str], list[Trial]] = {}
+    for trial in trials:
         together = short_hash([trial.net, trial.train, trial.batch, trial.budget])
-        cells.setdefault((trial.dataset, trial.model, together), []).append(trial)
+        cells.setdefault((trial.dataset, trial.model, trial.variant, together), []).append(trial)
     out = []
-    for (dataset, model, _), trials in cells.items():
-        for start in range(0, len(trials), GROUP_SIZE):
-            part = tuple(trials[start : start + GROUP_SIZE])
+    for (dataset, model, variant, _), own in cells.items():
+        for start in range(0, len(own), GROUP_SIZE):
+            part = tuple(own[start : start + GROUP_SIZE])
             name = f"{dataset}/{model}-{short_hash([t.id for t in part], 8)}"
-            out.append(Group(name, dataset, model, part))
+            out.append(Group(name, dataset, model, part, part[0].phase, variant))
+    return out + _confirming(study, trials, out)
+
+
+def _confirming(study: Study, trials: list[Trial], searches: list[Group]) -> list[Group]:
+    """A group for each dataset, model and variant that is searched."""
+    slots: dict[tuple[str, str, str], dict[int, Trial]] = {}
+    for trial in trials:
+        if trial.phase == "search":
+            slots.setdefault((trial.dataset, trial.model, trial.variant), {}).setdefault(trial.configuration, trial)
+    out = []
+    for slot, found in slots.items():
+        dataset, model, variant = slot
+        searched = tuple(g.name for g in searches if (g.dataset, g.model, g.variant) == slot)
+        name = f"{dataset}/{model}-{short_hash(['confirm', searched, study.seeds], 8)}"
+        out.append(Group(name, dataset, model, tuple(found.values()), "confirm", variant, study.seeds, searched))
     return out
 
 

@@ -68,10 +68,10 @@ def read_study(name: str, root: Path = ROOT, asked_by: str = "study") -> Study:
     return study
 
 
-def recipe(model: ModelSpec, dataset: DatasetSpec, override: Recipe | None = None) -> Recipe:
-    """The recipe of a model on a dataset: defaults, then kind, then image size, then the dataset's name, then the study's."""
+def recipe(model: ModelSpec, dataset: DatasetSpec, *overrides: Recipe | None) -> Recipe:
+    """The recipe of a model on a dataset: defaults, then kind, then image size, then the dataset's name, then the overrides."""
     size = "x".join(str(n) for n in dataset.shape[1:])
-    parts = [model.defaults, *(model.recipes.get(key) for key in (dataset.kind, size, dataset.name)), override]
+    parts = [model.defaults, *(model.recipes.get(key) for key in (dataset.kind, size, dataset.name)), *overrides]
     merged: dict[str, dict[str, Any]] = {"net": {}, "hp": {}, "train": {}}
     for part in parts:
         for section in merged if part else ():

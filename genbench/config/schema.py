@@ -110,6 +110,14 @@ class ModelSpec(Frozen):
     space: Spaces = Spaces()
 
 
+class Tune(Frozen):
+    """A search on equal terms: the best configuration by the validation split is trained anew on the study's seeds."""
+
+    configurations: int = Field(ge=1, le=4096)  # per dataset, model and variant; the first is the authors' defaults
+    space: Literal["wide", "narrow"] = "wide"
+    seeds: int = Field(default=1, ge=1)  # per configuration; none of them is one of the study's
+
+
 class Cell(Frozen):
     """Datasets x models under one budget."""
 
@@ -119,6 +127,7 @@ class Cell(Frozen):
     budget: Budget
     batch: int = Field(gt=0)  # examples per draw, equal for every model of the cell
     recipes: dict[str, Recipe] = {}  # overrides by model name
+    tune: Tune | None = None  # without it every model runs its recipe
 
 
 class Study(Frozen):

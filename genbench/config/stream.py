@@ -1,0 +1,52 @@
+"""One quasi-random stream of configurations, shared by all models, datasets and variants of all studies."""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from genbench.config.schema import Range, Recipe, Search, Spaces
+
+__all__ = ["AXES", "configurations"]
+
+# Each hyperparameter has its own axis, so that configuration i gives the same learning rate to every model that searches
+# it over the same range. New names go to the end: what stands before them keeps its stream.
+AXES = ("lr", "beta1", "critic_steps", "norm", "gp", "limit", "gamma", "rate_k", "beta", "weight_decay", "clip", "reg")
+SCRAMBLE = 2018  # of the Sobol sequence, once and for all
+LONGEST, DIMENSIONS = 4096, 64  # points and axes that are drawn, used or not: a sequence of another size is another one
+
+
+def configurations(space: Spaces, which: str, count: int) -> list[Recipe]:
+    """`count` configurations of a model: first the authors' defaults, then the stream in the "wide" or "narrow" space.
+
+    What neither names keeps the recipe's value. More configurations never change the earlier ones.
+    """
+    search: Search = getattr(space, which)
+    return [space.authors, *(_at(search, point) for point in _points()[: count - 1])]
+
+
+def _at(search: Search, point: Mapping[str, float]) -> Recipe:
+    return Recipe(
+        net={key: _value(each, point[key]) for key, each in search.net.items()},
+        hp={key: _value(each, point[key]) for key, each in search.hp.items()},
+    )
+
+
+def _value(range_: Range, u: float) -> Any:
+    """The value at u in [0, 1) of a range; numbers have five digits, so that no machine's rounding makes another trial."""
+    if range_.choice:
+        return range_.choice[int(u * len(range_.choice))]
+    if range_.log:
+        low, high = map(math.log, range_.log)
+        return float(f"{math.exp(low + u * (high - low)):.5g}")
+    low, high = range_.uniform
+    return float(f"{low + u * (high - low):.5g}")
+
+
+@functools.cache
+def _points() -> list[dict[str, float]]:
+    """Points of a scrambled Sobol sequence (Sobol 1967; Owen 1998) in the unit cube, by axis."""
+    from scipy.stats.qmc import Sobol
+
+    cube = Sobol(DIMENSIONS, scramble=True, rng=SCRAMBLE).random(LONGEST)
+    return [dict(zip(AXES, map(float, row), strict=False)) for row in cube]
