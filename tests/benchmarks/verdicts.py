@@ -1,0 +1,196 @@
+"""Print how often verdicts on simulated studies are wrong, and how often intervals cover what they should.
+
+Usage: python tests/benchmarks/verdicts.py [--studies 1000] [--seed 0]
+
+Lognormal scores: seeds 6 % apart (standard deviation of the log), configurations 40 %, margin 10 %. Errors are
+family-wise: shares of studies with any false "better" or "worse", any false "equivalent". A nominal rate of 5 % is observed
+within 5 % plus or minus two standard errors, which the first line prints.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from genbench.studies.distribution import quantile
+from genbench.studies.ranks import agreement
+from genbench.studies.search_curve import search_curve
+from genbench.studies.simulate import ErrorRates, Truth, error_rates, of_search, of_seeds, of_winners
+from genbench.studies.variance import components, shares
+
+MARGIN = 1.1
+EQUAL = Truth(dict.fromkeys("abcdef", 1.0))
+AT_MARGIN = Truth({m: MARGIN**i for i, m in enumerate("abcde")})
+PAIR = Truth(dict.fromkeys("ab", 1.0))
+MIXED = Truth({"a": 1.0, "b": 1.0, "c": 1.1, "d": 1.5, "e": 1.5})
+
+
+def row(name: str, found: ErrorRates) -> None:
+    cells = (found.false_better, found.false_equivalent, found.found_better, found.found_equivalent)
+    text = " ".join(f"{'-':>9}" if math.isnan(c) else f"{c:9.1%}" for c in cells)
+    print(f"  {name:<64}{found.studies:>6} {text}", flush=True)
+
+
+def head(title: str) -> None:
+    print(f"\n{title:<66}{'runs':>6} {'false':>9} {'false':>9} {'found':>9} {'found':>9}")
+    print(f"{'':<72} {'better':>9} {'equival.':>9} {'better':>9} {'equival.':>9}")
+
+
+def seeds(studies: int, seed: int) -> None:
+    head("Seeds of given configurations")
+    for name, truth in (
+        ("two equal models", PAIR),
+        ("two, 10 % apart", Truth({"a": 1.0, "b": MARGIN})),
+        ("six equal models", EQUAL),
+        ("five, each 10 % apart", AT_MARGIN),
+        ("two equal pairs and one between", MIXED),
+    ):
+        for n in (3, 5, 10, 20):
+            row(f"{name}, {n} seeds", error_rates(of_seeds(truth, n, MARGIN), truth, MARGIN, studies, seed))
+    shared = replace(MIXED, shared=0.8)
+    for paired in (False, True):
+        name = f"two pairs, seeds share 80 % of their variance, 5 {'paired' if paired else 'unpaired'}"
+        row(name, error_rates(of_seeds(shared, 5, MARGIN, paired), shared, MARGIN, studies, seed))
+    uneven = replace(AT_MARGIN, spreads={"a": 3.0, "c": 0.3})
+    row(
+        "10 % apart, spreads of seeds 2 % to 18 %, 5 seeds",
+        error_rates(of_seeds(uneven, 5, MARGIN), uneven, MARGIN, studies, seed),
+    )
+    for what, truth in (("two equal", PAIR), ("six equal", EQUAL)):
+        failing = replace(truth, fails=0.2)
+        found = error_rates(of_seeds(failing, 10, MARGIN), failing, MARGIN, studies // 5, seed)
+        row(f"{what}, 20 % of seeds fail, 10 seeds", found)
+    rare = replace(PAIR, collapses={"b": 0.1})
+    for n in (10, 20):
+        name = f"equal but for 10 % of b's seeds scoring 5 times as high, {n} seeds"
+        row(name, error_rates(of_seeds(rare, n, MARGIN), rare, MARGIN, studies, seed))
+
+
+def searches(studies: int, seed: int) -> None:
+    head("Models with their search (equal or 30 % apart)")
+    apart = Truth({"a": 1.0, "b": 1.3})
+    for configurations in (16, 64):
+        study = of_winners(PAIR, configurations, 10, MARGIN)
+        row(f"10 seeds of the winners of one search of {configurations}", error_rates(study, PAIR, MARGIN, studies, seed))
+    for common in (0.0, 0.8):
+        for configurations, k in ((32, 4), (64, 8), (64, 16)):
+            name = f"best {k} of {configurations}, {common:.0%} of configurations' variance common"
+            for truth in (PAIR, apart):
+                truth = replace(truth, common=common)
+                what = "equal" if truth.ratios["b"] == 1 else "apart"
+                row(f"{name}, {what}", error_rates(of_search(truth, configurations, k, MARGIN), truth, MARGIN, studies, seed))
+
+
+def curves(studies: int, seed: int) -> None:
+    titles = f"{'bias of mean':>14}{'of plug-in':>14}{'cover: mean':>13}{'n - 1 df':>10}{'median':>9}"
+    print(f"\n{'Best of k of n lognormal scores':<49}{titles}")
+    rng = np.random.default_rng(seed)
+    for n in (16, 100):
+        ks = sorted({2, n // 8, n // 4, n // 2})
+        minima = np.exp(0.4 * rng.standard_normal((100_000, n // 2)))
+        truth = {k: (minima[:, :k].min(1).mean(), math.exp(0.4 * stats.norm.ppf(1 - 0.5 ** (1 / k)))) for k in ks}
+        curve = [[*search_curve(np.exp(0.4 * rng.standard_normal(n)), ks=ks)] for _ in range(studies)]
+        for place, k in enumerate(ks):
+            mean, median = truth[k]
+            best = [each[place] for each in curve]
+            # the same standard error with the degrees of freedom of n configurations
+            wide = stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, min(n - 1, 2 * n / k - 1))
+            print(
+                f"  n {n:<4} k {k:<36}{np.mean([b.mean for b in best]) / mean - 1:14.1%}"
+                f"{np.mean([b.plug_in for b in best]) / mean - 1:14.1%}"
+                f"{np.mean([b.low <= mean <= b.high for b in best]):13.1%}"
+                f"{np.mean([abs(b.mean - mean) <= wide * (b.high - b.mean) for b in best]):10.1%}"
+                f"{np.mean([b.median_low <= median <= b.median_high for b in best]):9.1%}",
+                flush=True,
+            )
+
+
+def crossed(rows: int, effects: Sequence[np.ndarray], noise: float, rng: np.random.Generator) -> pd.DataFrame:
+    model, dataset, repeat = np.indices((effects[0].size, effects[1].size, rows)).reshape(3, -1)
+    log = effects[0][model] + effects[1][dataset] + effects[2][model, dataset] + noise * rng.standard_normal(model.size)
+    return pd.DataFrame({"model": model, "dataset": dataset, "seed": repeat, "score": np.exp(log)})
+
+
+def centred(x: np.ndarray) -> np.ndarray:
+    return x - x.mean(0) - (x.mean(1, keepdims=True) - x.mean() if x.ndim == 2 else 0)
+
+
+def covers(name: str, studies: int, draw: Callable[[], tuple[float, float]], truth: float) -> None:
+    found = [draw() for _ in range(studies)]
+    print(f"  {name:<64}{studies:>6}{np.mean([low <= truth <= high for low, high in found]):10.1%}", flush=True)
+
+
+def intervals(studies: int, seed: int) -> None:
+    print(f"\n{'Intervals of 95 %':<66}{'runs':>6}{'cover':>10}")
+    rng = np.random.default_rng(seed)
+    for q in (0.1, 0.5):
+        truth = math.inf if q > 0.9 else math.exp(stats.norm.ppf(q / 0.9))
+        for n in (20, 100):
+
+            def fresh(n: int = n, q: float = q) -> tuple[float, float]:
+                found = quantile(np.where(rng.random(n) < 0.1, math.inf, rng.lognormal(size=n)), q)
+                return found.low, found.high
+
+            covers(f"quantile {q} of {n} trials, 10 % of them failed", studies, fresh, truth)
+    effects = [centred(s * rng.standard_normal(n)) for s, n in ((0.2, 5), (0.3, 4), (0.1, (5, 4)))]
+    for rows in (3, 5, 10):
+        for noise in (0.1, 0.4):
+            size = 20 * rows
+            squares = np.array([*(size * (e**2).mean() for e in effects), (size - 1) * noise**2])
+            tables = [shares(crossed(rows, effects, noise, rng), ["model", "dataset"]) for _ in range(studies // 10)]
+            for i, name in enumerate(("model", "dataset", "model x dataset", "seed")):
+                each = iter([(t[i].low, t[i].high) for t in tables])
+                truth, r2 = squares[i] / squares.sum(), np.mean([t[i].r2 for t in tables])
+                mean = np.mean([t[i].share for t in tables])
+                covers(
+                    f"share of {name}, {rows} seeds: {truth:.3f}, mean {mean:.3f}, R^2 {r2:.3f}",
+                    len(tables), lambda each=each: next(each), truth,
+                )  # fmt: skip
+    for sd in (0.1, 0.3):
+
+        def nested(sd: float = sd) -> tuple[float, float]:
+            effect = np.repeat(0.2 * rng.standard_normal(24), 3)
+            score = np.exp(effect + sd * rng.standard_normal(72))
+            cell, configuration, _ = np.indices((3, 8, 3)).reshape(3, -1)
+            found = components(pd.DataFrame({"model": cell, "configuration": configuration, "score": score}), ["model"])
+            return found.low, found.high
+
+        covers(
+            f"share of configurations, 8 x 3 seeds in 3 cells: {0.04 / (0.04 + sd**2):.2f}",
+            studies // 2,
+            nested,
+            0.04 / (0.04 + sd**2),
+        )
+    level = np.linspace(0, 0.5, 6)[:, None]
+    for name, across in (("agree", 0.0), ("differ", 0.15)):
+        means = level + across * rng.standard_normal((6, 4))
+        truth = np.mean([stats.kendalltau(means[:, i], means[:, j]).statistic for i in range(4) for j in range(i)])
+        for noise in (0.05, 0.2):
+
+            def taus(means: np.ndarray = means, noise: float = noise) -> tuple[float, float]:
+                found = agreement(crossed(5, [np.zeros(6), np.zeros(4), means], noise, rng), repeats=300)
+                return found.low - 1e-9, found.high + 1e-9
+
+            what = f"tau of 4 datasets that {name}, models .1 apart, seeds {noise}: {truth:.2f}"
+            covers(what, studies // 20, taus, truth)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    start = time.process_time()
+    print(f"{args.studies} studies: 5 % is observed as {100 * 2 * math.sqrt(0.05 * 0.95 / args.studies):.1f} points more or less")
+    for part in (seeds, searches, curves, intervals):
+        part(args.studies, args.seed)
+    print(f"\n{time.process_time() - start:.0f} CPU seconds")
+
+
+if __name__ == "__main__":
+    main()
