@@ -19,14 +19,15 @@ SAMPLES, INVERTED = 1000, 256  # generated images that are projected, test image
 def manifold_scores(
     samples: Tensor, data: Dataset, model: Model | None = None, generator: torch.Generator | None = None
 ) -> list[Score]:
-    """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another; a decoder adds recall."""
+    """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another; a decoder
+    that is not told the class adds recall."""
     if data.meta["source"] != "polygons":
         return []
     top = data.levels - 1
     project = _projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
     made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
     decodes = {}
-    if hasattr(model, "generate"):  # in the symmetric space, and clipped to it as its samples are
+    if hasattr(model, "generate") and not model.classes:  # in the symmetric space, and clipped to it as its samples are
 
         def generate(z: Tensor) -> Tensor:
             return ((model.generate(z) + 1) / 2).clamp(0, 1).unflatten(1, data.shape)

@@ -17,13 +17,14 @@ CHAINS = 16
 def annealed_scores(
     model: Model, data: Dataset, space: Space, points: int, temperatures: int, generator: torch.Generator
 ) -> list[Score]:
-    """Bounds in nats on the likelihood of the first `points` test examples, by annealing; none without a decoder of z.
+    """Bounds in nats on the likelihood of the first `points` test examples, by annealing; none without a decoder of
+    z alone, as that of a model which is told the class.
 
     ais_nll of a model with a density: tighter than its importance-weighted bound where the encoder is poor. surrogate_nll
     of one without: that of N(G(z), sigma^2 I), with sigma chosen on as many validation examples. bdmc_gap: what either bound
     lacks at most, in expectation, on examples that the model itself made.
     """
-    if not hasattr(model, "generate"):
+    if not hasattr(model, "generate") or model.classes:
         return []
     test, validation = (data.splits[split][:points].to(generator.device) for split in ("test", "validation"))
     z = normal((len(test), model.latent), generator)

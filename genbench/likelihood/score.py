@@ -108,8 +108,8 @@ class Likelihood:
         return Estimate("estimate", log_p, {"estimator": "probability-flow ODE", "trace": trace})
 
     def long_bound(self, x: Tensor) -> Estimate | None:
-        """The bound of a long chain, to show what a diffusion's short one costs; None for other models and for large images."""
-        if not hasattr(self.model, "elbo") or self.model.dim > FINE_DIMENSIONS:
+        """The bound of a long chain, to show what a diffusion's short one costs; None for others, given classes, large images."""
+        if not hasattr(self.model, "elbo") or self.model.dim > FINE_DIMENSIONS or self.model.classes:
             return None
         return self._bound(x[:FINE_POINTS].to(self.generator.device), FINE_STEPS)
 

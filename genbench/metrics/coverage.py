@@ -11,7 +11,7 @@ from genbench.metrics.bins import resampled
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
 
-__all__ = ["coverage", "vendi"]
+__all__ = ["conditional_accuracy", "coverage", "vendi"]
 
 MANY = 100  # classes from which on the literature counts every class with an image
 RELIABLE = 0.99  # accuracy below which a classifier's errors fill classes
@@ -68,6 +68,17 @@ def coverage(
         se = float(f(again).std(ddof=1)) if key in ("class_kl", "class_tv") else None
         scores.append(Score(key, float(f(seen)), n, METRICS[key].unit, se, settings={**common, **own}))
     return scores
+
+
+def conditional_accuracy(logits: Tensor, labels: Tensor, settings: dict[str, Any] | None = None) -> Score:
+    """Return the share, 0 to 1, of generated images whose logits (n, K) are largest for the class (n,) that was asked for.
+
+    The standard error is the binomial one. Raises ValueError for unequal numbers or logits that are not finite.
+    """
+    if len(logits) != len(labels) or not len(labels) or not bool(logits.isfinite().all()):
+        raise ValueError(f"conditional_accuracy: {len(logits)} finite logit vectors are needed for {len(labels)} labels")
+    value, n = float((logits.argmax(1) == labels.to(logits.device)).double().mean()), len(labels)
+    return Score("conditional_accuracy", value, n, "share", (value * (1 - value) / n) ** 0.5, settings=settings or {})
 
 
 def vendi(features: Tensor, settings: dict[str, Any] | None = None) -> Score:

@@ -1,12 +1,17 @@
 """What all adversarial models share: a generator, a critic, and what is watched while they train."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from genbench.models.base import Model, normal
-from genbench.nets import largest_singular_value
+from genbench.nets import largest_singular_value, settle
 
 __all__ = ["Adversarial", "mean_distance"]
+
+STANDING = 1024  # samples whose moments a trained generator's batch norms keep
 
 
 def mean_distance(x: Tensor) -> Tensor:
@@ -23,21 +28,29 @@ class Adversarial(Model):
     def noise(self, shape, generator):
         return {"z": normal((*shape, self.latent), generator)}
 
-    def generate(self, z: Tensor) -> Tensor:
-        """z (B, latent) -> flat examples (B, dim); images end in a tanh."""
-        x = self.generator(z).flatten(1)
+    def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """z (B, latent) -> flat examples (B, dim), of these classes where there are any; images end in a tanh."""
+        x = (self.generator(z) if label is None else self.generator(z, label)).flatten(1)
         return torch.tanh(x) if self.levels else x
 
-    def score(self, x: Tensor) -> Tensor:
-        """The critic's value (B,) of flat examples."""
+    def fakes(self, noise: Mapping[str, Tensor]) -> Tensor:
+        """Flat examples (B, dim) of a batch's z, and of its classes if the model is told of any."""
+        return self.generate(noise["z"], noise["label"]) if self.classes else self.generate(noise["z"])
+
+    def score(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """The critic's value (B,) of flat examples, as ones of these classes where there are any."""
         raise NotImplementedError
+
+    def scoring(self, noise: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
+        """`score` as a function of x alone: for the classes of a batch, if the model is told of any."""
+        return partial(self.score, label=noise["label"]) if self.classes else self.score
 
     def boundary(self, real: Tensor, fake: Tensor, hp) -> Tensor:
         """The value () above which the critic takes an example for real, given the values of real and fake examples."""
         return 0.5 * (real.mean() + fake.mean())
 
     def prepare_critic(self, x, noise, hp):
-        return {"fake": self.generate(noise["z"])}
+        return {"fake": self.fakes(noise)}
 
     def diagnose(self, x, noise, hp) -> dict[str, Tensor]:
         """What tells a healthy game from a lost one, on examples x that nothing was trained on; scalars by name.
@@ -46,8 +59,8 @@ class Adversarial(Model):
         spectral_norm: the largest singular value of the critic's weight matrices, as it uses them.
         diversity: mean distance of two fakes over that of two real examples; near 0 where the generator has collapsed.
         """
-        x, fake = self.flat(x), self.generate(noise["z"])
-        real, false = self.score(x), self.score(fake)
+        x, fake, score = self.flat(x), self.fakes(noise), self.scoring(noise)
+        real, false = score(x), score(fake)
         boundary = self.boundary(real, false, hp)
         return {
             "accuracy_real": (real > boundary).to(x.dtype).mean(),
@@ -56,5 +69,11 @@ class Adversarial(Model):
             "diversity": mean_distance(fake) / mean_distance(x),
         }
 
-    def sample(self, n, generator):
-        return self.generate(normal((n, self.latent), generator)).reshape(n, *self.shape)
+    def finish(self, generator):
+        """Fix the moments of the generator's batch norms, if it has any: samples must not depend on the chunks they come in."""
+        z = normal((STANDING, self.latent), generator).to(next(self.generator.parameters()))
+        settle(self.generator, lambda: self.generate(z, self.draw_labels(STANDING, generator)))
+
+    def sample(self, n, generator, label=None):
+        label = self.draw_labels(n, generator) if label is None else label
+        return self.generate(normal((n, self.latent), generator), label).reshape(n, *self.shape)

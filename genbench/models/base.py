@@ -1,12 +1,13 @@
 """The contract of a model: one method, written once as ordinary single-model PyTorch."""
 
 import math
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Model", "normal", "uniform"]
+__all__ = ["Model", "chosen", "normal", "uniform"]
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -17,6 +18,13 @@ def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Numbers uniform on [0, 1) on the generator's device."""
     return torch.rand(*shape, generator=generator, device=generator.device)
+
+
+def chosen(what: str, name: str, table: Iterable[str]) -> str:
+    """The name, if the table has it; ValueError with what is allowed."""
+    if name not in table:
+        raise ValueError(f"{what}: allowed: {', '.join(table)}; got {name!r}")
+    return name
 
 
 class Model(nn.Module):
@@ -36,9 +44,14 @@ class Model(nn.Module):
     `encode(x)`, the mean and log standard deviation of q(z|x), `log_likelihood(x, z)` and `draw(z, generator)`, x ~ p(x|z),
     where it has these laws.
 
+    A model of `classes` is one of p(x|y) p(y): the trainer gives it the batch's classes as noise["label"] (B,), int64, and
+    `prior` (classes,), the frequencies of the training split. Its `sample(n, generator, label)` draws labels from there unless
+    they are given, `generate(z, label)` needs them, and its likelihoods are of x alone: log sum_y p(y) p(x|y), or bounds on that.
+
     Arguments:
         shape: shape of an example, (d,) or (C, H, W).
         levels: number of grey values of an image, None for points.
+        classes: number of classes that the model is told of, 0 for none.
     """
 
     players: ClassVar[dict[str, int]] = {"net": 1}  # sub-module updated: updates per step, in this order
@@ -49,18 +62,33 @@ class Model(nn.Module):
     liftable: ClassVar[bool] = True  # False: the trainer runs the same code trial by trial
     selects: ClassVar[bool] = False  # True: the loss on held-out data chooses the checkpoint
 
-    def __init__(self, shape: tuple[int, ...], levels: int | None = None):
+    def __init__(self, shape: tuple[int, ...], levels: int | None = None, classes: int = 0):
         super().__init__()
-        self.shape, self.levels = tuple(shape), levels
+        self.shape, self.levels, self.classes = tuple(shape), levels, classes
         self.dim = math.prod(shape)
+        if classes:
+            self.register_buffer("prior", torch.full((classes,), 1 / classes))
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> dict[str, Tensor]:
         """All randomness of updates; `shape` is (updates, batch), every value starts with it."""
         return {}
 
+    def finish(self, generator: torch.Generator) -> None:
+        """What is left to do after training, with the weights that are kept; called once, before the model is stored."""
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n examples (n, *shape) in model space."""
         raise NotImplementedError
+
+    def draw_labels(self, n: int, generator: torch.Generator) -> Tensor | None:
+        """Classes (n,) of examples, drawn from the prior; None for a model that is not told of any."""
+        return torch.multinomial(self.prior, n, replacement=True, generator=generator) if self.classes else None
+
+    def by_class(self, log_p: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
+        """log p(y) + log_p(x, y) (classes, B) for every class y and example of x (B, ...); log_p gets classes * B of both."""
+        labels = torch.arange(self.classes, device=x.device).repeat_interleave(len(x))
+        each = log_p(x.repeat(self.classes, *[1] * (x.dim() - 1)), labels)
+        return each.unflatten(0, (self.classes, len(x))) + self.prior.log().unsqueeze(1)
 
     def flat(self, x: Tensor) -> Tensor:
         """(B, *shape) -> (B, dim)."""

@@ -25,8 +25,9 @@ class BEGAN(Adversarial):
     """With L(x) = |x - critic(x)|, averaged over coordinates, the critic minimises L(x) - k L(G(z)), the generator L(G(z)).
 
     After each update of the critic k moves by rate_k (gamma L(x) - L(G(z))) within [0, 1]: it holds the balance
-    E L(G(z)) = gamma E L(x); a small gamma buys likeness for variety. The balance needs both errors before the update, so
-    that the critic runs forward once more here than in the authors' code.
+    E L(G(z)) = gamma E L(x); a small gamma buys likeness for variety. The authors' gamma lies in [0, 1]; above 1 the critic must
+    copy fakes worse than data, and with k at its bound the game is about E L(x) - E L(G(z)), which nothing bounds from below.
+    The balance needs both errors before the update, so that the critic runs forward once more here than in the authors' code.
 
     References:
         BEGAN: Boundary Equilibrium Generative Adversarial Networks (Berthelot et al., 2017), arXiv 1703.10717

@@ -1,27 +1,20 @@
 """Generative adversarial networks as points of one grid: a loss, a penalty, a normalisation, on shared networks."""
 
 import math
-from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
 
 from genbench.models.adversarial import Adversarial
+from genbench.models.base import chosen
 from genbench.models.gan_losses import LOSSES
 from genbench.models.gan_penalties import PENALTIES
-from genbench.nets import CRITICS, GENERATORS, Spectral
+from genbench.nets import GENERATORS, Spectral, critic, generator
 
 __all__ = ["DRAGAN", "GAN", "LSGAN", "MMGAN", "NSGAN", "R1GAN", "SNGAN", "WGAN", "WGANGP", "HingeGAN"]
 
 NORMS = ("none", "batch", "layer", "spectral")
 OUTPUTS = ("linear", "sigmoid")
-
-
-def chosen(what: str, name: str, table: Iterable[str]) -> str:
-    """The name, if the table has it; ValueError with what is allowed."""
-    if name not in table:
-        raise ValueError(f"{what}: allowed: {', '.join(table)}; got {name!r}")
-    return name
 
 
 def own_hp(loss: str, penalty: str) -> dict[str, float]:
@@ -39,6 +32,7 @@ class GAN(Adversarial):
         critic_steps: updates of the critic for one of the generator; 0 is the method's own number.
         output: "linear", or "sigmoid": then the critic's value is a probability, as in Lucic et al.'s LSGAN (arXiv 1711.10337).
         slope: the bound on a spectral critic's slope; 1, the authors', is little where modes are narrow and dimensions few.
+        classes: see Model; the generator is told the class, the critic projects its features on it.
     """
 
     loss: ClassVar[str] = "non_saturating"
@@ -51,9 +45,9 @@ class GAN(Adversarial):
     def __init__(
         self, shape, levels=None, latent: int = 2, width: int = 128, depth: int = 3, network: str = "mlp", critic_width: int = 0,
         loss: str = "", penalty: str = "", norm: str = "", critic_steps: int = 0, output: str = "linear",
-        slope: float = 1.0,
+        slope: float = 1.0, classes: int = 0,
     ):  # fmt: skip
-        super().__init__(shape, levels)
+        super().__init__(shape, levels, classes)
         self.loss = chosen("loss", loss or self.loss, LOSSES)
         self.penalty = chosen("penalty", penalty or self.penalty, PENALTIES)
         self.norm, self.output = chosen("norm", norm or self.norm, NORMS), chosen("output", output, OUTPUTS)
@@ -62,9 +56,10 @@ class GAN(Adversarial):
             raise ValueError(f"critic_steps: must be at least 0, got {critic_steps}")
         self.players = self.players | ({"critic": critic_steps} if critic_steps else {})
         more = {"depth": depth} if chosen("network", network, GENERATORS) == "mlp" else {}
-        critic = CRITICS[network](shape, critic_width or width, "none" if self.norm == "spectral" else self.norm, **more)
-        self.critic = Spectral(critic, slope) if self.norm == "spectral" else critic
-        self.generator = GENERATORS[network](latent, shape, width, **more)
+        inner = "none" if self.norm == "spectral" else self.norm
+        net = critic(network, shape, critic_width or width, inner, classes, **more)
+        self.critic = Spectral(net, slope) if self.norm == "spectral" else net
+        self.generator = generator(network, latent, shape, width, classes, **more)
         self.latent = self.generator.latent
         # the trainer calls what is there: these two only where they have something to do
         if self.norm == "spectral":
@@ -75,20 +70,21 @@ class GAN(Adversarial):
     def noise(self, shape, generator):
         return {**super().noise(shape, generator), **PENALTIES[self.penalty].noise(shape, self.dim, generator)}
 
-    def score(self, x):
-        value = self.critic(x)
+    def score(self, x, label=None):
+        value = self.critic(x) if label is None else self.critic(x, label)
         return torch.sigmoid(value) if self.output == "sigmoid" else value
 
     def boundary(self, real, fake, hp):
         return LOSSES[self.loss].boundary(real, fake, hp)
 
     def loss_critic(self, x, noise, hp):
-        x, fake = self.flat(x), noise["fake"]
-        terms = LOSSES[self.loss].critic(self.score(x), self.score(fake), hp)
-        return (terms + PENALTIES[self.penalty](self.score, x, fake, noise, hp)).mean()
+        x, fake, score = self.flat(x), noise["fake"], self.scoring(noise)
+        terms = LOSSES[self.loss].critic(score(x), score(fake), hp)
+        return (terms + PENALTIES[self.penalty](score, x, fake, noise, hp)).mean()
 
     def loss_generator(self, x, noise, hp):
-        return LOSSES[self.loss].generator(self.score(self.generate(noise["z"])), hp).mean()
+        fake = self.fakes(noise)
+        return LOSSES[self.loss].generator(self.scoring(noise)(fake), hp).mean()
 
     def _turn(self, noise, hp):
         """The spectral norm's vectors after another step of power iteration."""
@@ -103,8 +99,8 @@ class GAN(Adversarial):
         shows, log 2 minus half its loss, in nats; it lies between -inf and log 2, and is tight for the best critic only."""
         out = super().diagnose(x, noise, hp)
         if LOSSES[self.loss].logistic:
-            loss = LOSSES[self.loss].critic(self.score(self.flat(x)), self.score(self.generate(noise["z"])), hp).mean()
-            out["js"] = math.log(2) - 0.5 * loss
+            score, fake = self.scoring(noise), self.fakes(noise)
+            out["js"] = math.log(2) - 0.5 * LOSSES[self.loss].critic(score(self.flat(x)), score(fake), hp).mean()
         return out
 
 

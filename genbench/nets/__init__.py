@@ -1,9 +1,10 @@
 """Networks by name: a model declares the shapes it needs and knows no network's inside."""
 
 from genbench.nets.architectures import AUTHORS, CRITICS, GENERATORS, SMALL, describe, matched_width
+from genbench.nets.conditional import Labelled, critic, generator, indicator
 from genbench.nets.mlp import MLP, MaskedMLP, TimeMLP, time_features
 from genbench.nets.ode import rk4
-from genbench.nets.parts import standing
+from genbench.nets.parts import settle, standing
 from genbench.nets.spectral import Spectral, largest_singular_value
 from genbench.nets.unet import PatchUNet
 
@@ -13,14 +14,19 @@ __all__ = [
     "GENERATORS",
     "MLP",
     "SMALL",
+    "Labelled",
     "MaskedMLP",
     "PatchUNet",
     "Spectral",
     "TimeMLP",
+    "critic",
     "describe",
+    "generator",
+    "indicator",
     "largest_singular_value",
     "matched_width",
     "rk4",
+    "settle",
     "standing",
     "time_features",
 ]

@@ -43,6 +43,11 @@ class MLPCritic(MLP):
         super().__init__(math.prod(shape), outputs or 1, width, depth, activation, norm)
         self.outputs = outputs
 
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer."""
+        return self.layers[-1]
+
     def features(self, x: Tensor) -> Tensor:
         return super().features(x.flatten(1))
 
@@ -54,8 +59,8 @@ class MLPCritic(MLP):
 # Generators are called with (latent, shape, width, ...): z (B, net.latent) -> (B, *shape), to be squashed by the caller.
 # net.latent is the requested latent, and more where the network takes noise; where there are classes, labels follow z.
 # Convolutional ones have the authors' batch norm unless norm="layer" or "none", with which GANs collapse where the critic has
-# no spectral norm either. With it an example depends on its batch: what needs independent examples, a decoder's likelihood
-# above all, takes "layer", or parts.standing after training.
+# no spectral norm either. With it an example depends on its batch in training; afterwards parts.settle frees it. What needs
+# independent examples in training, a decoder's likelihood above all, takes "layer".
 GENERATORS: dict[str, type[nn.Module]] = {
     "mlp": MLPGenerator,
     "infogan": InfoGANGenerator,

@@ -104,7 +104,8 @@ def time_features(t: Tensor, size: int) -> Tensor:
 class TimeMLP(nn.Module):
     """A residual perceptron of (x, t): (B, features), (B,) -> (B, features).
 
-    The time scales and shifts every hidden unit (FiLM, Perez et al. 2017, arXiv 1709.07871).
+    The time scales and shifts every hidden unit (FiLM, Perez et al. 2017, arXiv 1709.07871). A condition (B, time_size), of a
+    class, say, is added to the time's features.
 
     Arguments:
         features: size of x and of the output.
@@ -119,8 +120,9 @@ class TimeMLP(nn.Module):
         self.times = nn.ModuleList(nn.Linear(time_size, 2 * width) for _ in range(depth))
         self.outward = nn.Linear(width, features)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         features = time_features(t, self.time_size)
+        features = features if condition is None else features + condition
         h = self.inward(x)
         for time, block in zip(self.times, self.blocks, strict=True):
             scale, shift = time(features).chunk(2, -1)

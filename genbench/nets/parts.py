@@ -2,60 +2,71 @@
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["NORMS", "BatchNorm", "Critic", "dense", "grow", "he", "image", "ladder", "normaliser", "shrink", "standing"]
+__all__ = ["NORMS", "BatchNorm", "Critic", "dense", "grow", "he", "image", "ladder", "normaliser", "settle", "shrink", "standing"]
 
 NORMS = ("none", "batch", "layer")  # spectral normalisation is no layer: it replaces a critic's weights from outside
 HIDDEN, LAST = 2**0.5, 3**-0.5  # gains: a rectified layer keeps the second moment; an output starts below 1, as nn.Linear's
 
 
 class BatchNorm(nn.Module):
-    """Normalisation (B, C, ...) -> same by the mean and variance of the batch at hand, in training and afterwards.
+    """Normalisation (B, C, ...) -> same by the mean and variance of the batch at hand, until `settle` fixes them.
 
-    Without running averages, which replicas could not keep: an example's output depends on its batch, when sampling, too,
-    unless `standing` has fixed the moments.
+    Without running averages, which replicas could not keep: an example's output depends on its batch in training. The fixed
+    moments `mean` and `variance` (C,) are buffers that are not there before; weights that have them load into any copy.
 
     References:
         Batch Normalization (Ioffe & Szegedy, 2015), arXiv 1502.03167
     """
 
-    moments: tuple[Tensor, Tensor] | None = None
-
     def __init__(self, channels: int, affine: bool = True):
         super().__init__()
+        self.register_buffer("mean", None)
+        self.register_buffer("variance", None)
         self.weight = nn.Parameter(torch.ones(channels)) if affine else None
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.moments is None:
+        if self.mean is None:
             return F.batch_norm(x, None, None, self.weight, self.bias, training=True)
-        return F.batch_norm(x, *self.moments, self.weight, self.bias, training=False)
+        return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias, training=False)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        for name in ("mean", "variance"):
+            stored = state_dict.get(prefix + name)
+            setattr(self, name, None if stored is None else torch.empty_like(stored))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 @torch.no_grad()
-def standing(net: nn.Module, *inputs: Tensor) -> nn.Module:
-    """A copy of a network whose batch norms keep the moments that they see on these inputs, so that examples are independent.
+def settle(net: nn.Module, run: Callable[[], Tensor]) -> None:
+    """Fix the moments of a network's batch norms at those that they see while `run()` calls it, so that examples are independent.
 
-    For what looks at single examples (interpolation, truncation, inversion, likelihoods); the more inputs, the better. On
-    these very inputs the copy gives what the network gives.
+    `run` calls the network once, on as many inputs as can be afforded: on these very inputs it gives the same as before.
 
     References:
         "Standing statistics", Large Scale GAN Training (Brock et al., 2018), arXiv 1809.11096, appendix B
     """
-    net = copy.deepcopy(net)
 
     def keep(layer: nn.Module, args: tuple[Tensor]) -> None:
         axes = [i for i in range(args[0].dim()) if i != 1]
-        layer.moments = (args[0].mean(axes), args[0].var(axes, correction=0))
+        layer.mean, layer.variance = args[0].mean(axes), args[0].var(axes, correction=0)
 
     handles = [layer.register_forward_pre_hook(keep) for layer in net.modules() if isinstance(layer, BatchNorm)]
-    net(*inputs)
+    run()
     for handle in handles:
         handle.remove()
+
+
+def standing(net: nn.Module, *inputs: Tensor) -> nn.Module:
+    """A copy of a network, settled on these inputs: for what looks at single examples before training has ended."""
+    net = copy.deepcopy(net)
+    settle(net, lambda: net(*inputs))
     return net
 
 

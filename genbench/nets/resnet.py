@@ -84,11 +84,13 @@ class ResNetGenerator(nn.Module):
 
 
 class ResNetCritic(Critic):
-    """Residual blocks that halve the size down to 7 or 8 pixels, two more, and a sum over pixels; see Critic.
+    """Residual blocks that halve the size down to 7 or 8 pixels, two more, and a mean over pixels; see Critic.
+
+    Miyato et al. take the sum, which makes values and codes of an unnormalised net start fifty times too large.
 
     References:
         Spectral Normalization for GANs (Miyato et al., 2018), arXiv 1802.05957, table 4
-        A Large-Scale Study on Regularization and Normalization in GANs (Kurach et al., 2018), arXiv 1807.04720 (a mean)
+        A Large-Scale Study on Regularization and Normalization in GANs (Kurach et al., 2018), arXiv 1807.04720 (the mean)
 
     Arguments:
         shape: (C, H, H). width: channels everywhere; the authors' is 128. norm: one of NORMS. outputs: see Critic.
@@ -104,4 +106,4 @@ class ResNetCritic(Critic):
     def features(self, x: Tensor) -> Tensor:
         for block in self.blocks:
             x = block(x)
-        return torch.relu(x).sum((-1, -2))
+        return torch.relu(x).mean((-1, -2))

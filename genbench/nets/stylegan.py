@@ -40,12 +40,12 @@ class ModulatedConv(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Modulated convolution, one noise value per pixel with a learned strength, bias and rectifier."""
+    """Modulated convolution, where there is noise one value of it per pixel with a learned strength, bias and rectifier."""
 
-    def __init__(self, inputs: int, outputs: int, style: int):
+    def __init__(self, inputs: int, outputs: int, style: int, noise: bool):
         super().__init__()
         self.conv = ModulatedConv(inputs, outputs, style)
-        self.bias, self.strength = nn.Parameter(torch.zeros(outputs)), nn.Parameter(torch.zeros(()))
+        self.bias, self.strength = nn.Parameter(torch.zeros(outputs)), nn.Parameter(torch.zeros(())) if noise else None
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         h = self.conv(x, w)
@@ -81,7 +81,7 @@ class StyleGANGenerator(nn.Module):
         self.mapping = MLP(latent, style, style, depth - 1, "leaky_relu")
         self.constant = nn.Parameter(torch.randn(wide[0], self.sizes[0], self.sizes[0]))
         pairs = [(wide[0], wide[0]), *(p for a, b in zip(wide, wide[1:], strict=False) for p in ((a, b), (b, b)))]
-        self.convs = nn.ModuleList(StyledConv(a, b, style) for a, b in pairs)
+        self.convs = nn.ModuleList(StyledConv(a, b, style, noise) for a, b in pairs)
         self.colours = nn.ModuleList(ModulatedConv(c, channels, style, 1, demodulate=False) for c in wide)
         self.bias = nn.Parameter(torch.zeros(channels))
 

@@ -28,7 +28,8 @@ class Block(nn.Module):
 class PatchUNet(nn.Module):
     """A U-Net of two resolutions over 2x2 patches: (B, C, H, W), (B,) -> (B, C, H, W); H and W divisible by 4.
 
-    Working on patches (a pixel-unshuffle) costs a quarter of the same channels at full resolution.
+    Working on patches (a pixel-unshuffle) costs a quarter of the same channels at full resolution. A condition (B, time_size),
+    of a class, say, is added to the time's features.
 
     References:
         U-Net (Ronneberger et al., 2015), arXiv 1505.04597; as a noise predictor: Ho et al., 2020, arXiv 2006.11239
@@ -49,8 +50,9 @@ class PatchUNet(nn.Module):
         self.up = nn.ModuleList(Block(2 * width if i == 0 else width, width, width * 2) for i in range(depth))
         self.outward = nn.Conv2d(width, 4 * channels, 3, padding=1)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        emb = F.silu(self.time(time_features(t, self.time_size)))
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        features = time_features(t, self.time_size)
+        emb = F.silu(self.time(features if condition is None else features + condition))
         h = self.inward(F.pixel_unshuffle(x, 2))
         for block in self.down:
             h = block(h, emb)

@@ -60,6 +60,7 @@ class Trainer:
     Arguments:
         make: builds a model. seeds, hps: one per trial; missing hyperparameters take the defaults.
         train, validation: raw examples (n, ...), kept on the device and indexed there.
+        labels: of both, by "train" and "validation" (n,) int64; needed by models that are told the class, unused by others.
         space: maps raw examples to what the model sees. batch: examples per draw, per trial.
         budget: what a trial may spend. switches: see Switches. lifted: vmap or loop; None chooses.
         checkpoint: file to resume from and write to every `interval` seconds. key: what the file must have been made for.
@@ -85,17 +86,22 @@ class Trainer:
         interval: float = 30.0,
         key: str = "",
         log: Callable[[int, int, dict[str, float]], None] | None = None,
+        labels: Mapping[str, Tensor] | None = None,
     ):
         example = make()
         hps = [{**HP, **example.hp, **hp} for hp in hps]
         lifted = len(seeds) > 1 and example.liftable and switches.replicas > 1 if lifted is None else lifted
-        self.make, self.space, self.batch, self.switches = make, space, batch, switches
+        self.make, self.seeds, self.space, self.batch, self.switches = make, list(seeds), space, batch, switches
         self.replicas = Replicas(make, seeds, hps, device, dtype, lifted)
         self.train, self.validation = train.to(device), validation[:VALIDATION_SIZE].to(device)
+        self.labels = {split: each.to(device) for split, each in labels.items()} if example.classes else {}
         self.model, self.players = self.replicas.model, self.replicas.model.players
         self.checkpoint, self.interval, self.key, self.log = checkpoint, interval, key, log
         count = self.replicas.count
         n = len(train)
+        if self.labels:
+            shares = torch.bincount(self.labels["train"], minlength=example.classes) / len(train)
+            self.replicas.set_buffers({"prior": shares.to(dtype).repeat(count, 1)})
         self.cost = self._probe(seeds[0], hps[0]) if self.players else StepCost(n, n, self.model.fit_flops(n))
         self.updates = updates_of(budget, self.cost)
         self.adam = {p: RowAdam([[row[n] for n in self.replicas.names(p)] for row in self.replicas.rows]) for p in self.players}
@@ -112,7 +118,7 @@ class Trainer:
     def _probe(self, seed: int, hp: Mapping[str, float]) -> StepCost:
         """Count one step of a throw-away replica."""
         single = object.__new__(Trainer)
-        single.space, single.batch, single.train = self.space, self.batch, self.train
+        single.space, single.batch, single.train, single.labels = self.space, self.batch, self.train, self.labels
         single.replicas = Replicas(self.make, [seed], [hp], self.replicas.device, self.replicas.dtype, lifted=False)
         single.model, single.players = single.replicas.model, self.players
         single.adam = {}
@@ -126,7 +132,10 @@ class Trainer:
 
     def _draw(self) -> tuple[Tensor, dict[str, Tensor]]:
         noise = self.replicas.draw(len(self.train), self.batch, self.train.shape[1:], self.space.dequantises)
-        x = self.space.encode(self.train[noise.pop("index")], noise.pop("dequantise", None))
+        index = noise.pop("index")
+        x = self.space.encode(self.train[index], noise.pop("dequantise", None))
+        if self.labels:
+            noise["label"] = self.labels["train"][index]
         return x.to(self.replicas.dtype), noise
 
     def _gradients(self, player: str) -> tuple[Tensor, list[list[Tensor]]]:
@@ -228,6 +237,8 @@ class Trainer:
         x = self.space.encode(raw, u if self.space.dequantises else None).to(self.replicas.dtype)
         noise = {n: v[0] for n, v in self.model.noise((1, len(raw)), generator).items()}
         noise = {n: v.to(self.replicas.dtype) if v.is_floating_point() else v for n, v in noise.items()}
+        if self.labels:
+            noise["label"] = self.labels["validation"][:limit]
         count = self.replicas.count
         return [torch.stack([x] * count), {n: torch.stack([v] * count) for n, v in noise.items()}, self.replicas.hp]
 
@@ -306,6 +317,7 @@ class Trainer:
         rows = self._rows(self.best if chosen else self.average)
         selected = int(self.selected[k]) if chosen else self.done
         model = self.replicas.extract(k, rows)
+        model.finish(torch.Generator(self.replicas.device).manual_seed(stream(self.seeds[k], "finish")))
         return Result("ok", None, None, selected, model, self.history[k], self._costs(self.done))
 
     # ---- checkpoints

@@ -152,7 +152,7 @@ class Gaussian:
     """A Gaussian in a scaled space, told in one of the ways a model may tell its density; log p is known."""
 
     likelihood = "exact"
-    dim, steps = 2, 10
+    dim, steps, classes = 2, 10, 0
 
     def __init__(self, way):
         def log_p(y):
@@ -212,7 +212,7 @@ def test_a_diffusions_flow_sees_dequantised_grey_values(data):
     images, seen = data["digits"], []
 
     class Flat:
-        likelihood, dim, steps, exact_trace = "estimate", 64, 5, 20
+        likelihood, dim, steps, exact_trace, classes = "estimate", 64, 5, 20, 0
         elbo = staticmethod(lambda x, generator, steps=None: torch.zeros(len(x)))
 
         def log_prob(self, x, generator):

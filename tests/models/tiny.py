@@ -75,6 +75,10 @@ class Case:
         image = pattern[torch.randint(2, (n,), generator=g)] + 0.1 * torch.randn(n, 8, 8, generator=g)
         return (image * (self.levels - 1)).round().clamp(0, self.levels - 1).to(torch.uint8).unsqueeze(1)
 
+    def labels(self, n: int, seed: int = 0) -> Tensor:
+        """Which Gaussian or pattern raw(n, seed) come from."""
+        return torch.randint(8 if self.kind == "points" else 2, (n,), generator=torch.Generator().manual_seed(seed))
+
     def batch(self, n: int, seed: int = 0) -> Tensor:
         """The same in the model's space."""
         raw = self.raw(n, seed)
@@ -89,16 +93,26 @@ CASES = [
     Case("cnf", "points", "hutchinson", {"exact": 1}),
     Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125}, levels=17),
     Case("ddpm", "images", "unet", {"network": "unet", "width": 8}, levels=17),
+    Case("ddpm", "points", "classes", {"classes": 8}),
+    Case("ddpm", "images", "unet-classes-guidance", {"network": "unet", "width": 8, "classes": 2, "guidance": 0.5}, levels=17),
+    Case("vae", "points", "classes", {"classes": 8}),
+    Case("vae", "images", "classes", {"classes": 2}, levels=17),
+    Case("ns_gan", "points", "classes", {"classes": 8}),
+    Case("wgan_gp", "images", "classes", {"classes": 2}, levels=17),
+    Case("sngan", "images", "classes", {"classes": 2}, levels=17),
     Case("ns_gan", "points", "batch", {"norm": "batch"}),
     Case("ns_gan", "images", "layer-one-sided", {"norm": "layer", "penalty": "one_sided"}, levels=17),
+    Case("ns_gan", "images", "dcgan", {"network": "dcgan", "width": 4}, levels=17),
+    Case("vae", "images", "dcgan", {"network": "dcgan", "width": 4}, levels=17),
     Case("lsgan", "points", "spectral-clipping-sigmoid", {"norm": "spectral", "penalty": "clipping", "output": "sigmoid"}),
 ]
 
 
 def trainer(case: Case, seeds, hps, updates: int, *, batch: int = 16, switches: dict[str, Any] | None = None, **more):
     """A Trainer of the case on 200 examples."""
+    labels = {"train": case.labels(200, 1), "validation": case.labels(64, 2)}
     budget = more.pop("budget", None) or Budget(unit="updates", value=updates)
     return Trainer(
         case.make, seeds, hps, case.raw(200, 1), case.raw(64, 2), case.space, batch, budget,
-        Switches(**(switches or {})), **more,
+        Switches(**(switches or {})), labels=labels, **more,
     )  # fmt: skip

@@ -84,6 +84,23 @@ CARDS = (
         source="The distance: Levin, Peres and Wilmer 2017, Markov Chains and Mixing Times, section 4.1",
     ),
     Card(
+        key="conditional_accuracy",
+        title="Conditional accuracy",
+        unit="share",
+        direction="higher",
+        applies="images",
+        group="Classes and diversity",
+        what="Share of the generated images that the classifier puts into the class that the model was asked for; only of models "
+        "that are given a class. The classes asked for are drawn with their shares in the training split.",
+        range="0 to 1; a model that ignores the class gets the chance that two draws agree, 0.1 for 10 equal classes.",
+        floor="Real images of the test split get the classifier's accuracy there.",
+        uncertainty="Binomial standard error over the generated sample, given the classes asked for.",
+        traps="Typical images are easier to tell than real ones, so that values above real data's mean less variety, not better "
+        "images; one image per class gets 1. Guidance raises it at the cost of recall. It says nothing of variety within a "
+        "class: the Fréchet distance within each class would, but needs more images per class than the test splits here have.",
+        source="Ravuri and Vinyals 2019, arXiv:1905.10887 and Miyato and Koyama 2018, arXiv:1802.05637, for kindred scores",
+    ),
+    Card(
         key="vendi",
         title="Vendi score",
         unit="",
