@@ -78,11 +78,39 @@ def evaluate(args) -> None:
     evaluate_group(args.study, args.group, _paths(args), args.out, _device(args))
 
 
+def score(args) -> None:
+    """Score a group of a search's trials on the validation and the test split."""
+    from genbench.jobs.search import score_searched
+
+    score_searched(args.study, args.group, _paths(args), args.out, _device(args))
+
+
+def choose(args) -> None:
+    """Choose a search's best configuration by the validation split."""
+    from genbench.jobs.search import choose
+
+    choose(args.manifests, args.out)
+
+
+def refine(args) -> None:
+    """Refine what the generators of a group make, and score it beside the raw samples."""
+    from genbench.jobs.refine import refine_group
+
+    refine_group(args.study, args.group, _paths(args), args.out, _device(args))
+
+
+def experiment(args) -> None:
+    """Run an experiment with a study's settings."""
+    from genbench.jobs.experiment import run_experiment
+
+    run_experiment(args.name, args.study, _paths(args), args.out, _device(args))
+
+
 def collect(args) -> None:
     """Gather a study's tables."""
     from genbench.jobs.collect import collect
 
-    collect(args.study, args.manifests, _paths(args))
+    collect(args.study, args.manifests, _paths(args), args.refined, args.searched)
 
 
 def parzen(args) -> None:
@@ -169,24 +197,29 @@ def check(args) -> None:
     """Validate a study and list what would run."""
     from genbench.config.expand import groups
     from genbench.config.read import read_study
+    from genbench.jobs.common import chosen
     from genbench.studies.check import check_trial, unfair
 
     study = read_study(args.study, asked_by="genbench check")
     parts = groups(study)
-    trials = [trial for group in parts for trial in group.trials]
+    trials = [trial for group in parts for trial in group.trials if group.phase != "confirm"]
+    paths, rows = _paths(args), []
     for group in parts:
-        check_trial(group.trials[0])
-    store = _paths(args).store
-    rows = []
-    for group in parts:
-        first, done = group.trials[0], sum((store / t.id / "train.json").exists() for t in group.trials)
+        first = group.trials[0]
+        for trial in group.trials if group.phase else [first]:
+            check_trial(trial)
+        ready = group.phase != "confirm" or paths.selected(group.name).is_file()
+        own = chosen(group, paths).trials if ready else ()
+        done = sum((paths.store / t.id / "train.json").exists() for t in own)
         budget = f"{first.budget['value']:g} {first.budget['unit']} x {first.batch}"
-        rows.append({"group": group.name, "trials": len(group.trials), "done": done, "budget": budget})
+        size = len(group.seeds) if group.phase == "confirm" else len(group.trials)
+        rows.append({"group": group.name, "phase": group.phase, "trials": size, "done": done, "budget": budget})
     if args.json:
         _table(rows, True)
         return
     _table(rows, False)
-    print(f"\n{study.name}: {len(trials)} trials in {len(parts)} groups, {sum(r['done'] for r in rows)} trials trained already")
+    total = sum(r["trials"] for r in rows)
+    print(f"\n{study.name}: {total} trials in {len(parts)} groups, {sum(r['done'] for r in rows)} trials trained already")
     for line in unfair(trials):
         print(f"note: {line}")
 
@@ -228,7 +261,18 @@ def _parser() -> argparse.ArgumentParser:
     for option in ("study", "group"):
         sub.add_argument(f"--{option}", default=os.environ.get(f"GENBENCH_{option.upper()}"), help="of trials to score")
     sub.add_argument("--out", type=Path, help="JSON file to write")
-    verb(collect, "study").add_argument("manifests", type=Path, nargs="+")
+    for job in (score, refine):
+        computes(verb(job, "study", "group")).add_argument("--out", type=Path, required=True)
+    sub = verb(choose)
+    sub.add_argument("manifests", type=Path, nargs="+", help="of a search's scores")
+    sub.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    sub = computes(verb(experiment, "study"))
+    sub.add_argument("name", help="of an experiment, such as critic_quality")
+    sub.add_argument("--out", type=Path, required=True, help="JSON file to write; its tables go beside it")
+    sub = verb(collect, "study")
+    sub.add_argument("manifests", type=Path, nargs="+", help="of scores")
+    sub.add_argument("--refined", type=Path, nargs="*", default=[], help="manifests of refined samples")
+    sub.add_argument("--searched", type=Path, nargs="*", default=[], help="manifests of searches")
     verb(parzen, "dataset").add_argument("--out", type=Path, required=True, help="picture to write; its table goes beside it")
     sub = verb(sync, "study")
     sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")

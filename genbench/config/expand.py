@@ -153,7 +153,8 @@ def _confirming(study: Study, trials: list[Trial], searches: list[Group]) -> lis
     for slot, found in slots.items():
         dataset, model, variant = slot
         searched = tuple(g.name for g in searches if (g.dataset, g.model, g.variant) == slot)
-        name = f"{dataset}/{model}-{short_hash(['confirm', searched, study.seeds], 8)}"
+        decides = study.model_dump(mode="json", include=set(study.CHOOSING))
+        name = f"{dataset}/{model}-{short_hash(['confirm', searched, study.seeds, decides], 8)}"
         out.append(Group(name, dataset, model, tuple(found.values()), "confirm", variant, study.seeds, searched))
     return out
 

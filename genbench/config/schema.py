@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidationInfo, field_validator, model_validator
 
 from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
+from genbench.config.experiments import Experiments
 
 __all__ = ["Budget", "Cell", "DatasetSpec", "ModelSpec", "Range", "Search", "Spaces", "Split", "Study", "load_yaml", "parse"]
 
@@ -130,6 +131,14 @@ class Cell(Frozen):
     tune: Tune | None = None  # without it every model runs its recipe
 
 
+class Refine(Frozen):
+    """What is done after training with the generators of a study, and on which of its datasets (none named: all)."""
+
+    methods: tuple[Literal["truncation", "metropolis", "ddls", "interpolation"], ...] = Field(min_length=1)
+    datasets: tuple[str, ...] = ()
+    steps: int = Field(default=200, ge=2)  # of each Markov chain: a sample costs as many proposals
+
+
 class Study(Frozen):
     """A study: cells, seeds, and how trials are scored."""
 
@@ -137,6 +146,11 @@ class Study(Frozen):
     SCORING: ClassVar = (
         "samples", "point_samples", "likelihood_points", "encoders", "annealed_points", "annealed_temperatures",
     )  # fmt: skip
+
+    REFINING: ClassVar = ("samples", "point_samples", "encoders", "refine")  # ... and refined samples' scores
+
+    # ... and what decides which configuration a search prefers
+    CHOOSING: ClassVar = ("samples", "point_samples", "encoders", "encoder_epochs")
 
     name: str = Name
     title: str
@@ -150,7 +164,10 @@ class Study(Frozen):
     encoders: tuple[str, ...] = Field(default=("classifier", "classifier-1"), min_length=1)
     annealed_points: int = Field(default=0, ge=0)  # test examples of annealed bounds, first seed only; 0: none
     annealed_temperatures: int = Field(default=200, ge=10)
+    margin: FiniteFloat = Field(default=1.1, gt=1)  # ratio of two scores that still counts as equal
     cells: tuple[Cell, ...] = Field(min_length=1)
+    refine: Refine | None = None
+    experiments: Experiments = Experiments()  # questions that its trials do not answer
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -163,12 +180,24 @@ class Study(Frozen):
         check_encoders(value)
         return value
 
+    @field_validator("refine")
+    @classmethod
+    def _known_datasets(cls, value: Refine | None, info: ValidationInfo) -> Refine | None:
+        known = list(dict.fromkeys(name for cell in info.data.get("cells", ()) for name in cell.datasets))
+        if value and (bad := [name for name in value.datasets if name not in known]):
+            raise ValueError(f"datasets: {bad[0]!r} is not one of the study's: {', '.join(known)}")
+        return value
+
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) != len(value) or min(value, default=0) < 0:
             raise ValueError("seeds must be distinct and >= 0")
         return value
+
+    def refines(self, dataset: str, family: str) -> bool:
+        """Whether trials of a family on a dataset are refined: those that decode a normal z."""
+        return bool(self.refine) and family in ("gan", "vae") and dataset in (self.refine.datasets or (dataset,))
 
 
 def check_encoders(names: tuple[str, ...]) -> None:
@@ -223,11 +252,14 @@ def _fault(spec: type[Frozen], fault: Any, path: Path) -> str:
 
 def _fields(spec: Any, location: tuple[Any, ...]) -> list[str]:
     """Names of the fields at a location inside a spec; empty where the spec leaves them open."""
+    import types
     import typing
 
     for part in location:
         if isinstance(spec, type) and issubclass(spec, BaseModel) and part in spec.model_fields:
             spec = spec.model_fields[part].annotation
+            if isinstance(spec, types.UnionType):  # X | None
+                spec = typing.get_args(spec)[0]
         else:  # an index into a tuple or a key of a dict: the element's type
             arguments = [a for a in typing.get_args(spec) if a not in (str, ..., type(None))]
             spec = arguments[-1] if arguments else None

@@ -2,26 +2,31 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from genbench.config.expand import expand
+from genbench.config.expand import Trial, groups
 from genbench.config.read import dataset_spec, model_spec, read_study
 from genbench.files import read_json, write_json, write_parquet
-from genbench.jobs.common import Paths, commit, machine, versions
+from genbench.jobs.common import Paths, chosen, commit, machine, versions
 from genbench.models import MODELS
-from genbench.report.read import COSTS, EXAMPLES, SCORES
+from genbench.report.read import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED
 from genbench.studies.check import references, unfair
+from genbench.studies.experiments import experiment_folders
 
 __all__ = ["collect"]
 
 
-def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
+def collect(
+    study_name: str, manifests: list[Path], paths: Paths, refined: Sequence[Path] = (), searched: Sequence[Path] = ()
+) -> None:
     """results/studies/<study>: trials, scores and floors as tables, study.json with the provenance."""
     study = read_study(study_name)
-    trials = {t.id: t for t in expand(study)}
+    found = [chosen(group, paths) for group in groups(study)]
+    trials = {t.id: t for group in found for t in group.trials}
     rows, scores, examples = [], [], []
     for manifest in manifests:
         for row in read_json(manifest)["rows"]:
@@ -36,7 +41,10 @@ def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
             }
             costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
             rest = {k: training[k] for k in ("step", "selected_update", "device", "started", "finished")}
-            rows.append({**base, "variant": trial.variant, "status": row["status"], "cause": row["cause"], **rest, **costs})
+            place = {"phase": trial.phase, "configuration": trial.configuration}
+            rows.append(
+                {**base, "variant": trial.variant, **place, "status": row["status"], "cause": row["cause"], **rest, **costs}
+            )
             scores += [{**base, **score, "settings": json.dumps(score["settings"])} for score in row["scores"]]
             if row["status"] == "ok":
                 examples += _examples(base, paths.trial(trial.id) / "examples.npz")
@@ -52,7 +60,44 @@ def collect(study_name: str, manifests: list[Path], paths: Paths) -> None:
     write_parquet(folder / "scores.parquet", pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]))
     write_parquet(folder / "examples.parquet", pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)))
     write_parquet(folder / "floors.parquet", pd.DataFrame(floors))
+    write_parquet(folder / "searched.parquet", pd.DataFrame(_searched(searched, trials), columns=list(SEARCHED)))
+    write_parquet(folder / "refined.parquet", pd.DataFrame(_refined(refined, trials, paths), columns=list(REFINED)))
     write_json(folder / "study.json", _about(study, trials.values(), datasets, paths))
+
+
+def _searched(manifests: Sequence[Path], trials: dict[str, Trial]) -> list[dict]:
+    """A row per trial of a search, with the metric that chooses on both splits; no number where it failed."""
+    rows = []
+    for manifest in map(read_json, manifests):
+        for row in manifest["rows"]:
+            trial = trials[row["trial"]]
+            base = {key: getattr(trial, key) for key in ("dataset", "model", "family", "variant", "configuration", "seed")}
+            rest = {"net": json.dumps(trial.net), "hp": json.dumps(trial.hp), "seconds": row["costs"].get("seconds")}
+            scores = {split: row["scores"].get(split) for split in ("validation", "test")}
+            rows.append(
+                {
+                    "trial": trial.id,
+                    **base,
+                    "status": row["status"],
+                    "cause": row["cause"],
+                    "metric": manifest["metric"],
+                    **scores,
+                    **rest,
+                }
+            )
+    return rows
+
+
+def _refined(manifests: Sequence[Path], trials: dict[str, Trial], paths: Paths) -> list[dict]:
+    """Numbers of refined samples, and faults as rows with a cause and no number; `pictures`: a file of the results folder."""
+    rows = []
+    for manifest in manifests:
+        pictures = str(manifest.with_suffix(".npz").relative_to(paths.results))
+        for row in read_json(manifest)["rows"]:
+            trial = trials[row["trial"]]
+            base = {key: getattr(trial, key) for key in ("dataset", "model", "family", "seed")}
+            rows += [{"trial": trial.id, **base, **each, "pictures": pictures} for each in row["numbers"] + row["faults"]]
+    return rows
 
 
 def _examples(base: dict, path: Path) -> list[pd.DataFrame]:
@@ -92,6 +137,7 @@ def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
         "config": study.model_dump(mode="json"),
         "unfair": unfair(trials),
         "references": references(trials),
+        "experiments": experiment_folders(study),
         "datasets": about,
         "models": models,
         "versions": versions(),

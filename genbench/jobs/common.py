@@ -16,10 +16,11 @@ from typing import Any
 import torch
 
 from genbench.config.errors import UserError
-from genbench.config.expand import Group, find_group
+from genbench.config.expand import Group, find_group, resolve
 from genbench.config.schema import Study
+from genbench.files import read_json
 
-__all__ = ["Paths", "choose_device", "group_of", "locked", "machine", "progress", "versions"]
+__all__ = ["Paths", "choose_device", "chosen", "group_of", "locked", "machine", "progress", "versions"]
 
 PACKAGES = (
     "genbench",
@@ -53,6 +54,10 @@ class Paths:
         """Features and floors of real data."""
         return self.results / "reference" / dataset
 
+    def selected(self, group: str) -> Path:
+        """The configuration that a group confirms."""
+        return self.results / "selected" / f"{group}.json"
+
     @property
     def store(self) -> Path:
         """Trials by the hash of what defines them; outside Snakemake's declared outputs, which it deletes before a rerun."""
@@ -79,12 +84,26 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def group_of(study: str, name: str) -> tuple[Study, Group]:
-    """A study and one of its groups; UserError if the configuration no longer has it."""
+def group_of(study: str, name: str, paths: Paths) -> tuple[Study, Group]:
+    """A study and one of its groups, with the trials of the chosen configuration if it confirms one.
+
+    UserError if the configuration no longer has it, or if nothing was chosen yet.
+    """
     try:
-        return find_group(study, name)
+        settings, group = find_group(study, name)
     except KeyError:
         raise UserError(f"config/studies/{study}.yaml: no group {name!r} (did the configuration change while it ran?)") from None
+    return settings, chosen(group, paths)
+
+
+def chosen(group: Group, paths: Paths) -> Group:
+    """The group itself, or with the trials of the chosen configuration if it confirms one; UserError if none is chosen."""
+    if group.phase != "confirm":
+        return group
+    file = paths.selected(group.name)
+    if not file.is_file():
+        raise UserError(f"{file}: not found; {group.name} confirms the choice of a search that has not ended")
+    return resolve(group, read_json(file)["configuration"])
 
 
 @contextlib.contextmanager

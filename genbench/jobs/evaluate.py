@@ -23,14 +23,14 @@ from genbench.models import Model
 from genbench.training.checkpoint import load_tensors
 from genbench.training.replicas import stream
 
-__all__ = ["evaluate_group"]
+__all__ = ["draw_samples", "evaluate_group", "trained"]
 
 CHUNK = 500  # examples sampled at once
 
 
 def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.device) -> None:
     """Score every trained trial of a group; the manifest `out` carries all scores, the store samples and pictures."""
-    settings, members = group_of(study, group)
+    settings, members = group_of(study, group, paths)
     data = load(paths.data(members.dataset))
     rows = []
     for trial in members.trials:
@@ -46,27 +46,35 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
     write_json(out, {"group": group, "study": study, "rows": rows})
 
 
+def trained(trial: Trial, paths: Paths, device: torch.device) -> Model:
+    """A trial's model with the weights that training kept; FileNotFoundError without them."""
+    file = paths.trial(trial.id) / "weights.safetensors"
+    stored = load_tensors(file)
+    if stored is None:
+        raise FileNotFoundError(f"{file}: missing or unreadable; train the group again")
+    model = build_model(trial)()
+    model.load_state_dict(stored[0])
+    return model.to(device).eval().requires_grad_(False)
+
+
 def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: torch.device, picture: bool) -> dict[str, Any]:
     start = time.perf_counter()
     folder = paths.trial(trial.id)
     generator = torch.Generator(device).manual_seed(stream(trial.seed, "evaluation"))
     try:
-        model = build_model(trial)()
-        stored = load_tensors(folder / "weights.safetensors")
-        if stored is None:
-            raise FileNotFoundError(f"{folder}/weights.safetensors: missing or unreadable; train the group again")
-        model.load_state_dict(stored[0])
-        model = model.to(device).eval().requires_grad_(False)
+        model = trained(trial, paths, device)
         seen = space(data, model.space[data.kind])
         images = data.kind == "images"
         count = sample_count(data, study)
         clock = time.perf_counter()
-        samples = _sample(model, seen, count, generator)
+        labels = model.draw_labels(count, generator)
+        samples = draw_samples(model, seen, count, generator, labels)
         costs = {"sample_seconds": time.perf_counter() - clock, "sample_count": count}
-        write_npz(folder / "samples.npz", samples=samples.numpy())
+        asked = {} if labels is None else {"labels": labels.cpu().numpy()}
+        write_npz(folder / "samples.npz", samples=samples.numpy(), **asked)
         support = None if images else data.density().support
         save_preview(folder / "preview.png", samples.numpy(), data.levels, support)
-        scores = sample_scores(samples, data, study.encoders, paths, device, trial.seed)
+        scores = sample_scores(samples, data, study.encoders, paths, device, trial.seed, labels)
         scores += manifold_scores(samples, data, model, generator)
         likelihood = Likelihood(model, data, seen, generator)
         found, examples = nll_scores(likelihood, study.likelihood_points if images else study.point_samples)
@@ -96,10 +104,13 @@ def _finite(score: Score) -> Score:
     return score
 
 
-def _sample(model: Model, seen: Space, count: int, generator: torch.Generator) -> torch.Tensor:
-    """`count` examples in raw units, on the CPU."""
-    parts = [model.sample(min(CHUNK, count - start), generator) for start in range(0, count, CHUNK)]
-    y = torch.cat(parts)
+def draw_samples(
+    model: Model, seen: Space, count: int, generator: torch.Generator, labels: torch.Tensor | None = None
+) -> torch.Tensor:
+    """`count` examples in raw units, on the CPU; of these classes (count,) where the model is told of classes."""
+    given = () if labels is None else labels.split(CHUNK)
+    starts = enumerate(range(0, count, CHUNK))
+    y = torch.cat([model.sample(min(CHUNK, count - start), generator, *given[i : i + 1]) for i, start in starts])
     if bad := int((~y.isfinite()).flatten(1).any(1).sum()):
         raise ValueError(f"{bad} of {count} samples are not finite")
     return seen.decode(y).cpu()

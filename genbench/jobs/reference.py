@@ -13,6 +13,7 @@ from genbench.files import read_json, write_json, write_npz
 from genbench.jobs.common import Paths
 from genbench.jobs.manifold import manifold_scores
 from genbench.jobs.pictures import save_preview
+from genbench.metrics.coverage import conditional_accuracy
 from genbench.metrics.encoder import extract, load_encoder
 from genbench.metrics.images import (
     Reference,
@@ -25,7 +26,7 @@ from genbench.metrics.images import (
 from genbench.metrics.points import point_scores
 from genbench.metrics.score import Score
 
-__all__ = ["GRID", "density_grid", "make_reference", "sample_count", "sample_scores", "scores_and_floors"]
+__all__ = ["GRID", "density_grid", "make_reference", "named_encoder", "sample_count", "sample_scores", "scores_and_floors"]
 
 REPEATS = 5  # draws of two disjoint sets of real data, whose scores make the floor
 GRID = 80  # cells per axis of a density picture
@@ -39,7 +40,7 @@ def sample_count(data: Dataset, study: Study) -> int:
     return max(least, dataset_spec(data.name).samples or 0)
 
 
-def _encoder(name: str, data: Dataset, paths: Paths, device: torch.device) -> nn.Module:
+def named_encoder(name: str, data: Dataset, paths: Paths, device: torch.device) -> nn.Module:
     """An encoder by its name in a study: classifier[-seed], inception[:file], dinov2:file."""
     kind, _, file = name.partition(":")
     if kind == "inception":
@@ -53,11 +54,17 @@ def _encoder(name: str, data: Dataset, paths: Paths, device: torch.device) -> nn
     return load_encoder(paths.encoder(data.name, kind), device)
 
 
-def sample_scores(samples: Tensor, data: Dataset, encoders: tuple[str, ...], paths: Paths, device, seed: int) -> list[Score]:
-    """Every sample metric of samples in raw units against the reference that `make_reference` wrote."""
+def sample_scores(
+    samples: Tensor, data: Dataset, encoders: tuple[str, ...], paths: Paths, device, seed: int, labels: Tensor | None = None
+) -> list[Score]:
+    """Every sample metric of samples in raw units against the reference that `make_reference` wrote.
+
+    `labels` (n,): the classes that they were asked to be of, if any; only images have them.
+    """
     if data.kind == "points":
         return point_scores(samples, data.splits["test"], data.density(), seed, {"reference": "test"})
-    return _image_scores(samples, data, encoders, read_reference(paths.reference(data.name), len(encoders)), paths, device, seed)
+    reference = read_reference(paths.reference(data.name), len(encoders))
+    return _image_scores(samples, data, encoders, reference, paths, device, seed, labels)
 
 
 def scores_and_floors(
@@ -72,12 +79,14 @@ def scores_and_floors(
     return scores, _image_floors(data, len(samples), encoders, paths, device)
 
 
-def _image_scores(samples, data: Dataset, encoders: tuple[str, ...], reference, paths: Paths, device, seed: int) -> list[Score]:
+def _image_scores(
+    samples, data: Dataset, encoders: tuple[str, ...], reference, paths: Paths, device, seed: int, labels: Tensor | None = None
+) -> list[Score]:
     """Scores from one extraction of features per encoder."""
     references, training = reference
     scores = []
     for place, (name, reference) in enumerate(zip(encoders, references, strict=True)):
-        encoder = _encoder(name, data, paths, device)
+        encoder = named_encoder(name, data, paths, device)
         if encoder.name != reference.encoder:
             raise UserError(
                 f"{paths.reference(data.name)}: made by {reference.encoder}, but {name} is now {encoder.name}; make it anew"
@@ -86,6 +95,9 @@ def _image_scores(samples, data: Dataset, encoders: tuple[str, ...], reference, 
         scores += against_reference(features, logits, reference, seed)
         if not place:
             scores += against_training(samples, features, training)
+            if labels is not None:
+                known = {"encoder": reference.encoder, "accuracy": reference.accuracy}
+                scores.append(conditional_accuracy(logits, labels, known))
     return scores
 
 
@@ -96,6 +108,7 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
     if data.kind == "images":
         write_reference(folder, *_references(data, study.encoders, paths, device))
         rows = _image_floors(data, count, study.encoders, paths, device)
+        rows.append(_true_accuracy(data, study.encoders[0], paths, device))
     else:
         x, y, points = density_grid(data)
         log_p = data.density().log_prob(points).reshape(GRID, GRID)
@@ -112,7 +125,7 @@ def _references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> 
     test, train = data.splits["test"], data.splits["train"]
     references = []
     for name in names:
-        encoder = _encoder(name, data, paths, device)
+        encoder = named_encoder(name, data, paths, device)
         features, logits = extract(encoder, test.to(device))
         references.append(Reference(encoder.name, "test", features, *_classes(logits, data, name, paths, not references)))
         if len(references) == 1:
@@ -141,7 +154,7 @@ def _image_floors(data: Dataset, count: int, names: tuple[str, ...], paths: Path
     """Scores of real images, REPEATS times: rows of scores with their repeat."""
     m, rows, everything = len(data.splits["test"]), [], torch.cat(list(data.splits.values()))
     for place, name in enumerate(names):
-        encoder = _encoder(name, data, paths, device)
+        encoder = named_encoder(name, data, paths, device)
         pool = everything if data.meta["source"] == "stacked" else _some(everything, max(FURTHER if place else POOL, count + m))
         features, logits = extract(encoder, pool.to(device))
         for repeat in range(REPEATS):
@@ -189,6 +202,13 @@ def _point_floors(data: Dataset, count: int) -> list[dict]:
         scores = point_scores(pool[a], pool[b], data.density(), repeat, {"reference": "redrawn"})
         rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
     return rows
+
+
+def _true_accuracy(data: Dataset, name: str, paths: Paths, device) -> dict:
+    """What real images of the test split get for the classes that they are of: the classifier's accuracy."""
+    encoder = named_encoder(name, data, paths, device)
+    _, logits = extract(encoder, data.splits["test"].to(device))
+    return {**conditional_accuracy(logits, data.labels["test"], {"encoder": encoder.name}).as_dict(), "repeat": 0}
 
 
 def _true_nll(data: Dataset, count: int) -> dict:

@@ -19,7 +19,7 @@ from genbench.data import Dataset, load, space
 from genbench.files import read_json, write_json, write_parquet
 from genbench.jobs.common import Paths, group_of, locked, progress, versions
 from genbench.models import MODELS, Model
-from genbench.studies.check import check_trial
+from genbench.studies.check import arguments, check_trial
 from genbench.training.checkpoint import save_tensors
 from genbench.training.trainer import Result, Switches, Trainer
 
@@ -33,7 +33,7 @@ INFRASTRUCTURE = (OSError, MemoryError, torch.OutOfMemoryError, torch.Accelerato
 def build_model(trial: Trial) -> Callable[[], Model]:
     """What makes a trial's model; its data's shape comes from the configuration."""
     spec = dataset_spec(trial.dataset)
-    return functools.partial(MODELS[trial.model], spec.shape, spec.levels, **trial.net)
+    return functools.partial(MODELS[trial.model], spec.shape, spec.levels, **arguments(trial))
 
 
 def train_group(study: str, group: str, paths: Paths, out, device: torch.device, interval: float) -> None:
@@ -41,7 +41,7 @@ def train_group(study: str, group: str, paths: Paths, out, device: torch.device,
 
     A trial that diverges or breaks inside the method becomes a row with its status and cause.
     """
-    _, members = group_of(study, group)
+    _, members = group_of(study, group, paths)
     for trial in members.trials:
         check_trial(trial)
     data = load(paths.data(members.dataset))
@@ -75,7 +75,7 @@ def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device
             data.splits["train"], data.splits["validation"], space(data, MODELS[first.model].space[data.kind]),
             first.batch, Budget(**first.budget), Switches(**first.train),
             device=device, checkpoint=checkpoint, interval=interval, key=key,
-            log=progress(f"{first.dataset}/{first.model} x{len(chunk)}"),
+            log=progress(f"{first.dataset}/{first.model} x{len(chunk)}"), labels=data.labels,
         )  # fmt: skip
         results = trainer.run()
     except INFRASTRUCTURE:

@@ -147,14 +147,16 @@ def _section(results: Results, dataset: str, every: list, drawn: dict[str, str])
 
 def _figures(results: Results, dataset: str, every: list) -> dict[str, str]:
     made: dict[str, tuple[Figure | None, str]] = {
-        "dots": (
-            figures.dots(results, dataset, every),
-            "Main metrics of every model with intervals over seeds",
-        ),
         "densities": (figures.densities(results, dataset), "Densities of the data and of the models"),
-        "tradeoff": (figures.tradeoff(results, dataset, every), "Quality against the cost of training"),
         "curves": (figures.curves(results, dataset), "Training curves of every model"),
     }
+    tracks = results.tracks(dataset)
+    for given, part in tracks.items():
+        own, apart = [table for table in every if table.given == given], "-given" * (bool(given) and len(tracks) > 1)
+        made |= {
+            f"dots{apart}": (figures.dots(part, dataset, own), "Main metrics of every model with intervals over seeds"),
+            f"tradeoff{apart}": (figures.tradeoff(part, dataset, own), "Quality against the cost of training"),
+        }
     return {
         name: style.to_svg(figure, f"{dataset}-{name}", f"{dataset}: {label}")
         for name, (figure, label) in made.items()
@@ -213,7 +215,7 @@ def _likelihoods(results: Results, model: str) -> str:
 
 def _metrics(results: Results) -> list[Any]:
     """Cards of the metrics that the study has."""
-    used = set(results.scores["metric"]) | set(results.floors["metric"])
+    used = set(results.scores["metric"])
     return [card for key, card in METRICS.items() if key in used]
 
 

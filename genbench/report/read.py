@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from genbench.config.errors import UserError
 from genbench.files import read_json
 from genbench.report.trust import OWN, parse
 
-__all__ = ["COSTS", "EXAMPLES", "SCORES", "Results", "primary", "read"]
+__all__ = ["COSTS", "EXAMPLES", "GIVEN", "REFINED", "SCORES", "SEARCHED", "Results", "primary", "read"]
 
 TRIALS = (
     "trial",
@@ -59,6 +59,26 @@ SCORES = (
 )
 FLOORS = ("dataset", "metric", "repeat", "value", "unit", "n", "settings", "role")
 EXAMPLES = ("trial", "dataset", "model", "seed", "metric", "kind", "index", "value")  # likelihoods of single test examples
+REFINED = (
+    "trial", "dataset", "model", "family", "seed", "method", "threshold", "metric", "value", "n", "cause", "pictures",
+)  # fmt: skip
+
+
+SEARCHED = (
+    "trial", "dataset", "model", "family", "variant", "configuration", "seed", "status", "cause", "metric", "validation", "test",
+    "seconds", "net", "hp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a report sees of an experiment."""
+
+    settings: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+
+GIVEN = "given class labels"
 
 
 def _empty(*columns: str):
@@ -75,6 +95,8 @@ class Results:
     `examples`: likelihoods of single test examples, empty in older studies. Scores and floors are those of each dataset's
     primary encoder and of metrics without one; `further_scores`, `further_floors`: those of its other encoders.
     Floors are of real data against real data; `copies`: of training data against the test split, by all encoders.
+    `searched`: trials of searches, which are in no other table.
+    `refined`: numbers of samples that were refined after training, and of the raw ones beside them; empty in most studies.
     """
 
     study: dict[str, Any]
@@ -86,6 +108,8 @@ class Results:
     further_scores: pd.DataFrame = _empty(*SCORES, "encoder", "label")
     further_floors: pd.DataFrame = _empty(*FLOORS, "encoder")
     copies: pd.DataFrame = _empty(*FLOORS, "encoder")
+    refined: pd.DataFrame = _empty(*REFINED, "label")
+    searched: pd.DataFrame = _empty(*SEARCHED)
 
     @property
     def reference(self) -> Path:
@@ -116,6 +140,25 @@ class Results:
     def labels(self, dataset: str) -> list[str]:
         """Labels of a dataset in the study's order of models."""
         return list(dict.fromkeys(self.trials.loc[self.trials["dataset"] == dataset, "label"]))
+
+    def tracks(self, dataset: str) -> "dict[str, Results]":
+        """The same files by what a dataset's models are told, "" or GIVEN: those are never ranked together."""
+        told = self.trials.get("conditional", pd.Series(False, index=self.trials.index)).astype(bool)
+        parts = {GIVEN * each: self._only(self.trials["trial"][told == each]) for each in (False, True)}
+        found = {given: part for given, part in parts.items() if dataset in set(part.trials["dataset"])}
+        return found if len(found) > 1 else dict.fromkeys(found, self)
+
+    def _only(self, trials: pd.Series) -> "Results":
+        names = ("trials", "scores", "examples", "further_scores", "refined")
+        return replace(self, **{name: frame[frame["trial"].isin(trials)] for name in names if len(frame := getattr(self, name))})
+
+    def experiment(self, name: str) -> "Experiment | None":
+        """An experiment's settings and tables; None where the study has none of that name."""
+        folder = self.store.parent / "experiments" / ((self.study.get("experiments") or {}).get(name) or "none")
+        if not (folder / "about.json").is_file():
+            return None
+        about = read_json(folder / "about.json")
+        return Experiment(about["settings"], {table: pd.read_parquet(folder / f"{table}.parquet") for table in about["tables"]})
 
     def of(self, dataset: str, label: str) -> pd.DataFrame:
         """Trials of one row of the tables, by seed."""
@@ -159,13 +202,16 @@ def read(study_dir: Path, store: Path) -> Results:
     costs = tuple(f"cost_{name}" for name in COSTS)
     trials = _frame(study_dir / "trials.parquet", TRIALS + costs + ("started", "finished"))
     order = {name: place for place, name in enumerate(study.get("models") or {})}
-    if "variant" not in trials:  # older studies
-        trials["variant"] = ""
+    for name, usual in (("variant", ""), ("phase", ""), ("configuration", 0)):
+        if name not in trials:  # older studies
+            trials[name] = usual
     variants = [cell.get("variant", "") for cell in (study.get("config") or {}).get("cells") or ()]
     trials["_place"] = trials["model"].map(lambda name: order.get(name, len(order)))
     trials["_variant"] = trials["variant"].map(lambda name: variants.index(name) if name in variants else len(variants))
     trials = trials.sort_values(["_place", "model", "_variant", "seed", "trial"], kind="stable")
     trials = trials.drop(columns=["_place", "_variant"])
+    nets = [_recipe(store / trial / "trial.json")["net"] or {} for trial in trials["trial"]]
+    trials["conditional"] = [bool(net.get("conditional")) for net in nets]
     trials = trials.assign(label=_labels(trials, store)).reset_index(drop=True)
     scores = _values(_frame(study_dir / "scores.parquet", SCORES)).merge(trials[["trial", "label"]], on="trial", how="inner")
     scores["kind"] = scores["kind"].where(scores["kind"].notna(), "")
@@ -178,7 +224,9 @@ def read(study_dir: Path, store: Path) -> Results:
     scores, others = _apart(scores, chosen)
     copied = floors["role"] == "training"  # older studies have floors of real data only
     copies, (floors, other_floors) = floors[copied].reset_index(drop=True), _apart(floors[~copied], chosen)
-    return Results(study, trials, _distinguish(scores), floors, store, examples, others, other_floors, copies)
+    searched = _frame(study_dir / "searched.parquet", SEARCHED)
+    refined = _frame(study_dir / "refined.parquet", REFINED).merge(trials[["trial", "label"]], on="trial", how="inner")
+    return Results(study, trials, _distinguish(scores), floors, store, examples, others, other_floors, copies, refined, searched)
 
 
 def primary(meta: dict[str, Any], used: Iterable[str]) -> str:
@@ -208,7 +256,8 @@ def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 def _labels(trials: pd.DataFrame, store: Path) -> list[str]:
     """Label each trial: the model, plus what tells its cells apart if a dataset has several of one model."""
     recipes = {trial: _flat(_recipe(store / trial / "trial.json")) for trial in trials["trial"]}
-    labels = trials["model"].where(trials["variant"] == "", trials["model"] + " · " + trials["variant"]).astype(object)
+    named = trials["variant"].where((trials["variant"] != "") | ~trials["conditional"], GIVEN)
+    labels = trials["model"].where(named == "", trials["model"] + " · " + named).astype(object)
     for _, group in trials.groupby(["dataset", labels], sort=False):
         flat = [recipes[trial] for trial in group["trial"]]
         keys = sorted({key for recipe in flat for key in recipe})

@@ -1,7 +1,7 @@
 """The tables of the report as plain values: a row per model, a column per metric, means with their intervals."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -128,7 +128,7 @@ class Table:
     """One metric group of one dataset, best row first if the first column is ranked.
 
     `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform law over the grey values;
-    `details`: further columns by title, a text per label.
+    `details`: further columns by title, a text per label; `given`: what its models are told, see Results.tracks.
     """
 
     dataset: str
@@ -141,6 +141,7 @@ class Table:
     kind: str = ""
     uniform: float | None = None
     details: dict[str, dict[str, str]] = field(default_factory=dict)
+    given: str = ""
 
     def worse_than_uniform(self, place: int, cell: Cell) -> bool:
         """Whether a mean of bits per dimension is above that of a uniform law over the grey values."""
@@ -168,7 +169,19 @@ class Table:
 
 
 def tables(results: Results, dataset: str) -> list[Table]:
-    """All score tables of a dataset: metric groups first, then one per kind of likelihood."""
+    """All score tables of a dataset: metric groups first, then one per kind of likelihood; then those of models given classes."""
+    return [_marked(table, given) for given, part in results.tracks(dataset).items() for table in _tables(part, dataset)]
+
+
+def _marked(table: Table, given: str) -> Table:
+    """A table whose titles say what its models are told."""
+    if not given:
+        return table
+    columns = tuple(replace(each, told=", ".join(filter(None, (each.told, given)))) for each in table.columns)
+    return replace(table, title=f"{table.title}, {given}", columns=columns, given=given)
+
+
+def _tables(results: Results, dataset: str) -> list[Table]:
     scores = results.scores[results.scores["dataset"] == dataset]
     if scores.empty:
         return []

@@ -48,7 +48,14 @@ def overview(results: Results) -> str:
 
 
 def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str]:
-    """Sentences about a dataset: its main metric and how stable it is, then each kind of likelihood by itself."""
+    """Sentences about a dataset: its main metric and how stable it is, then each kind of likelihood by itself.
+
+    Models that are told the class by themselves, after the others.
+    """
+    tracks = results.tracks(dataset)
+    if len(tracks) > 1:
+        apart = ((part, [table for table in every if table.given == given]) for given, part in tracks.items())
+        return [sentence for part, own in apart for sentence in findings(part, dataset, own)]
     shown = {column.metric for table in every for column in table.columns}
     main = next((metric for metric in mains(results.kind(dataset)) if metric in shown), None)
     found, alone = [], []
@@ -72,7 +79,8 @@ def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str
 
 def _name(table: Table, place: int) -> str:
     column = table.columns[place]
-    return f"{column.card.title}, {KINDS[table.kind]}" if table.kind in KINDS else column.title
+    given = f", {table.given}" if table.given else ""
+    return f"{column.card.title}, {KINDS[table.kind]}{given}" if table.kind in KINDS else column.title
 
 
 def _told(table: Table, place: int, row: Row, seeds: bool = True) -> str:

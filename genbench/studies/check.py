@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial
@@ -13,7 +14,21 @@ from genbench.models.gan import GAN
 from genbench.models.gan_penalties import PENALTIES
 from genbench.training.trainer import HP, Switches
 
-__all__ = ["check_trial", "references", "unfair"]
+__all__ = ["arguments", "check_trial", "references", "unfair"]
+
+
+def arguments(trial: Trial, root: Path = ROOT) -> dict[str, Any]:
+    """A model's constructor arguments: a recipe's `net`, with its dataset's number of classes for `conditional: true`.
+
+    UserError where the dataset has no classes.
+    """
+    net = {key: value for key, value in trial.net.items() if key != "conditional"}
+    if trial.net.get("conditional"):
+        net["classes"] = dataset_spec(trial.dataset, root).classes
+        if net["classes"] is None:
+            file = root / "models" / f"{trial.model}.yaml"
+            raise UserError(f"{file}: net.conditional: {trial.dataset} has no class labels; allowed there: false")
+    return net
 
 
 def check_trial(trial: Trial, root: Path = ROOT) -> None:
@@ -23,11 +38,12 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
         raise UserError(f"{file}: name: no such model in genbench.models; allowed: {', '.join(sorted(MODELS))}")
     cls = MODELS[trial.model]
     network = [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "shape", "levels")]
+    network = ["conditional" if p == "classes" else p for p in network]  # how many there are is the dataset's to say
     rates = [f"lr_{player}" for player in cls.players]
     switches = {f.name: f.type for f in fields(Switches)}
     _known(file, "net", trial.net, network)
     _known(file, "train", trial.train, switches)
-    defaults = {p: q.default for p, q in inspect.signature(cls.__init__).parameters.items()}
+    defaults = {p: q.default for p, q in inspect.signature(cls.__init__).parameters.items()} | {"conditional": False}
     for key, value in trial.net.items():
         kind = type(defaults[key])
         if not isinstance(value, (int, float) if kind is float else kind):
@@ -40,9 +56,9 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
         raise UserError(f"{file}: train: needs 0 <= ema < 1, 0 <= warmup <= 1, replicas >= 1; got {trial.train}")
     if trial.train.get("schedule", "cosine") not in ("cosine", "constant"):
         raise UserError(f"{file}: train.schedule: allowed: cosine, constant; got {trial.train['schedule']!r}")
-    spec = dataset_spec(trial.dataset, root)
+    spec, net = dataset_spec(trial.dataset, root), arguments(trial, root)
     try:
-        model = cls(spec.shape, spec.levels, **trial.net)
+        model = cls(spec.shape, spec.levels, **net)
     except (TypeError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{file}: net: {trial.model} can't be built for {trial.dataset}: {error}") from None
     _known(file, "hp", trial.hp, [*HP, *rates, *model.hp])
@@ -89,14 +105,21 @@ def references(trials: Iterable[Trial]) -> dict[str, list[str]]:
 
 def unfair(trials: Iterable[Trial]) -> list[str]:
     """What a reader of the comparison must know, one sentence each."""
-    out = [
-        "every model runs one recipe set by hand, the shipped ones with test scores of single seeds in view: without a search "
-        "on equal terms, a difference is one between recipes"
-    ]
-    trials = list(trials)
+    trials, out = list(trials), []
+    if fixed := sorted({t.model for t in trials if not t.phase}):
+        who = "every model" if len(fixed) == len({t.model for t in trials}) else ", ".join(fixed)
+        out.append(
+            f"{who} runs one recipe set by hand, the shipped ones with test scores of single seeds in view: without a search "
+            "on equal terms, a difference is one between recipes"
+        )
     for dataset, models in references(trials).items():
         for model in models:
             out.append(f"{model} on {dataset}: its class of laws contains the true one, so it is a reference and no contender")
+    if told := sorted({t.model for t in trials if t.net.get("conditional")}):
+        out.append(
+            f"{', '.join(told)}: some or all trials are given class labels, which others do not have: they are ranked apart, and "
+            "their values are not comparable with those of models without labels"
+        )
     for model, trial in {t.model: t for t in trials}.items():
         cls = MODELS[model]
         players = cls.players | ({"critic": trial.net["critic_steps"]} if trial.net.get("critic_steps") else {})

@@ -1,7 +1,10 @@
 rule collect:
     input:
-        scores=[f"{RESULTS}/scores/{name}-{SCORING}.json" for name in GROUPS],
+        scores=[f"{RESULTS}/scores/{name}-{SCORING}.json" for name in FINAL],
+        searched=[f"{RESULTS}/searched/{name}-{CHOOSING}.json" for name in SEARCHED],
         floors=expand(f"{RESULTS}/reference/{{dataset}}/floor.json", dataset=DATASETS),
+        refined=[f"{RESULTS}/refined/{name}-{REFINING}.json" for name in REFINED],
+        experiments=[f"{RESULTS}/experiments/{folder}/about.json" for folder in EXPERIMENTS.values()],
     output:
         [f"{RESULTS}/studies/{RUN.study}/{file}" for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")],
     log:
@@ -14,7 +17,7 @@ rule collect:
     params:
         study=short_hash(STUDY.model_dump(mode="json")),
     shell:
-        "genbench collect {input.scores} > {log} 2>&1"
+        "genbench collect {input.scores} --refined {input.refined} --searched {input.searched} > {log} 2>&1"
 
 
 rule sync:

@@ -3,6 +3,7 @@
 rule train:
     input:
         f"{RESULTS}/data/{{dataset}}/data.npz",
+        selection_of,
     output:
         f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
     log:

@@ -3,6 +3,13 @@
 from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
+from genbench.report.chapters import critics, game, gradients, refined, tale
 from genbench.report.read import Results
 
-CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = ()
+CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
+    tale.chapter,
+    game.chapter,
+    refined.chapter,
+    critics.chapter,
+    gradients.chapter,
+)

@@ -1,0 +1,105 @@
+"""Settings of the experiments: what a study may say about each, and what it takes where a study says nothing."""
+
+from typing import Literal
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from genbench.config.budget import Frozen
+
+__all__ = ["CriticGradients", "CriticQuality", "CriticSurfaces", "Experiments", "GeneratorGradients", "Settings"]
+
+Planar = Literal["ring8", "grid25", "moons", "swiss_roll", "checkerboard", "pinwheel"]
+Adversary = Literal["mm_gan", "ns_gan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r1_gan", "hinge_gan"]
+
+
+class Settings(Frozen):
+    """What all experiments have: datasets, and trainings that differ in their seeds alone."""
+
+    datasets: tuple[str, ...] = Field(default=(), min_length=1)
+    seeds: int = Field(default=3, ge=1, le=16)
+    updates: int = Field(default=500, ge=10)
+    batch: int = Field(default=128, ge=8)
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Models whose recipes the experiment takes."""
+        return ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Settings":
+        for key, value in self:
+            if isinstance(value, tuple) and len(set(value)) < len(value):
+                raise ValueError(f"{key}: values must be distinct, got {', '.join(map(str, value))}")
+        return self
+
+
+class CriticQuality(Settings):
+    """Whether a critic's loss tells how good the samples are (WGAN's figure 3)."""
+
+    datasets: tuple[Literal["ring8", "grid25", "swiss_roll", "digits"], ...] = Field(default=("ring8", "digits"), min_length=1)
+    models: tuple[Adversary, ...] = Field(default=("wgan", "wgan_gp", "ns_gan", "lsgan"), min_length=1)
+    updates: int = Field(default=400, ge=10)
+    looks: int = Field(default=15, ge=5)  # at the samples during training
+    samples: int = Field(default=1000, ge=50)  # at each look
+    encoder_epochs: int = Field(default=10, ge=1)  # of the classifier whose features score images
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        return self.models
+
+
+class CriticSurfaces(Settings):
+    """What critics look like under different restraints, near their optimum (WGAN-GP's figure 1b)."""
+
+    datasets: tuple[Planar, ...] = Field(default=("ring8", "swiss_roll", "grid25"), min_length=1)
+    updates: int = Field(default=600, ge=10)
+    width: int = Field(default=128, ge=4)
+    depth: int = Field(default=3, ge=1)
+    lr: FiniteFloat = Field(default=1e-3, gt=0)
+    limit: FiniteFloat = Field(default=0.01, gt=0)  # of clipped weights
+    gp: FiniteFloat = Field(default=10.0, gt=0)
+    points: int = Field(default=2000, ge=50)  # of data and of fakes, between which the exact distance is computed
+    cells: int = Field(default=60, ge=10)  # of the map per axis
+
+
+class CriticGradients(Settings):
+    """How gradients pass a deep critic, and where its weights end (WGAN-GP's figure 2)."""
+
+    datasets: tuple[Planar, ...] = Field(default=("swiss_roll",), min_length=1)
+    updates: int = Field(default=300, ge=10)
+    width: int = Field(default=128, ge=4)
+    depth: int = Field(default=12, ge=2)
+    lr: FiniteFloat = Field(default=2e-4, gt=0)
+    limits: tuple[FiniteFloat, ...] = Field(default=(0.001, 0.01, 0.1), min_length=1)
+    gp: FiniteFloat = Field(default=10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _positive(self) -> "CriticGradients":
+        if min(self.limits) <= 0:
+            raise ValueError(f"limits must be > 0, got {', '.join(f'{limit:g}' for limit in self.limits)}")
+        return self
+
+
+class GeneratorGradients(Settings):
+    """What a generator learns from a critic that is far ahead of it (Arjovsky & Bottou's vanishing gradient)."""
+
+    datasets: tuple[Literal["ring8", "grid25", "swiss_roll", "digits"], ...] = Field(default=("ring8", "digits"), min_length=1)
+    gp: FiniteFloat = Field(default=10.0, gt=0)  # of the Wasserstein critic
+    lr: FiniteFloat = Field(default=1e-3, gt=0)
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        return ("ns_gan",)  # all losses meet its networks
+
+
+class Experiments(Frozen):
+    """The experiments of a study; `{}` asks for one with its default settings."""
+
+    critic_quality: CriticQuality | None = None
+    critic_surfaces: CriticSurfaces | None = None
+    critic_gradients: CriticGradients | None = None
+    generator_gradients: GeneratorGradients | None = None
+
+    def asked(self) -> dict[str, Settings]:
+        """Settings by name, of those that the study has."""
+        return {name: settings for name, settings in self if settings is not None}

@@ -1,0 +1,20 @@
+"""Experiments: questions about methods that a study's trials do not answer, each with small trainings of its own.
+
+An experiment is a module whose name is its own, with `run(settings, bench) -> {table: frame}`; its settings are a class of
+genbench/config/experiments.py, and the bench holds the prepared datasets and recipes that they name.
+"""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from genbench.experiments import critic_gradients, critic_quality, critic_surfaces, generator_gradients
+
+__all__ = ["EXPERIMENTS"]
+
+EXPERIMENTS: Mapping[str, Callable[..., dict[str, pd.DataFrame]]] = {
+    "critic_quality": critic_quality.run,
+    "critic_surfaces": critic_surfaces.run,
+    "critic_gradients": critic_gradients.run,
+    "generator_gradients": generator_gradients.run,
+}

@@ -1,0 +1,97 @@
+"""Walks and laws in a generator's latent space: Langevin chains by the critic's advice, truncation, interpolation."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from genbench.models.base import normal, uniform
+from genbench.models.hmc import hmc_step
+
+__all__ = ["ddls", "slerp", "truncated_normal"]
+
+ACCEPTANCE, RATE = 0.574, 0.1  # of the proposals, best for Langevin steps; how fast their length follows
+LONGEST = math.pi / 2  # length of a step: a quarter of the prior's period
+
+
+def ddls(logit: Callable[[Tensor], Tensor], z: Tensor, steps: int, generator: torch.Generator) -> tuple[Tensor, float, float]:
+    """Discriminator-driven latent sampling: Langevin chains from z (n, d) down the energy |z|^2 / 2 - logit(z).
+
+    With logit(z) the log odds of G(z) being real, a calibrated critic's, the chains' law of G(z) is that of Metropolis-Hastings
+    over the generator's samples. The steps are Metropolis-corrected, other than the authors', so that their length does not
+    bias the law; in the first half of the steps one length for all chains is tuned to an acceptance of 0.574, then it is
+    kept. Chains rarely cross between modes, so that the modes' shares stay about the generator's.
+
+    Returns the ends (n, d), the acceptance and the length of the steps of the second half. A step costs one forward and one
+    backward pass through generator and critic.
+
+    Arguments:
+        logit: (n, d) -> (n,), differentiable. z: starts, drawn from N(0, I). steps: at least 2.
+
+    References:
+        Your GAN is secretly an energy-based model (Che et al., 2020), arXiv 2003.06060
+        Optimal scaling of discrete approximations to Langevin diffusions (Roberts & Rosenthal, 1998)
+    """
+
+    def look(z: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            energy = 0.5 * z.square().sum(-1) - logit(z)
+            (slope,) = torch.autograd.grad(energy.sum(), z)
+        return energy.detach(), slope
+
+    now, length, accepted, tuning = look(z), 0.5, 0.0, steps // 2
+    for i in range(steps):
+        z, now, moved = _step(look, z, now, length, generator)
+        rate = float(moved.float().mean())
+        if i < tuning:
+            length = min(length * math.exp(RATE * (rate - ACCEPTANCE) / ACCEPTANCE), LONGEST)
+        else:
+            accepted += rate / (steps - tuning)
+    return z, accepted, length
+
+
+def _step(look, z: Tensor, now: tuple[Tensor, Tensor], length: float, generator) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
+    """One Metropolis-corrected Langevin step that computes energy and slope once, at the proposal."""
+    point, seen = z, now
+
+    def at(v: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal point, seen
+        if v is not point:
+            point, seen = v, look(v)
+        return seen
+
+    z, value, moved = hmc_step(z, now[0], lambda v: at(v)[0], lambda v: at(v)[1], length, 1, generator)
+    return z, (value, torch.where(moved.unsqueeze(-1), seen[1], now[1])), moved
+
+
+def truncated_normal(shape: tuple[int, ...], threshold: float, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers given that each lies within [-threshold, threshold]: the law of redrawing those beyond it.
+
+    The variance is 1 - 2 t phi(t) / (2 Phi(t) - 1).
+
+    References:
+        Large Scale GAN Training (Brock et al., 2018), arXiv 1809.11096, section 3.1
+    """
+    if math.isinf(threshold):
+        return normal(shape, generator)
+    return 2**0.5 * torch.erfinv((2 * uniform(shape, generator) - 1) * math.erf(threshold / 2**0.5))
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Points (T, ..., d) at the shares t (T,) of the arc from a to b (..., d): a at 0 and b at 1; equal norms are kept.
+
+    A straight line between two normal vectors passes the origin closely, where a normal vector of many dimensions never lies.
+    Vectors along one line have no arc: they are joined straight.
+
+    References:
+        Animating rotation with quaternion curves (Shoemake, 1985); Sampling generative networks (White, 2016), arXiv 1609.04468
+    """
+    t = t.reshape(-1, *[1] * a.dim())
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=-1).clamp(-1, 1).unsqueeze(-1)
+    angle = cosine.acos()
+    straight = angle.sin() < 1e-4
+    sine = torch.where(straight, 1.0, angle.sin())
+    arc = ((1 - t) * angle).sin() / sine * a + (t * angle).sin() / sine * b
+    return torch.where(straight, (1 - t) * a + t * b, arc)

@@ -1,0 +1,206 @@
+"""Critics: whether their loss tells how good the samples are, and what they look like under different restraints."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.figure import Figure as Drawing
+
+from genbench.metrics.uncertainty import interval, welch
+from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.read import Experiment, Results
+from genbench.report.tables import Cell
+from genbench.report.text import listing, number, plural, value
+
+__all__ = ["chapter"]
+
+WASSERSTEIN = ("wgan", "wgan_gp")  # whose critics' losses are meant as distances
+DISTANCES = {"points": "exact W1 to test points", "images": "Fréchet distance to test images"}
+SIGNS = ("follows the distance", "goes against the distance", "has no clear relation to the distance")
+RANKS = ("better", "worse", "neither clearly better nor worse")
+QUALITY = (
+    "A Wasserstein critic's loss is said to tell the quality of the samples (Arjovsky et al. 2017, arXiv:1701.07875, figure 3). "
+    "Here each model trains by its recipe, and at some moments its critic's loss, averaged since the moment before, is compared "
+    "with the distance of the current generator's samples to held-out data. The rank correlation over the moments of one "
+    "training is 1 where the loss orders them as the distance does. As most trainings improve, the number of updates alone "
+    "orders them, too: the column beside says how well. Words like follows, better and worse stand where a 95 % interval "
+    "excludes 0; in brackets differences of the correlations."
+)
+SURFACES = (
+    "Wasserstein critics alone, trained to tell data from other data plus unit normal noise (Gulrajani et al. 2017, "
+    "arXiv:1704.00028, figure 1b), in units of the data's standard deviation. On the same held-out points a critic f with slopes "
+    "of at most s has an estimate E f(data) - E f(fakes) of at most s times the exact W1 between them. So the estimate over the "
+    "steepest slope that was found and over W1 is at most 1, but for slopes that were missed, and 1 for an optimal critic."
+)
+
+
+def chapter(results: Results) -> Chapter | None:
+    """What the experiments say of critics; None where a study has none of them."""
+    quality, surfaces = results.experiment("critic_quality"), results.experiment("critic_surfaces")
+    blocks = [*(_quality(quality, results) if quality else ()), *(_surfaces(surfaces) if surfaces else ())]
+    return Chapter("critics", "What critics know", tuple(blocks)) if blocks else None
+
+
+# ---- the loss against the samples
+
+
+def _quality(experiment: Experiment, results: Results) -> list:
+    looks, table = experiment.tables["looks"], experiment.tables["correlations"]
+    blocks: list = [Heading("Does the critic's loss track the samples?"), Paragraph(QUALITY)]
+    rows = [_tracked(dataset, model, part) for (dataset, model), part in table.groupby(["dataset", "model"], sort=False)]
+    blocks.append(Points(tuple(each for dataset in table["dataset"].unique() for each in _verdicts(dataset, table))))
+    columns = ["dataset", "model", "seeds", "loss", "updates alone", "loss, last two thirds", "updates alone, last two thirds"]
+    cells = {name: [row[name] for row in rows] for name in columns[3:]}
+    frame = pd.DataFrame({name: [row[name] for row in rows] for name in columns[:3]})
+    frame = frame.assign(**{name: [cell.mean for cell in each] for name, each in cells.items()})
+    shown = {name: [value(cell) for cell in each] for name, each in cells.items()}
+    size = experiment.settings
+    caption = (
+        f"Spearman's rank correlation with the samples' distance: mean over seeds and its 95 % interval; "
+        f"{size['updates']} updates of {size['batch']} examples."
+    )
+    blocks.append(Table("tracking", frame[columns], caption, shown))
+    for dataset, part in looks.groupby("dataset", sort=False):
+        distance = DISTANCES["images" if dataset == "digits" else "points"]
+        caption = (
+            f"{dataset}: minus the critic's loss above, {distance} of {size['samples']} samples below; "
+            "a thin line per seed, the mean thick."
+        )
+        blocks.append(Figure(f"tracking-{dataset}", _along(part, distance), caption))
+    return blocks
+
+
+def _tracked(dataset: str, model: str, part: pd.DataFrame) -> dict:
+    keys = {"loss": "loss", "updates alone": "update", "loss, last two thirds": "late_loss"}
+    keys |= {"updates alone, last two thirds": "late_update"}
+    row = {"dataset": dataset, "model": model, "seeds": int(part["loss"].notna().sum())}
+    return row | {name: _cell(part[key]) for name, key in keys.items()}
+
+
+def _cell(values: pd.Series) -> Cell:
+    kept = tuple(values[np.isfinite(values)])
+    return Cell(*interval(kept), kept)
+
+
+def _verdicts(dataset: str, table: pd.DataFrame) -> list[str]:
+    """Which losses follow the distance at all, then each Wasserstein critic's against the others' and against time."""
+    parts = {model: part for model, part in table[table["dataset"] == dataset].groupby("model", sort=False)}
+    ways: dict[str, list[str]] = {}
+    for model, part in parts.items():
+        ways.setdefault(_sign(_cell(part["loss"]), *SIGNS), []).append(model)
+    said = [f"{dataset}: " + "; ".join(f"{listing(models)}: the loss {way}" for way, models in ways.items()) + "."]
+    for model in [name for name in parts if name in WASSERSTEIN]:
+        own = parts[model]["loss"].dropna().to_numpy()
+        ranks: dict[str, list[str]] = {}
+        for other in [name for name in parts if name not in WASSERSTEIN]:
+            beside = parts[other]["loss"].dropna().to_numpy()
+            if min(len(own), len(beside)) > 1:
+                gap = Cell(own.mean() - beside.mean(), welch(own, beside))
+                ranks.setdefault(_sign(gap, *RANKS), []).append(f"that of {other} ({value(gap)})")
+        gap = _cell(parts[model]["loss"] - parts[model]["update"])
+        if math.isfinite(gap.half):
+            ranks.setdefault(_sign(gap, *RANKS), []).append(f"the number of updates ({value(gap)}, paired)")
+        compared = "; ".join(f"{rank} than {listing(others)}" for rank, others in ranks.items())
+        said += [f"{dataset}: {model}'s loss follows the distance {compared}."] if ranks else []
+    return said
+
+
+def _sign(cell: Cell, above: str, below: str, neither: str) -> str:
+    """What the 95 % interval says of a number's sign; without an interval, nothing."""
+    return (above if cell.mean > 0 else below) if abs(cell.mean) > cell.half else neither
+
+
+def _along(part: pd.DataFrame, distance: str) -> Drawing:
+    models = list(part["model"].unique())
+    inks = dict(zip(models, seaborn.color_palette("colorblind", len(models)), strict=True))
+    figure = Drawing(figsize=(11.5, 3.6), layout="constrained")
+    axes = figure.subplots(2, len(models), squeeze=False, sharex=True)
+    for column, model in enumerate(models):
+        own = part[part["model"] == model]
+        for ax, values in zip(axes[:, column], (-own["loss"], own["distance"]), strict=True):
+            lines = pd.DataFrame({"update": own["update"], "value": values, "seed": own["seed"]})
+            for _, line in lines.groupby("seed"):
+                ax.plot(line["update"], line["value"], color=inks[model], lw=0.7, alpha=0.5)
+            mean = lines.groupby("update")["value"].mean()
+            ax.plot(mean.index, mean, color=inks[model], lw=2)
+            ax.tick_params(labelsize=7)
+            ax.yaxis.get_major_locator().set_params(nbins=4)
+        axes[0, column].set_title(model)
+        axes[1, column].set_xlabel("update")
+    axes[0, 0].set_ylabel("minus critic's loss")
+    axes[1, 0].set_ylabel(distance.split(" to ")[0])
+    return figure
+
+
+# ---- surfaces
+
+
+def _surfaces(experiment: Experiment) -> list:
+    critics, size = experiment.tables["critics"], experiment.settings
+    critics = critics[critics["status"] == "ok"]
+    blocks: list = [Heading("What does a critic look like?"), Paragraph(SURFACES)]
+    rows, cells = [], []
+    for (dataset, restraint), part in critics.groupby(["dataset", "restraint"], sort=False):
+        rows.append({"dataset": dataset, "restraint": restraint, "seeds": len(part)})
+        share = part["estimate"] / part["slope_max"] / part["exact"]
+        found = {"estimate": part["estimate"], "exact W1": part["exact"], "mean slope": part["slope_mean"]}
+        found |= {"steepest slope": part["slope_max"], "estimate / slope / W1": share, "half time / end": part["half"]}
+        cells.append({name: _cell(each) for name, each in found.items()})
+    frame = pd.DataFrame(rows).assign(**{name: [row[name].mean for row in cells] for name in cells[0]})
+    shown = {name: [value(row[name]) for row in cells] for name in cells[0]}
+    shown["exact W1"] = [number(row["exact W1"].mean) for row in cells]  # of one set of points, not over seeds
+    blocks.append(Points(tuple(_shape(restraint, part) for restraint, part in critics.groupby("restraint", sort=False))))
+    caption = (
+        f"Critics of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates, clipped at "
+        f"{size['limit']:g} or with a penalty of {size['gp']:g}: mean over seeds and its 95 % interval. Mean slopes are between "
+        "data and fakes; half time / end is the estimate on other held-out data after half of the updates over that in the end."
+    )
+    blocks.append(Table("surfaces", frame, caption, shown))
+    caption = (
+        "Values of the first seed's critics over the plane, dark where they are low, with lines at eight equal steps of each "
+        "map's own range, and data points."
+    )
+    blocks.append(Figure("surfaces", _maps(experiment.tables["maps"], experiment.tables["points"]), caption))
+    return blocks
+
+
+def _shape(restraint: str, part: pd.DataFrame) -> str:
+    """What one restraint makes of critics, over all datasets."""
+    share = part["estimate"] / part["slope_max"] / part["exact"]
+    slopes = f"slopes between data and fakes average {_range(part.groupby('dataset')['slope_mean'].mean())}"
+    found = f"the estimate is {_range(part.groupby('dataset').apply(_ratio))} of the exact W1"
+    scaled = f"{_range(share.groupby(part['dataset']).mean())} of it once divided by the steepest slope"
+    sets = plural(part["dataset"].nunique(), "dataset")
+    return f"{restraint.capitalize()}: {slopes}; {found}, and {scaled} ({'means, ' if len(part) > 1 else ''}{sets})."
+
+
+def _ratio(part: pd.DataFrame) -> float:
+    return float((part["estimate"] / part["exact"]).mean())
+
+
+def _range(values: pd.Series) -> str:
+    low, high = number(values.min(), 2), number(values.max(), 2)
+    return low if low == high else f"{low} to {high}"
+
+
+def _maps(maps: pd.DataFrame, points: pd.DataFrame) -> Drawing:
+    datasets, restraints = list(maps["dataset"].unique()), list(maps["restraint"].unique())
+    figure = Drawing(figsize=(8.5, 2.75 * len(datasets)), layout="constrained")
+    axes = figure.subplots(len(datasets), len(restraints), squeeze=False)
+    for row, dataset in enumerate(datasets):
+        data = points[points["dataset"] == dataset]
+        for ax, restraint in zip(axes[row], restraints, strict=True):
+            own = maps[(maps["dataset"] == dataset) & (maps["restraint"] == restraint)]
+            if len(own):
+                grid = own.pivot(index="y", columns="x", values="value")
+                x, y = grid.columns.to_numpy(), grid.index.to_numpy()
+                ax.pcolormesh(x, y, grid.to_numpy(), cmap="viridis", shading="nearest", rasterized=True)
+                levels = np.linspace(grid.to_numpy().min(), grid.to_numpy().max(), 10)[1:-1]
+                if math.isfinite(levels[0]) and levels[0] < levels[-1]:
+                    ax.contour(x, y, grid.to_numpy(), levels=levels, colors="white", linewidths=0.6, linestyles="solid")
+                ax.scatter(data["x"], data["y"], s=2, color="#f28e2b", linewidths=0, rasterized=True)
+                ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+            ax.set(xticks=[], yticks=[], aspect="equal", title=f"{dataset}: {restraint}")
+            ax.grid(False)
+    return figure

@@ -1,0 +1,186 @@
+"""Gradients: through a deep critic, and from a critic that is far ahead to its generator."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.figure import Figure as Drawing
+
+from genbench.metrics.uncertainty import interval
+from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.read import Experiment, Results
+from genbench.report.tables import Cell
+from genbench.report.text import number, value
+
+__all__ = ["chapter"]
+
+DEEP = (
+    "A deep Wasserstein critic alone, trained to tell data from other data plus unit normal noise. Gradients are those of its "
+    "value by the output of each hidden layer, at held-out data and fakes (Gulrajani et al. 2017, arXiv:1704.00028, figure 2, "
+    "where a generator trains, too). Initial weights beyond the limit of clipping are cut to it at the first update: the share "
+    "of trained weights at the limit has to be read beside that at the start."
+)
+AHEAD = (
+    "What a generator is told, where the critic rejects its samples, depends on its loss. Left: the derivative of its loss by "
+    "the critic's value at a sample, a factor of every gradient. Right: the gradient of the loss by the weights of a generator "
+    "that keeps its initial weights while a critic learns to reject it (Arjovsky & Bottou 2017, arXiv:1701.04862, figures 2 and "
+    "3). Minimax and non-saturating generators face the same critics. The Wasserstein critic has a gradient penalty, the others "
+    "have no restraint."
+)
+
+
+def chapter(results: Results) -> Chapter | None:
+    """What the experiments say of gradients; None where a study has none of them."""
+    deep, ahead = results.experiment("critic_gradients"), results.experiment("generator_gradients")
+    blocks = [*(_deep(deep) if deep else ()), *(_ahead(ahead) if ahead else ())]
+    return Chapter("gradients", "What gradients are left", tuple(blocks)) if blocks else None
+
+
+def _fold(ratios: pd.Series) -> Cell:
+    """Mean and half-width of the decimal logarithms of positive ratios; of a ratio of 0 there is none."""
+    logs = np.log10(ratios[ratios > 0])
+    return Cell(*interval(logs), tuple(logs)) if len(logs) == len(ratios) else Cell(math.nan, math.nan, ())
+
+
+def _times(cell: Cell) -> str:
+    """A factor with its interval: the geometric mean over seeds."""
+    if math.isnan(cell.mean):
+        return "to nothing that single precision can hold"
+    ends = f" ({_power(cell.mean - cell.half)} to {_power(cell.mean + cell.half)})"
+    return f"by a factor of {_power(cell.mean)}{ends if math.isfinite(cell.half) else ''}"
+
+
+def _power(x: float) -> str:
+    """10^x, however small."""
+    return number(10**x, 2) if x > -4 else f"{10**x:.1e}"
+
+
+# ---- through a deep critic
+
+
+def _deep(experiment: Experiment) -> list:
+    gradients, weights, size = experiment.tables["gradients"], experiment.tables["weights"], experiment.settings
+    rows, shown, said = [], {}, []
+    for (dataset, restraint), part in weights[weights["status"] == "ok"].groupby(["dataset", "restraint"], sort=False):
+        own = gradients[(gradients["dataset"] == dataset) & (gradients["restraint"] == restraint)]
+        norms = own.pivot(index="seed", columns="layer", values="norm")
+        ratio = norms[norms.columns[0]] / norms[norms.columns[-1]]
+        fold = _fold(ratio)
+        said.append(f"{dataset}, {restraint}: from the last hidden layer down to the first, gradients change {_times(fold)}.")
+        clipped = math.isfinite(part["limit"].iloc[0])
+        found = {
+            "gradient at the last layer": norms[norms.columns[-1]],
+            "log10 of first / last": np.log10(ratio.where(ratio > 0)),
+            "at the limit at the start": part["at_start"] if clipped else part["at_start"] * np.nan,
+            "at the limit": part["at_limit"] if clipped else part["at_limit"] * np.nan,
+            "largest weight": part["largest"],
+            "estimate": part["estimate"],
+        }
+        cells = {name: Cell(*interval(each), tuple(each)) for name, each in found.items()}
+        rows.append({"dataset": dataset, "restraint": restraint, "seeds": len(part)} | {n: c.mean for n, c in cells.items()})
+        for name, cell in cells.items():
+            shown.setdefault(name, []).append(value(cell))
+    caption = (
+        f"Critics of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates: mean over seeds and its "
+        "95 % interval. At the limit: share of weights within a thousandth of it."
+    )
+    figure = _layers(gradients, experiment.tables["histograms"])
+    return [
+        Heading("Do gradients pass a deep critic?"),
+        Paragraph(DEEP),
+        Points(tuple(said)),
+        Table("deep", pd.DataFrame(rows), caption, shown),
+        Figure(
+            "deep", figure, "Length of the gradient by layer (a thin line per seed, the mean thick), and where the weights end."
+        ),
+    ]
+
+
+def _layers(gradients: pd.DataFrame, histograms: pd.DataFrame) -> Drawing:
+    restraints, datasets = list(gradients["restraint"].unique()), list(gradients["dataset"].unique())
+    inks = dict(zip(restraints, seaborn.color_palette("colorblind", len(restraints)), strict=True))
+    figure = Drawing(figsize=(11.5, 2.9 * len(datasets)), layout="constrained")
+    axes = figure.subplots(len(datasets), 1 + len(restraints), squeeze=False, width_ratios=[2.2, *[1] * len(restraints)])
+    for row, dataset in zip(axes, datasets, strict=True):
+        for place, restraint in enumerate(restraints):
+            own = gradients[(gradients["dataset"] == dataset) & (gradients["restraint"] == restraint) & (gradients["norm"] > 0)]
+            for _, line in own.groupby("seed"):
+                row[0].plot(line["layer"], line["norm"], color=inks[restraint], lw=0.6, alpha=0.5)
+            mean = np.exp(np.log(own["norm"]).groupby(own["layer"]).mean())
+            row[0].plot(mean.index, mean, color=inks[restraint], lw=2, label=restraint)
+            bars = histograms[(histograms["dataset"] == dataset) & (histograms["restraint"] == restraint)]
+            ax = row[1 + place]
+            ax.bar(bars["left"], bars["share"], bars["right"] - bars["left"], align="edge", color=inks[restraint], lw=0)
+            ax.set_title(restraint, size=8.5)
+            ax.set_xlabel("weight")
+            ax.tick_params(labelsize=7)
+            ax.xaxis.get_major_locator().set_params(nbins=3)
+        row[0].set(yscale="log", xlabel="hidden layer", ylabel="gradient", title=dataset)
+        row[1].set_ylabel("share of weights")
+        row[0].legend(fontsize=7.5)
+    return figure
+
+
+# ---- from a critic that is far ahead
+
+
+def _ahead(experiment: Experiment) -> list:
+    gradients, size = experiment.tables["gradients"], experiment.settings
+    rows, shown, said = [], {}, []
+    for (dataset, loss), part in gradients.groupby(["dataset", "loss"], sort=False):
+        norms = part.pivot(index="seed", columns="update", values="norm")
+        fold = _fold(norms[norms.columns[-1]] / norms[norms.columns[0]])
+        last = part[part["update"] == part["update"].max()]
+        said.append(_told(dataset, loss, fold))
+        found = {
+            "gradient at the start": norms[norms.columns[0]],
+            "gradient in the end": norms[norms.columns[-1]],
+            "log10 of end / start": np.log10(norms[norms.columns[-1]] / norms[norms.columns[0]]),
+            "critic's accuracy in the end": last["accuracy"],
+        }
+        cells = {name: Cell(*interval(each), tuple(each)) for name, each in found.items()}
+        rows.append({"dataset": dataset, "loss": loss, "seeds": len(norms)} | {n: c.mean for n, c in cells.items()})
+        for name, cell in cells.items():
+            shown.setdefault(name, []).append(value(cell))
+    caption = (
+        f"Gradients by the generator's weights before the critic learns and after {size['updates']} of its updates of "
+        f"{size['batch']} examples: mean over seeds and its 95 % interval."
+    )
+    return [
+        Heading("What does a critic that is far ahead tell its generator?"),
+        Paragraph(AHEAD),
+        Points(tuple(said)),
+        Table("ahead", pd.DataFrame(rows), caption, shown),
+        Figure("ahead", _curves(experiment.tables["curves"], gradients), "A thin line per seed, the mean over seeds thick."),
+    ]
+
+
+def _told(dataset: str, loss: str, fold: Cell) -> str:
+    """Whether a loss's gradient falls or grows, by the interval of its logarithm."""
+    if not math.isfinite(fold.half) or abs(fold.mean) <= fold.half:
+        verb = "does not clearly fall or grow: it changes"
+    else:
+        verb = "falls: it changes" if fold.mean < 0 else "grows: it changes"
+    return f"{dataset}, {loss.replace('_', ' ')}: the gradient {verb} {_times(fold)}."
+
+
+def _curves(curves: pd.DataFrame, gradients: pd.DataFrame) -> Drawing:
+    losses, datasets = list(curves["loss"].unique()), list(gradients["dataset"].unique())
+    inks = dict(zip(losses, seaborn.color_palette("colorblind", len(losses)), strict=True))
+    figure = Drawing(figsize=(11.5, 3.3), layout="constrained")
+    axes = figure.subplots(1, 1 + len(datasets))
+    for loss, part in curves.groupby("loss", sort=False):
+        dashed = "--" if loss == "hinge" else "-"  # on the Wasserstein loss's line
+        axes[0].plot(part["value"], part["gradient"], color=inks[loss], lw=1.6, ls=dashed, label=loss.replace("_", " "))
+    axes[0].set(xlabel="critic's value at a sample", ylabel="derivative of the generator's loss", ylim=(-3, 3))
+    axes[0].legend(fontsize=7.5)
+    for ax, dataset in zip(axes[1:], datasets, strict=True):
+        for loss, part in gradients[gradients["dataset"] == dataset].groupby("loss", sort=False):
+            for _, line in part.groupby("seed"):
+                ax.plot(line["update"], line["norm"], color=inks[loss], lw=0.6, alpha=0.5)
+            mean = np.exp(np.log(part["norm"]).groupby(part["update"]).mean())
+            ax.plot(mean.index, mean, color=inks[loss], lw=2, ls="--" if loss == "hinge" else "-")
+        ax.set(yscale="log", xlabel="updates of the critic", title=dataset)
+    axes[1].set_ylabel("generator's gradient")
+    return figure

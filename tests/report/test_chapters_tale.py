@@ -1,0 +1,118 @@
+"""The tale's sentences and tables follow from the searches."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genbench.report import style
+from genbench.report.chapters import tale
+from genbench.report.read import SEARCHED, Results
+
+MODELS = ("ns_gan", "wgan_gp", "lsgan")
+
+
+def made(confirmed: dict, failed: int = 0, datasets=("digits",), configurations=12, apart=None, noise=0.0) -> Results:
+    """A study whose models searched equal scores times `apart` and noise, and whose chosen configurations scored `confirmed`."""
+    rng = np.random.default_rng(0)
+    stream = rng.normal(2, 0.5, configurations)
+    searched, trials, scores = [], [], []
+    for dataset in datasets:
+        for model in MODELS:
+            values = np.exp(stream + noise * rng.normal(size=configurations)) * (apart or {}).get(model, 1.0)
+            for c, value in enumerate(values):
+                bad = c >= configurations - failed
+                row = dict.fromkeys(SEARCHED) | {"dataset": dataset, "model": model, "variant": "", "configuration": c, "seed": 0}
+                row |= {"trial": f"{dataset}{model}{c}", "metric": "fid", "status": "diverged" if bad else "ok"}
+                searched.append(row | ({} if bad else {"validation": value, "test": 1.1 * value}))
+            best = int(np.argmin(values[: configurations - failed])) if failed < configurations else 0
+            for seed, value in enumerate(confirmed[model]):
+                trial = f"{dataset}{model}-{seed}"
+                base = {"trial": trial, "dataset": dataset, "model": model, "seed": seed, "label": model, "variant": ""}
+                trials.append({**base, "phase": "confirm", "configuration": best})
+                if math.isfinite(value):
+                    scores.append({**base, "metric": "fid", "value": value})
+    study = {"datasets": {name: {"kind": "images"} for name in datasets}, "config": {"margin": 1.2}}
+    floors = pd.DataFrame({"dataset": datasets, "metric": "fid", "value": 0.5})
+    frame = pd.DataFrame(searched).astype({"validation": float, "test": float})
+    return Results(study, pd.DataFrame(trials), pd.DataFrame(scores), floors, Path("nowhere"), searched=frame)
+
+
+def told(results):
+    with style.theme():
+        chapter = tale.chapter(results)
+        chapter.figures()
+    points = [item for block in chapter.blocks if block.kind == "points" for item in block.items]
+    return chapter, " ".join(points), chapter.tables()
+
+
+SAME = {"ns_gan": [10.0, 10.1, 9.9, 10.0], "wgan_gp": [10.1, 10.0, 9.9, 10.05], "lsgan": [9.95, 10.0, 10.1, 10.0]}
+
+
+def test_a_study_without_searches_has_no_tale(results):
+    assert tale.chapter(results) is None
+
+
+def test_models_that_search_alike_are_equivalent_and_the_claim_holds():
+    chapter, words, tables = told(made(SAME, noise=0.01))
+    assert chapter.lead and set(tables["tale_digits_verdicts"]["verdict"]) == {"equivalent"}
+    assert "of 3 pairs of models, each with its search, 0 told apart, 3 equivalent within a factor of 1.2, 0 undecided" in words
+    assert "holds here. ns_gan is equivalent to wgan_gp and lsgan" in words
+    assert set(tables["tale_digits_seeds"]["verdict"]) == {"equivalent"}
+
+
+def test_a_model_that_is_better_refutes_the_claim():
+    _, words, tables = told(made(SAME, apart={"wgan_gp": 0.5}, noise=0.05))
+    table = tables["tale_digits_verdicts"].set_index("pair")
+    assert table.loc["ns_gan against wgan_gp", "verdict"] == "worse"
+    assert table.loc["ns_gan against wgan_gp", "ratio of scores"] == pytest.approx(2, rel=0.1)
+    assert "refuted here" in words and "worse than wgan_gp" in words
+
+
+def test_lucky_winners_do_not_decide_the_claim():
+    _, words, tables = told(made(SAME | {"wgan_gp": [5.0, 5.1, 4.9, 5.0]}, noise=1.0))
+    assert tables["tale_digits_seeds"].set_index("pair").loc["ns_gan against wgan_gp", "verdict"] == "worse"
+    assert set(tables["tale_digits_verdicts"]["verdict"]) == {"undecided"}
+    assert "undecided here: not refuted, not shown. ns_gan is undecided against wgan_gp and lsgan" in words
+
+
+def test_the_table_gives_the_search_and_its_confirmation():
+    results = made(SAME, failed=3)
+    _, words, tables = told(results)
+    row = tables["tale_digits_search"].set_index("model").loc["ns_gan"]
+    own = results.searched[results.searched["model"] == "ns_gan"]
+    assert row["failed"] == 3 and row["configurations"] == 12 and row["k"] == 6 and row["seeds ok"] == "4 of 4"
+    assert row["chosen, validation"] == own["validation"].min() and row["confirmed"] == pytest.approx(10.0)
+    assert row["best of k"] == pytest.approx(np.mean(_best(own["test"].dropna(), 12, 6)), rel=0.02)
+    assert "Configurations that failed, and count as the worst: ns_gan 3 of 12, wgan_gp 3 of 12 and lsgan 3 of 12." in words
+    lowest = {m: results.searched.loc[results.searched["model"] == m, "validation"].min() for m in MODELS}
+    ratio = np.median([np.mean(SAME[m]) / lowest[m] for m in MODELS])
+    assert f"fresh seeds score {ratio:.2f} times the winning validation score" in words
+
+
+def _best(ok, n, k, draws=20_000):
+    """The best of random subsets of k of n of which some failed, by simulation."""
+    rng = np.random.default_rng(1)
+    values = np.concatenate([ok, np.full(n - len(ok), np.inf)])
+    return np.take_along_axis(
+        values[None].repeat(draws, 0), rng.permuted(np.tile(np.arange(n), (draws, 1)), axis=1)[:, :k], 1
+    ).min(1)
+
+
+def test_a_search_whose_every_configuration_failed_is_told_and_breaks_nothing():
+    results = made({**SAME, "lsgan": [math.nan] * 4})
+    results.searched.loc[results.searched["model"] == "lsgan", ["validation", "test"]] = math.nan
+    _, words, tables = told(results)
+    row = tables["tale_digits_search"].set_index("model").loc["lsgan"]
+    assert row["seeds ok"] == "0 of 4" and math.isnan(row["chosen, test"]) and "lsgan 12 of 12" in words
+
+
+def test_several_datasets_are_compared_by_their_rankings():
+    confirmed = {"ns_gan": [5.0, 5.1, 5.2], "wgan_gp": [10.0, 10.1, 10.2], "lsgan": [20.0, 20.1, 20.2]}
+    apart = {"wgan_gp": 2.0, "lsgan": 4.0}
+    _, words, _ = told(made(confirmed, datasets=("digits", "mnist5k"), apart=apart, noise=0.05))
+    assert (
+        "Do 2 datasets rank 3 models alike? Kendall's W is 1.00" in words and "Over all datasets 6 pairs: 6 told apart" in words
+    )

@@ -1,0 +1,24 @@
+rule refine:
+    input:
+        f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
+        f"{RESULTS}/data/{{dataset}}/data.npz",
+        f"{RESULTS}/reference/{{dataset}}/floor.json",
+        encoders_of,
+    output:
+        f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.json",
+        f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.npz",
+    log:
+        f"{RESULTS}/logs/refine/{{dataset}}/{{group}}-{REFINING}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/refine/{{dataset}}/{{group}}-{REFINING}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=lambda w, attempt: 120 * attempt,
+        gpu=1,
+    params:
+        name=lambda w: f"{w.dataset}/{w.group}",
+        samples=lambda w: DATASETS[w.dataset].samples,
+        code=code_hash("genbench.jobs.refine"),
+    shell:
+        "genbench refine --group {params.name} --out {output[0]}" " --threads {threads} > {log} 2>&1"

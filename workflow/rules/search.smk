@@ -1,0 +1,39 @@
+# A search's trials are scored on both splits; what the validation split prefers is trained anew on fresh seeds.
+rule score:
+    input:
+        f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
+        f"{RESULTS}/data/{{dataset}}/data.npz",
+        lambda w: encoders_of(w)[:1],
+    output:
+        f"{RESULTS}/searched/{{dataset}}/{{group}}-{CHOOSING}.json",
+    log:
+        f"{RESULTS}/logs/score/{{dataset}}/{{group}}-{CHOOSING}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score/{{dataset}}/{{group}}-{CHOOSING}.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=lambda w, attempt: 60 * attempt,
+        gpu=1,
+    params:
+        name=lambda w: f"{w.dataset}/{w.group}",
+        samples=lambda w: DATASETS[w.dataset].samples,
+        code=code_hash("genbench.jobs.search"),
+    shell:
+        "genbench score --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"
+
+
+rule choose:
+    input:
+        lambda w: [f"{RESULTS}/searched/{name}-{CHOOSING}.json" for name in GROUPS[f"{w.dataset}/{w.group}"].searched],
+    output:
+        f"{RESULTS}/selected/{{dataset}}/{{group}}.json",
+    log:
+        f"{RESULTS}/logs/choose/{{dataset}}/{{group}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/choose/{{dataset}}/{{group}}.tsv"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "genbench choose {input} --out {output} > {log} 2>&1"
