@@ -1,6 +1,7 @@
 """Checks of a study before it runs: names, hyperparameters, and what is not comparable in it."""
 
 import inspect
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -120,20 +121,45 @@ def unfair(trials: Iterable[Trial]) -> list[str]:
             f"{', '.join(told)}: some or all trials are given class labels, which others do not have: they are ranked apart, and "
             "their values are not comparable with those of models without labels"
         )
-    for model, trial in {t.model: t for t in trials}.items():
-        cls = MODELS[model]
-        players = cls.players | ({"critic": trial.net["critic_steps"]} if trial.net.get("critic_steps") else {})
-        if trial.budget["unit"] == "updates" and max(players.values(), default=1) > 1:
-            extra = ", ".join(f"{n} {player} updates" for player, n in players.items() if n > 1)
-            out.append(f"{model}: an update of the budget includes {extra}")
-        if not cls.players:
-            out.append(f"{model}: an update is one iteration over the whole training split; it stops where it converges")
-        if trial.hp.get("beta", 1.0) != 1.0:
-            out.append(f"{model}: beta = {trial.hp['beta']:g} makes its objective no bound on the likelihood")
-        if issubclass(cls, GAN):
-            out += [f"{model}: {words}" for words in doubtful(trial)]
-        if not cls.selects and cls.players:
-            out.append(f"{model}: has no held-out loss, so its last weights are scored; others choose theirs on validation")
+    for model in dict.fromkeys(t.model for t in trials):
+        own = {repr((t.net, t.hp, t.dataset)): t for t in trials if t.model == model}.values()
+        said = Counter(words for trial in own for words in confounds(trial))
+        for words, count in said.items():
+            some = "" if count == len(own) else f", in {count} of {len(own)} settings"
+            out.append(f"{model}{some}: {words}")
         if notes := " ".join(model_spec(model).notes.split()):
             out.append(f"{model}: {notes[0].lower()}{notes[1:].rstrip('.')}")
+    return out + uneven(trials)
+
+
+def confounds(trial: Trial) -> list[str]:
+    """What else than its method tells a trial from others."""
+    cls, out = MODELS[trial.model], []
+    players = cls.players | ({"critic": trial.net["critic_steps"]} if trial.net.get("critic_steps") else {})
+    if trial.budget["unit"] == "updates" and max(players.values(), default=1) > 1:
+        extra = ", ".join(f"{n} {player} updates" for player, n in players.items() if n > 1)
+        out.append(f"an update of the budget includes {extra}")
+    if not cls.players:
+        out.append("an update is one iteration over the whole training split; it stops where it converges")
+    if trial.hp.get("beta", 1.0) != 1.0:
+        out.append(f"beta = {trial.hp['beta']:g} makes its objective no bound on the likelihood")
+    if issubclass(cls, GAN):
+        out += doubtful(trial)
+    if not cls.selects and cls.players:
+        out.append("has no held-out loss, so its last weights are scored; others choose theirs on validation")
+    return out
+
+
+def uneven(trials: Iterable[Trial]) -> list[str]:
+    """Searches that are not of the same size: by dataset, who tried how many configurations."""
+    counts: dict[str, dict[str, set[int]]] = {}
+    for trial in trials:
+        if trial.phase == "search":
+            name = f"{trial.model} · {trial.variant}" if trial.variant else trial.model
+            counts.setdefault(trial.dataset, {}).setdefault(name, set()).add(trial.configuration)
+    out = []
+    for dataset, found in counts.items():
+        most = max(map(len, found.values()))
+        if fewer := [f"{name} {len(each)}" for name, each in found.items() if len(each) < most]:
+            out.append(f"{dataset}: searches of unequal size, {', '.join(fewer)} instead of {most} configurations")
     return out

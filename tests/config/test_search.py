@@ -132,3 +132,11 @@ def test_a_bad_search_is_refused_in_one_line(tmp_path, key, value):
     path.write_text(yaml.safe_dump(bad))
     with pytest.raises(UserError, match=rf"s.yaml: cells.0.tune.{key}: .*got {value!r}"):
         read_study("s", tmp_path)
+
+
+def test_searches_of_unequal_size_are_named(tmp_path):
+    from genbench.studies.check import uneven
+
+    trials = expand(study(tmp_path), tmp_path)
+    assert uneven(trials) == ["ring: searches of unequal size, gmm 1 instead of 6 configurations"]
+    assert uneven([t for t in trials if t.model == "ns_gan"]) == []

@@ -25,7 +25,19 @@ STUDY = {
     "cells": [
         {"datasets": ["ring8"], "models": ["gmm", "ns_gan"], "budget": {"unit": "updates", "value": 8}, "batch": 32},
         {"datasets": ["digits"], "models": ["vae"], "budget": {"unit": "updates", "value": 8}, "batch": 32},
+        {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 8}, "batch": 32, "tune": {"configurations": 3}},
     ],
+    "experiments": {
+        "critic_gradients": {
+            "datasets": ["ring8"],
+            "seeds": 1,
+            "updates": 8,
+            "batch": 8,
+            "width": 4,
+            "depth": 2,
+            "limits": [0.01],
+        }
+    },
 }
 
 
@@ -64,11 +76,21 @@ def test_run_writes_report_tables_and_mlflow(project):
     assert set(trials(project).groupby(["dataset", "model"]).size()) == {2}
     assert set(trials(project)["status"]) == {"ok"}
     synced = json.loads((project / "results" / "studies" / "tiny" / "synced.json").read_text())
-    assert synced["created"] == 6
+    assert synced["created"] == 8
     assert (project / "results" / "mlflow" / "mlflow.db").exists()
     scores = pd.read_parquet(project / "results" / "studies" / "tiny" / "scores.parquet")
     assert {"w1", "modes", "data_nll", "nll"} <= set(scores[scores.dataset == "ring8"].metric)
     assert {"fid", "kid", "precision", "recall", "classes_covered", "bpd"} <= set(scores[scores.dataset == "digits"].metric)
+
+
+def test_a_search_is_scored_chosen_and_confirmed(project):
+    folder = project / "results" / "studies" / "tiny"
+    searched = pd.read_parquet(folder / "searched.parquet").set_index("configuration")
+    assert list(searched.index) == [0, 1, 2] and set(searched["status"]) == {"ok"}
+    confirmed = trials(project).query("phase == 'confirm'")
+    assert list(confirmed["configuration"]) == [searched["validation"].idxmin()] * 2 and list(confirmed["seed"]) == [0, 1]
+    page = (project / "reports" / "tiny" / "index.html").read_text()
+    assert page.index('<section id="tale">') < page.index('<section id="samples">')
 
 
 def test_rerun_with_nothing_changed_does_nothing(project):
@@ -97,7 +119,7 @@ def test_adding_a_model_and_a_seed_runs_only_the_new_part(project):
     done = snakemake(project)
     assert done.returncode == 0, done.stderr[-3000:]
     new = {p.parent.name: p.stat().st_mtime_ns for p in (project / "results" / "store").glob("*/train.json")}
-    assert len(old) == 6 and len(new) == 12
+    assert len(old) == 11 and len(new) == 18  # with three of a search
     assert all(new[trial] == stamp for trial, stamp in old.items())
     assert set(trials(project).groupby(["dataset", "model"]).size()) == {3}
 

@@ -66,7 +66,7 @@ def _percent(share: float) -> str:
 
 
 INTRO = (
-    "What each generator and critic showed at about fifty moments of training, with the weights of that moment, on held-out "
+    "What each generator and critic showed at some twenty moments of training, with the weights of that moment, on held-out "
     "examples and fakes of fixed noise. A game that ends even is no proof of good samples: a weak critic cannot tell, either."
 )
 RULE = (

@@ -195,7 +195,7 @@ def _swaps(curves: dict[str, list[Best]]) -> str:
 
 
 def _optimism(found: list[Searched]) -> str:
-    """How much worse fresh seeds of the chosen configuration are than the trial that won the search."""
+    """How fresh seeds of the chosen configuration compare with the trial that won the search."""
     ratios = {
         s.label: float(np.mean(s.confirmed)) / s.validation[s.chosen]
         for s in found
@@ -206,8 +206,8 @@ def _optimism(found: list[Searched]) -> str:
     middle = float(np.exp(np.median(np.log(list(ratios.values())))))
     top = max(ratios, key=ratios.get)
     return (
-        f"What won the search flatters: fresh seeds score {number(middle)} times the winning validation score on the test split "
-        f"in the median over models, {number(ratios[top])} times at most ({top})."
+        f"Fresh seeds of the choice score {number(middle)} times the winning validation score on the test split in the median "
+        f"over models, {number(ratios[top])} times at most ({top}): above 1, the search's own score flatters."
     )
 
 
@@ -236,7 +236,7 @@ def _table(dataset: str, title: str, found: list[Searched], curves: dict[str, li
             }
         )
         shown["best of k"].append(
-            f"{number(best.mean)} ({number(best.low)} to {number(best.high)})" if math.isfinite(best.mean) else "–"
+            f"{number(best.mean)} ({number(max(best.low, 0.0))} to {number(best.high)})" if math.isfinite(best.mean) else "–"
         )
         shown["confirmed"].append(f"{number(mean)} ± {number(half, 2)}" if math.isfinite(mean) else "–")
     caption = f"{dataset}, {title}, lower is better; real data against real data: {number(floor)}"

@@ -1,0 +1,92 @@
+"""A search in miniature: its trials are scored once, the validation split chooses, fresh seeds confirm."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from genbench.config.errors import UserError
+from genbench.config.expand import groups
+from genbench.config.read import read_study
+from genbench.files import read_json, write_json
+from genbench.jobs.common import Paths, chosen
+from genbench.jobs.data import prepare_data
+from genbench.jobs.search import choose, score_searched
+from genbench.jobs.train import train_group
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+CPU = torch.device("cpu")
+CELL = {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 20}, "batch": 16, "tune": {"configurations": 3}}
+
+
+class Search:
+    def __init__(self, folder):
+        self.folder, self.paths = folder, Paths(folder / "results")
+
+    def configure(self, **tune):
+        study = {"name": "tiny", "title": "T", "seeds": 2, "point_samples": 100, "cells": [CELL | {"tune": tune}]}
+        study["cells"][0]["recipes"] = {"vae": {"net": {"width": 8, "depth": 1}}}
+        (self.folder / "config" / "studies" / "tiny.yaml").write_text(yaml.safe_dump(study))
+        found = groups(read_study("tiny"))
+        return [g for g in found if g.phase == "search"], next(g for g in found if g.phase == "confirm")
+
+    def score(self, group):
+        out = self.folder / "out" / f"{group.name}.json"
+        train_group("tiny", group.name, self.paths, self.folder / "out" / "train.json", CPU, 30.0)
+        score_searched("tiny", group.name, self.paths, out, CPU)
+        return out
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    shutil.copytree(CONFIG, tmp_path / "config")
+    path = tmp_path / "config" / "datasets" / "ring8.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"split": {"train": 300, "validation": 100, "test": 100}}))
+    monkeypatch.chdir(tmp_path)
+    prepare_data("ring8", Paths(Path("results")))
+    return Search(tmp_path)
+
+
+def test_trials_are_scored_on_both_splits_and_only_once(search):
+    (group,), _ = search.configure(configurations=3)
+    rows = read_json(search.score(group))["rows"]
+    assert [row["configuration"] for row in rows] == [0, 1, 2] and rows[0]["hp"]["lr"] == 5e-5
+    assert all(row["scores"]["validation"] > 0 and row["scores"]["test"] != row["scores"]["validation"] for row in rows)
+    stamps = {path: path.stat().st_mtime_ns for path in search.paths.store.glob("*/searched-*.json")}
+    (group,), _ = search.configure(configurations=5)
+    again = read_json(search.score(group))["rows"]
+    assert again[:3] == rows and len(again) == 5
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+
+
+def test_the_choice_is_confirmed_on_fresh_seeds(search):
+    (group,), confirm = search.configure(configurations=3)
+    with pytest.raises(
+        UserError, match=r"selected/ring8/vae-.*: not found; .* confirms the choice of a search that has not ended"
+    ):
+        chosen(confirm, search.paths)
+    manifest = search.score(group)
+    choose([manifest], search.paths.selected(confirm.name))
+    rows = read_json(manifest)["rows"]
+    best = min(rows, key=lambda row: row["scores"]["validation"])
+    assert read_json(search.paths.selected(confirm.name))["configuration"] == best["configuration"]
+    found = chosen(confirm, search.paths)
+    assert [(t.seed, t.hp) for t in found.trials] == [(seed, best["hp"]) for seed in (0, 1)]
+    out = search.folder / "out" / "confirm.json"
+    train_group("tiny", confirm.name, search.paths, out, CPU, 30.0)
+    assert read_json(out)["trials"] == {t.id: "ok" for t in found.trials}
+
+
+def test_failed_configurations_come_last_and_the_authors_defaults_stand_in(tmp_path):
+    def row(configuration, *values):
+        return [{"configuration": configuration, "scores": {} if v is None else {"validation": v}} for v in values]
+
+    manifest, out = tmp_path / "a.json", tmp_path / "b.json"
+    write_json(manifest, {"rows": row(0, 5.0, 5.0) + row(1, 1.0, None) + row(2, 4.0, 4.5)})
+    choose([manifest], out)
+    assert read_json(out) == {"configuration": 2, "configurations": 3, "failed": 1, "validation": 4.25}
+    write_json(manifest, {"rows": row(0, None) + row(1, None)})
+    choose([manifest], out)
+    assert read_json(out) == {"configuration": 0, "configurations": 2, "failed": 2}
