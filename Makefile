@@ -33,6 +33,7 @@ test: lint
 speed: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/replicas.py
 	$(BIN)/python tests/benchmarks/metrics.py
+	$(BIN)/python tests/benchmarks/training.py
 
 clean:
 	rm -rf results reports/smoke reports/default reports/full .snakemake

@@ -103,7 +103,7 @@ def expand(study: Study, root: Path = ROOT) -> list[Trial]:
                 }
                 phase = "search" if cell.tune else ""
                 seeds = [SEARCHED + i for i in range(cell.tune.seeds)] if cell.tune else study.seeds
-                for place, own in enumerate(_configurations(model, cell.tune)):
+                for place, own in enumerate(_configurations(model, cell.tune, root)):
                     parts = recipe(model, data, cell.recipes.get(name), own).model_dump(mode="json")
                     for seed in seeds:
                         trials.append(_identified(Trial("", seed=seed, phase=phase, configuration=place, **common, **parts)))
@@ -116,11 +116,15 @@ def expand(study: Study, root: Path = ROOT) -> list[Trial]:
     return list({(trial.variant, trial.id): trial for trial in reversed(trials)}.values())[::-1]
 
 
-def _configurations(model: ModelSpec, tune: Tune | None) -> list[Recipe | None]:
+def _configurations(model: ModelSpec, tune: Tune | None, root: Path) -> list[Recipe | None]:
     if tune is None:
         return [None]
-    from genbench.config.stream import configurations
+    from genbench.config.stream import AXES, configurations
 
+    space = getattr(model.space, tune.space)
+    if unknown := {*space.net, *space.hp} - set(AXES):
+        file = f"{root}/models/{model.name}.yaml"
+        raise UserError(f"{file}: space.{tune.space}: {min(unknown)!r} is not in the stream; allowed: {', '.join(AXES)}")
     return configurations(model.space, tune.space, tune.configurations)
 
 

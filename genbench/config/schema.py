@@ -11,7 +11,10 @@ from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
 from genbench.config.experiments import Experiments
 
-__all__ = ["Budget", "Cell", "DatasetSpec", "ModelSpec", "Range", "Search", "Spaces", "Split", "Study", "load_yaml", "parse"]
+__all__ = [
+    "Budget", "Cell", "DatasetSpec", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study", "Tune",
+    "load_yaml", "parse",
+]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"

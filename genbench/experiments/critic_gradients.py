@@ -62,7 +62,9 @@ def run(settings: "CriticGradients", bench: Bench) -> dict[str, pd.DataFrame]:
                 weights.append(row)
             if every:
                 histograms.append(_histogram(torch.cat(every)).assign(**about))
-            bench.log(f"{name}/{restraint}: gradient at layer 1 {norms[0]:.3g}, at the last {norms[-1]:.3g}")
+                bench.log(f"{name}/{restraint}: gradient at layer 1 {norms[0]:.3g}, at the last {norms[-1]:.3g}")
+            else:
+                bench.log(f"{name}/{restraint}: {', '.join(result.status for result in results)}")
     return {"gradients": pd.DataFrame(gradients), "weights": pd.DataFrame(weights), "histograms": pd.concat(histograms)}
 
 

@@ -69,8 +69,10 @@ def run(settings: "CriticSurfaces", bench: Bench) -> dict[str, pd.DataFrame]:
 
 def _halfway(history: list[tuple[int, str, float, float]]) -> float:
     """The estimate on validation data after half of the updates over that in the end: near 1 where the critic has converged."""
-    looks = [value for _, series, value, _ in history if series == "diagnostic/estimate"]
-    return looks[len(looks) // 2] / looks[-1] if looks[-1] else math.nan
+    looks = {update: value for update, series, value, _ in history if series == "diagnostic/estimate"}
+    last = max(looks)
+    half = min(looks, key=lambda update: abs(update - last / 2))
+    return looks[half] / looks[last] if looks[last] else math.nan
 
 
 def _slopes(score, between: Tensor, everywhere: Tensor) -> dict[str, float]:

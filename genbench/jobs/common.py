@@ -20,7 +20,7 @@ from genbench.config.expand import Group, find_group, resolve
 from genbench.config.schema import Study
 from genbench.files import read_json
 
-__all__ = ["Paths", "choose_device", "chosen", "group_of", "locked", "machine", "progress", "versions"]
+__all__ = ["Paths", "choose_device", "chosen", "commit", "group_of", "locked", "machine", "progress", "versions"]
 
 PACKAGES = (
     "genbench",

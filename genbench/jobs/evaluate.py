@@ -15,7 +15,7 @@ from genbench.jobs.common import Paths, group_of
 from genbench.jobs.manifold import manifold_scores
 from genbench.jobs.pictures import save_preview
 from genbench.jobs.reference import GRID, density_grid, sample_count, sample_scores
-from genbench.jobs.train import INFRASTRUCTURE, build_model
+from genbench.jobs.train import INFRASTRUCTURE, build_model, cause_of
 from genbench.likelihood.decoders import annealed_scores
 from genbench.likelihood.score import Likelihood, nll_scores
 from genbench.metrics.score import Score
@@ -23,7 +23,7 @@ from genbench.models import Model
 from genbench.training.checkpoint import load_tensors
 from genbench.training.replicas import stream
 
-__all__ = ["draw_samples", "evaluate_group", "trained"]
+__all__ = ["decoded", "draw_samples", "evaluate_group", "trained"]
 
 CHUNK = 500  # examples sampled at once
 
@@ -89,7 +89,7 @@ def _evaluate(trial: Trial, data: Dataset, study: Study, paths: Paths, device: t
         raise
     except Exception as error:
         traceback.print_exc()
-        return {"status": "failed", "cause": f"evaluation: {type(error).__name__}: {error}".splitlines()[0]}
+        return {"status": "failed", "cause": f"evaluation: {cause_of(error)}"}
     return {
         "status": "ok",
         "cause": None,
@@ -111,8 +111,13 @@ def draw_samples(
     given = () if labels is None else labels.split(CHUNK)
     starts = enumerate(range(0, count, CHUNK))
     y = torch.cat([model.sample(min(CHUNK, count - start), generator, *given[i : i + 1]) for i, start in starts])
+    return decoded(y, seen)
+
+
+def decoded(y: torch.Tensor, seen: Space) -> torch.Tensor:
+    """Samples (n, *shape) of the space that a model sees in raw units, on the CPU; ValueError unless all are finite."""
     if bad := int((~y.isfinite()).flatten(1).any(1).sum()):
-        raise ValueError(f"{bad} of {count} samples are not finite")
+        raise ValueError(f"{bad} of {len(y)} samples are not finite")
     return seen.decode(y).cpu()
 
 

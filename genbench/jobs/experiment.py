@@ -24,7 +24,7 @@ def run_experiment(name: str, study: str, paths: Paths, out: Path, device: torch
     UserError if there is no such experiment, if the study does not ask for it, or if its datasets are not prepared.
     """
     if name not in EXPERIMENTS:
-        raise UserError(f"genbench experiment: unknown experiment {name!r}; allowed: {', '.join(EXPERIMENTS)}")
+        raise UserError(f"experiment {name!r}: unknown; allowed: {', '.join(EXPERIMENTS)}")
     asked = read_study(study, asked_by="--study").experiments.asked()
     if name not in asked:
         raise UserError(f"config/studies/{study}.yaml: experiments: {name} is not asked for; there: {', '.join(asked) or 'none'}")

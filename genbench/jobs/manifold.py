@@ -19,8 +19,10 @@ SAMPLES, INVERTED = 1000, 256  # generated images that are projected, test image
 def manifold_scores(
     samples: Tensor, data: Dataset, model: Model | None = None, generator: torch.Generator | None = None
 ) -> list[Score]:
-    """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another; a decoder
-    that is not told the class adds recall."""
+    """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another.
+
+    A model that decodes without being told a class adds recall.
+    """
     if data.meta["source"] != "polygons":
         return []
     top = data.levels - 1

@@ -13,15 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.schema import Study
 from genbench.data import Dataset, Space, load, space
 from genbench.files import read_json, write_json, write_npz
 from genbench.jobs.common import Paths, group_of
-from genbench.jobs.evaluate import CHUNK, trained
-from genbench.jobs.reference import sample_count
-from genbench.jobs.train import INFRASTRUCTURE
-from genbench.metrics.encoder import extract, load_encoder
+from genbench.jobs.evaluate import CHUNK, decoded, trained
+from genbench.jobs.reference import named_encoder, sample_count
+from genbench.jobs.train import INFRASTRUCTURE, cause_of
+from genbench.metrics.encoder import extract
 from genbench.metrics.images import against_reference, read_reference
 from genbench.metrics.neighbours import neighbours
 from genbench.metrics.points import modes, sliced_w1
@@ -51,9 +52,11 @@ def refine_group(study: str, group: str, paths: Paths, out: Path, device: torch.
     """Refine every trained trial of a group; `out` carries all numbers, the .npz beside it pictures of the first trial.
 
     A number is {method, threshold, metric, value, n}: scores, costs per sample and diagnostics of the method alike. A method
-    that fails, or that a model has nothing for, is a fault {method, cause}.
+    that fails, or that a model has nothing for, is a fault {method, cause}. UserError if the study refines nothing.
     """
     settings, members = group_of(study, group, paths)
+    if settings.refine is None:
+        raise UserError(f"config/studies/{study}.yaml: refine: missing, so there is nothing to do after training")
     data = load(paths.data(members.dataset))
     judge = _judge(data, settings, paths, device)
     rows, pictures = [], {}
@@ -81,7 +84,7 @@ def _judge(data: Dataset, study: Study, paths: Paths, device: torch.device) -> J
             return [*own, sliced_w1(samples, test), *neighbours(samples, test)]
 
         return points
-    encoder = load_encoder(paths.encoder(data.name, study.encoders[0]), device)
+    encoder = named_encoder(study.encoders[0], data, paths, device)
     reference = read_reference(paths.reference(data.name), len(study.encoders))[0][0]
     return lambda samples: against_reference(*extract(encoder, samples.to(device)), reference)
 
@@ -112,7 +115,7 @@ class _Refined:
                 raise
             except Exception as error:
                 traceback.print_exc()
-                self.faults.append({"method": name, "cause": f"{type(error).__name__}: {error}".splitlines()[0]})
+                self.faults.append({"method": name, "cause": cause_of(error)})
 
     def unfit(self, method: str) -> str:
         """Why a method has nothing to do with the model; empty where it has."""
@@ -210,9 +213,7 @@ class _Refined:
     def note(self, method: str, y: Tensor, start: float, passes: tuple[float, float, float], threshold: float | None = None):
         """Score samples y in the model's space; the clock stops before."""
         seconds = time.perf_counter() - start
-        if bad := int((~y.isfinite()).flatten(1).any(1).sum()):
-            raise ValueError(f"{bad} of {len(y)} samples are not finite")
-        x = self.space.decode(y.reshape(-1, *self.model.shape)).cpu()
+        x = decoded(y.reshape(-1, *self.model.shape), self.space)
         if threshold is None:
             self.pictures[method] = x[: PICTURED[self.data.kind]].numpy()
         scores = {score.metric: score.value for score in self.judge(x) if score.metric in SHOWN}

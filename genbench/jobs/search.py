@@ -19,7 +19,7 @@ from genbench.files import read_json, write_json
 from genbench.jobs.common import Paths, group_of
 from genbench.jobs.evaluate import draw_samples, trained
 from genbench.jobs.reference import named_encoder, sample_count
-from genbench.jobs.train import INFRASTRUCTURE
+from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.metrics.encoder import extract
 from genbench.metrics.fidelity import frechet
 from genbench.metrics.points import sliced_w1
@@ -81,7 +81,7 @@ def _score(trial: Trial, data: Dataset, judge: Judge, count: int, paths: Paths, 
         raise
     except Exception as error:
         traceback.print_exc()
-        return row | {"status": "failed", "cause": f"evaluation: {type(error).__name__}: {error}".splitlines()[0]}
+        return row | {"status": "failed", "cause": f"evaluation: {cause_of(error)}"}
     row["costs"] |= {"evaluate_seconds": time.perf_counter() - start}
     return row | {"scores": scores}
 

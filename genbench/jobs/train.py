@@ -30,6 +30,11 @@ __all__ = ["build_model", "train_group"]
 INFRASTRUCTURE = (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
 
 
+def cause_of(error: Exception) -> str:
+    """What went wrong inside a method, in one line for its row."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def build_model(trial: Trial) -> Callable[[], Model]:
     """What makes a trial's model; its data's shape comes from the configuration."""
     spec = dataset_spec(trial.dataset)
@@ -87,7 +92,7 @@ def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device
             checkpoint.unlink(missing_ok=True)
             return
         traceback.print_exc()
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        cause = cause_of(error)
         results = [Result("failed", cause, None, 0, None, [])]
     for trial, result in zip(chunk, results, strict=True):
         _store(trial, result, data, paths, device, started)

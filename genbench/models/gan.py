@@ -31,7 +31,8 @@ class GAN(Adversarial):
         loss, penalty, norm: keys of LOSSES, PENALTIES and NORMS; "" is the method's own.
         critic_steps: updates of the critic for one of the generator; 0 is the method's own number.
         output: "linear", or "sigmoid": then the critic's value is a probability, as in Lucic et al.'s LSGAN (arXiv 1711.10337).
-        slope: the bound on a spectral critic's slope; 1, the authors', is little where modes are narrow and dimensions few.
+        slope: the bound on a spectral critic's slope, that of each of its two terms where it is told classes; 1, the authors',
+            is little where modes are narrow and dimensions few.
         classes: see Model; the generator is told the class, the critic projects its features on it.
     """
 

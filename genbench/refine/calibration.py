@@ -14,6 +14,7 @@ __all__ = ["Reliability", "isotonic", "platt", "reliability", "reliability_out_o
 
 Logit = Callable[[Tensor], Tensor]
 FOLDS, BINS = 5, 10
+LEAST = 1e-6  # of a standard error, in examples: where no share differs from the others, rounding errors are no evidence
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def isotonic(real: Tensor, fake: Tensor) -> Isotonic:
 class Reliability:
     """How probabilities compare with outcomes.
 
-    `z`: Dawid's statistic, standard normal where the probabilities are right; above 0 too few examples were called real.
+    `z`: Dawid's statistic, standard normal where the probabilities are right; above 0 too few examples were called real. A fit
+    to the same law keeps it near 0.
     `ece`: expected calibration error over 10 bins of equally many examples; `ece_floor`: what right probabilities get, about.
     """
 
@@ -91,8 +93,10 @@ class Reliability:
 def reliability(shares: Tensor, labels: Tensor) -> Reliability:
     """Compare probabilities (n,) of being real with labels (n,), 1 for real.
 
-    z = sum(label - share) / sqrt(sum share (1 - share)). The calibration error is the mean over bins of |mean label - mean
-    share|; with right probabilities it is a mean of |N(0, v)|, sqrt(2 v / pi), and not 0.
+    z is sum(label - share) over its standard error. The numbers of real and of other examples are given and not drawn, so
+    that only the shares vary, within either side: with the variance of drawn labels, sum share (1 - share), z would be too
+    small, by far where real and other examples are alike. The calibration error is the mean over bins of |mean label - mean
+    share|; with right probabilities it is a mean of |N(0, v)|, about sqrt(2 v / pi), and not 0.
 
     References:
         Prequential analysis (Dawid, 1997), Encyclopedia of Statistical Sciences
@@ -103,7 +107,9 @@ def reliability(shares: Tensor, labels: Tensor) -> Reliability:
     order = order[shares.cpu()[order].argsort(stable=True)]
     shares, labels = shares.cpu().double()[order], labels.cpu().double()[order]
     variance = shares * (1 - shares)
-    z = float((labels - shares).sum() / variance.sum().sqrt())
+    sides = [shares[labels == label] for label in (0, 1)]
+    spread = math.sqrt(sum(len(side) * float(side.var(correction=0)) for side in sides))
+    z = float((labels - shares).sum()) / max(spread, LEAST)
     error = floor = 0.0
     bins = zip(shares.tensor_split(BINS), labels.tensor_split(BINS), variance.tensor_split(BINS), strict=True)
     for share, label, each in bins:

@@ -1,5 +1,6 @@
 """Chapters of the report: a study's further questions, each a module of genbench/report/chapters."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report import style, text
+from genbench.report.tables import Cell
 
 __all__ = ["Chapter", "Figure", "Heading", "Paragraph", "Points", "Table"]
 
@@ -65,6 +67,13 @@ class Table:
     shown: dict[str, list[str]] | None = None
     folded: bool = False
     kind: str = "table"
+
+    @classmethod
+    def of_cells(cls, name: str, rows: Sequence[Mapping[str, Any]], caption: str, folded: bool = False) -> "Table":
+        """A table of rows with the same keys, in which a Cell is kept as its mean and shown with its interval."""
+        frame = pd.DataFrame([{key: v.mean if isinstance(v, Cell) else v for key, v in row.items()} for row in rows])
+        measured = [key for row in rows[:1] for key, v in row.items() if isinstance(v, Cell)]
+        return cls(name, frame, caption, {key: [text.value(row[key]) for row in rows] for key in measured}, folded)
 
     def columns(self) -> list[tuple[str, bool]]:
         """Names, and whether a column is right-aligned numbers."""

@@ -239,7 +239,7 @@ def _linked(words: str) -> Markup:
         word = match.group(0)
         return f'<a href="{word if word.startswith("http") else "https://arxiv.org/abs/" + word[6:]}">{word}</a>'
 
-    return Markup(re.sub(r"https?://[^\s<>&;,)]+|arXiv:\d{4}\.\d{4,5}", link, str(escape(words or ""))))
+    return Markup(re.sub(r"https?://[^\s<>&;,)]+|arXiv[: ]\d{4}\.\d{4,5}", link, str(escape(words or ""))))
 
 
 def _date(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from genbench.config.errors import UserError
 from genbench.files import read_json
 from genbench.report.trust import OWN, parse
 
-__all__ = ["COSTS", "EXAMPLES", "GIVEN", "REFINED", "SCORES", "SEARCHED", "Results", "primary", "read"]
+__all__ = ["COSTS", "EXAMPLES", "GIVEN", "REFINED", "SCORES", "SEARCHED", "Experiment", "Results", "primary", "read"]
 
 TRIALS = (
     "trial",
@@ -62,12 +62,11 @@ EXAMPLES = ("trial", "dataset", "model", "seed", "metric", "kind", "index", "val
 REFINED = (
     "trial", "dataset", "model", "family", "seed", "method", "threshold", "metric", "value", "n", "cause", "pictures",
 )  # fmt: skip
-
-
 SEARCHED = (
     "trial", "dataset", "model", "family", "variant", "configuration", "seed", "status", "cause", "metric", "validation", "test",
     "seconds", "net", "hp",
 )  # fmt: skip
+GIVEN = "given class labels"
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,6 @@ class Experiment:
 
     settings: dict[str, Any]
     tables: dict[str, pd.DataFrame]
-
-
-GIVEN = "given class labels"
 
 
 def _empty(*columns: str):
@@ -110,6 +106,11 @@ class Results:
     copies: pd.DataFrame = _empty(*FLOORS, "encoder")
     refined: pd.DataFrame = _empty(*REFINED, "label")
     searched: pd.DataFrame = _empty(*SEARCHED)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The study's configuration, empty where it was not kept."""
+        return self.study.get("config") or {}
 
     @property
     def reference(self) -> Path:
@@ -152,7 +153,7 @@ class Results:
         names = ("trials", "scores", "examples", "further_scores", "refined")
         return replace(self, **{name: frame[frame["trial"].isin(trials)] for name in names if len(frame := getattr(self, name))})
 
-    def experiment(self, name: str) -> "Experiment | None":
+    def experiment(self, name: str) -> Experiment | None:
         """An experiment's settings and tables; None where the study has none of that name."""
         folder = self.store.parent / "experiments" / ((self.study.get("experiments") or {}).get(name) or "none")
         if not (folder / "about.json").is_file():
@@ -172,7 +173,7 @@ class Results:
 
     def encoder_names(self, dataset: str) -> dict[str, str]:
         """Short names by the hash in the names of a dataset's own encoders."""
-        config = (self.study.get("config") or {}).get("encoders") or ()
+        config = self.config.get("encoders") or ()
         own = [name for name in config if name.startswith("classifier")]
         known = self.meta(dataset).get("encoders") or ()
         return {str(each.get("hash")): name for each, name in zip(known, own, strict=False)}

@@ -3,17 +3,19 @@
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-__all__ = ["DASHES", "FLOOR", "colours", "floor_band", "log_axis", "theme", "tidy", "to_svg", "too_wide"]
+__all__ = ["DASHES", "FLOOR", "colours", "floor_band", "inks", "log_axis", "seed_lines", "theme", "tidy", "to_svg", "too_wide"]
 
 # Colours that stay apart for most colour-blind readers and on white, each family also with its own marker
 PALETTE = {
@@ -79,6 +81,19 @@ def colours(families: Iterable[str]) -> dict[str, tuple[str, str]]:
             known, spare = SPARE[spare % len(SPARE)], spare + 1
         chosen[family] = known
     return chosen
+
+
+def inks(names: Collection[str]) -> dict[str, tuple]:
+    """A colour for each of a few things that are no families."""
+    return dict(zip(names, seaborn.color_palette("colorblind", len(names)), strict=True))
+
+
+def seed_lines(ax: Axes, part: pd.DataFrame, x: str, y: str, ink: tuple, geometric: bool = False, **thick) -> None:
+    """A thin line per seed, and thick the mean over seeds at each x; `thick`: further looks of the mean."""
+    for _, line in part.groupby("seed"):
+        ax.plot(line[x], line[y], color=ink, lw=0.6, alpha=0.5)
+    mean = (np.log(part[y]) if geometric else part[y]).groupby(part[x]).mean()
+    ax.plot(mean.index, np.exp(mean) if geometric else mean, color=ink, lw=2, **thick)
 
 
 def too_wide(values: Iterable[float], factor: float = 25.0) -> bool:

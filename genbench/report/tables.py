@@ -1,6 +1,7 @@
 """The tables of the report as plain values: a row per model, a column per metric, means with their intervals."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from genbench.report.ranking import judge, losses, on_same_examples
 from genbench.report.read import Results
 from genbench.report.trust import OWN, RULE, caveat, classifier, estimator, parse
 
-__all__ = ["Cell", "Column", "Row", "Table", "mains", "redrawn", "tables"]
+__all__ = ["Cell", "Column", "Row", "Table", "averaged", "mains", "redrawn", "tables"]
 
 WIDEST = 5  # columns of a table; more are split
 TOGETHER = (
@@ -104,6 +105,12 @@ class Cell:
     @property
     def n(self) -> int:
         return len(self.values)
+
+
+def averaged(values: Iterable[float]) -> Cell:
+    """Mean and half-width of its 95 % interval of a value per seed; what is not finite is left out."""
+    values = tuple(value for value in values if math.isfinite(value))
+    return Cell(*interval(values), values)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,16 @@
 
 import copy
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from genbench.config.errors import UserError
+from genbench.config.experiments import Experiments
 from genbench.config.read import dataset_spec, model_spec, names, read_study, recipe
 from genbench.config.run import run_config
-from genbench.config.schema import Budget, DatasetSpec, Recipe
+from genbench.config.schema import Budget, Cell, DatasetSpec, Recipe, Refine, Study, Tune
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
@@ -244,6 +246,14 @@ def test_recipes_override_from_the_general_to_the_special(root):
     assert found("digits", [1, 8, 8], Recipe(hp={"lr": 4})).hp["lr"] == 4
     assert recipe(spec, DatasetSpec(**DATASET)).hp == {"lr": 7, "clip": 9}
     assert spec.defaults.hp == {"lr": 1, "clip": 9}  # merging changes nothing
+
+
+def test_the_readme_names_every_key_of_a_study():
+    experiments = [get_args(field.annotation)[0] for field in Experiments.model_fields.values()]
+    specs = (Study, Cell, Tune, Refine, Experiments, *experiments)
+    keys = {key for spec in specs for key in spec.model_fields} - {"name", "title", "description"}
+    words = (CONFIG / "README.md").read_text()
+    assert len(keys) > 30 and not [key for key in keys if f"`{key}`" not in words]
 
 
 def test_run_configuration():

@@ -134,6 +134,17 @@ def test_a_bad_search_is_refused_in_one_line(tmp_path, key, value):
         read_study("s", tmp_path)
 
 
+def test_a_space_with_a_key_that_the_stream_lacks_is_refused_in_one_line(tmp_path):
+    from genbench.config.errors import UserError
+
+    made, path = study(tmp_path), tmp_path / "models" / "ns_gan.yaml"
+    model = yaml.safe_load(path.read_text())
+    model["space"]["wide"]["hp"]["momentum"] = {"log": [0.1, 1.0]}
+    path.write_text(yaml.safe_dump(model))
+    with pytest.raises(UserError, match=r"ns_gan.yaml: space.wide: 'momentum' is not in the stream; allowed: lr, "):
+        expand(made, tmp_path)
+
+
 def test_searches_of_unequal_size_are_named(tmp_path):
     from genbench.studies.check import uneven
 

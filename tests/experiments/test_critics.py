@@ -95,6 +95,21 @@ def test_surfaces_keep_what_they_promise(bench):
     same(tables, critic_surfaces.run(settings, bench))
 
 
+def test_the_halfway_estimate_is_that_of_half_of_the_updates():
+    history = [(u, "diagnostic/estimate", float(u), 0.0) for u in range(30, 601, 30)] + [(300, "loss/critic", 9.0, 0.0)]
+    assert critic_surfaces._halfway(history) == 0.5
+    assert critic_surfaces._halfway([(10, "diagnostic/estimate", 2.0, 0.0)]) == 1
+
+
+def test_a_restraint_under_which_all_critics_diverge_ends_nothing(bench):
+    settings = CriticGradients(**SMALL | {"updates": 100}, width=12, depth=3, limits=[1e9, 0.01], lr=1e6, gp=1e-9)
+    tables = critic_gradients.run(settings, bench)
+    status = tables["weights"].groupby("restraint", sort=False)["status"].agg(set).to_dict()
+    assert status["clipping at 1e+09"] == {"diverged"} and status["clipping at 0.01"] == {"ok"}
+    for table in ("gradients", "histograms"):
+        assert "clipping at 1e+09" not in set(tables[table]["restraint"]) and "clipping at 0.01" in set(tables[table]["restraint"])
+
+
 @pytest.mark.slow
 def test_a_trained_critic_finds_most_of_the_distance(bench):
     """With a gradient penalty slopes are near 1, and the estimate near the exact distance between the same points."""

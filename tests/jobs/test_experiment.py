@@ -54,7 +54,7 @@ def test_an_experiment_reaches_the_report(project, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("critic_gradient", ["unknown experiment", "critic_gradients"]),
+        ("critic_gradient", ["'critic_gradient': unknown; allowed", "critic_gradients"]),
         ("critic_quality", ["tiny.yaml", "experiments", "critic_gradients"]),
     ],
 )

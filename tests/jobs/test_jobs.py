@@ -1,6 +1,5 @@
 """The training and evaluation jobs in miniature: what fails is a row, what is done is not done again."""
 
-import functools
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from genbench.config.expand import groups
 from genbench.config.read import read_study
 from genbench.files import read_json
 from genbench.jobs import train as job
-from genbench.jobs.common import Paths, choose_device, progress
+from genbench.jobs.common import Paths
 from genbench.jobs.data import prepare_data
 from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.train import train_group
@@ -23,19 +22,15 @@ from genbench.models import MODELS
 from genbench.training.checkpoint import load_tensors
 from genbench.training.trainer import Trainer
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 CPU = torch.device("cpu")
 UPDATES = 40
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory):
+def template(tmp_path_factory, configure):
     """The project's configuration with a tiny dataset and study, and the dataset's files."""
     folder = tmp_path_factory.mktemp("jobs")
-    shutil.copytree(CONFIG, folder / "config")
-    spec = yaml.safe_load((CONFIG / "datasets" / "ring8.yaml").read_text())
-    spec["split"] = {"train": 400, "validation": 60, "test": 150}
-    (folder / "config" / "datasets" / "ring8.yaml").write_text(yaml.safe_dump(spec))
+    configure(folder)
     nets = {
         "vae": {"width": 8, "depth": 1},
         "realnvp": {"width": 8, "depth": 1, "layers": 2},
@@ -376,32 +371,3 @@ def test_evaluation_passes_on_the_machines_faults(run, monkeypatch):
     with pytest.raises(OSError, match="gone"):
         run.evaluate("vae")
     assert not (run.folder / "out" / "vae.evaluate.json").exists()
-
-
-# ---- common
-
-
-def test_devices():
-    assert choose_device("cpu") == CPU
-    for name in ("cuda:99", "nosuch"):
-        with pytest.raises(UserError, match="auto, cpu, cuda"):
-            choose_device(name)
-
-
-def test_progress_is_plain_text_in_a_log(capsys):
-    tell = progress("ring8/vae", interval=0.0)
-    tell(5, 10, {"net": 1.5})
-    tell(10, 10, {"net": 0.5})
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2 and "5/10" in lines[0] and "net 1.5" in lines[0] and "10/10" in lines[1]
-    assert all("\r" not in line and "\033" not in line for line in lines)
-    quiet = progress("x", interval=1000.0)
-    quiet(1, 10, {})
-    assert capsys.readouterr().err == ""
-
-
-def test_paths():
-    paths = Paths(Path("r"))
-    make = functools.partial(Path, "r")
-    assert paths.trial("abc") == make("store", "abc") and paths.data("x") == make("data", "x")
-    assert paths.study("s") == make("studies", "s")

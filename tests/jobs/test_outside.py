@@ -1,27 +1,18 @@
 """Samples made elsewhere, scored from the command line."""
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from sklearn.datasets import load_digits
 
 from genbench.cli import main
 from genbench.files import read_json
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
-
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, configure):
     """The configuration with a small ring, and files of samples: real digits, blurred ones, points."""
     place = tmp_path_factory.mktemp("outside")
-    shutil.copytree(CONFIG, place / "config")
-    spec = yaml.safe_load((CONFIG / "datasets" / "ring8.yaml").read_text())
-    spec["split"] = {"train": 400, "validation": 200, "test": 200}
-    (place / "config" / "datasets" / "ring8.yaml").write_text(yaml.safe_dump(spec))
+    configure(place, validation=200, test=200)
     rng = np.random.default_rng(0)
     digits = load_digits().images.astype(np.uint8)
     np.savez(place / "real.npz", samples=digits[rng.permutation(len(digits))[:300]])

@@ -1,7 +1,6 @@
 """The job that refines samples: every method on tiny models, what does not apply, and what fails."""
 
 import contextlib
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +46,10 @@ STUDY = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, configure):
     """A working folder with the tiny study's groups trained."""
     folder = tmp_path_factory.mktemp("refine")
-    shutil.copytree(CONFIG, folder / "config")
-    spec = yaml.safe_load((CONFIG / "datasets" / "ring8.yaml").read_text())
-    spec["split"] = {"train": 400, "validation": 60, "test": 150}
-    (folder / "config" / "datasets" / "ring8.yaml").write_text(yaml.safe_dump(spec))
+    configure(folder)
     (folder / "config" / "studies" / "tiny.yaml").write_text(yaml.safe_dump(STUDY))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -222,3 +218,12 @@ def test_only_generators_of_normal_noise_on_named_datasets_are_refined():
     chosen = type(study).model_validate(study.model_dump() | {"refine": value})
     assert chosen.refines("digits", "gan") and chosen.refines("digits", "vae")
     assert not chosen.refines("digits", "flow") and not chosen.refines("ring8", "gan")
+
+
+def test_a_study_that_refines_nothing_is_told_so_in_one_line(here, folder, tmp_path):
+    (folder / "config" / "studies" / "plain.yaml").write_text(
+        yaml.safe_dump({key: value for key, value in STUDY.items() if key != "refine"} | {"name": "plain"})
+    )
+    group = groups(read_study("plain"))[0].name
+    with pytest.raises(UserError, match="plain.yaml: refine: missing"):
+        refine_group("plain", group, here, tmp_path / "out.json", CPU)

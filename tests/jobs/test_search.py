@@ -1,6 +1,5 @@
 """A search in miniature: its trials are scored once, the validation split chooses, fresh seeds confirm."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from genbench.jobs.data import prepare_data
 from genbench.jobs.search import choose, score_searched
 from genbench.jobs.train import train_group
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 CPU = torch.device("cpu")
 CELL = {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 20}, "batch": 16, "tune": {"configurations": 3}}
 
@@ -40,10 +38,8 @@ class Search:
 
 
 @pytest.fixture
-def search(tmp_path, monkeypatch):
-    shutil.copytree(CONFIG, tmp_path / "config")
-    path = tmp_path / "config" / "datasets" / "ring8.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"split": {"train": 300, "validation": 100, "test": 100}}))
+def search(tmp_path, monkeypatch, configure):
+    configure(tmp_path, train=300, validation=100, test=100)
     monkeypatch.chdir(tmp_path)
     prepare_data("ring8", Paths(Path("results")))
     return Search(tmp_path)

@@ -3,7 +3,6 @@
 import copy
 import functools
 import importlib.util
-import itertools
 import math
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from genbench.config.expand import Trial
 from genbench.config.read import dataset_spec, model_spec, names, recipe
 from genbench.likelihood.partition import quadrature_log_z
 from genbench.models import MODELS
-from genbench.models.outputs import standard_normal
-from genbench.nets import rk4
 from genbench.studies.check import check_trial
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.replicas import build
@@ -256,125 +253,10 @@ def test_energy_with_quadrature_integrates_to_one(case):
     assert abs(log_z.error) < 0.05
 
 
-def scatter(model, scale=0.5, seed=0):
-    """Random weights in place of an initialisation that starts as the identity."""
-    g = gen(seed)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.copy_(scale * torch.randn(p.shape, generator=g) / max(p.shape[-1], 1) ** 0.5)
-    return model
-
-
-@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 3), ((1, 1, 2), 40)], ids=["softmax", "logistic"])
-def test_made_probabilities_of_all_images_sum_to_one(shape, levels):
-    model = build(lambda: MODELS["made"](shape, levels, width=16, depth=2, mixture=3), 0).double()
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.3 * torch.randn(p.shape, generator=gen(), dtype=p.dtype)
-    grey = [2 * k / (levels - 1) - 1 for k in range(levels)]
-    images = torch.tensor(list(itertools.product(grey, repeat=math.prod(shape))), dtype=torch.float64)
-    total = model.log_prob(images.reshape(-1, *shape)).exp().sum()
-    assert total.item() == pytest.approx(1, abs=1e-5)
-
-
-def test_made_sees_only_earlier_coordinates():
-    d, x = 5, torch.randn(5, generator=gen())
-    model = scatter(MODELS["made"]((d,), None, width=40, depth=2, mixture=2), 2.0)
-    jacobian = torch.func.jacrev(lambda x: model.net(x.unsqueeze(0))[0])(x)  # (d, outputs, d)
-    depends = jacobian.abs().amax(1) > 0
-    assert torch.equal(depends, torch.ones(d, d).tril(-1).bool())
-
-
-def test_made_samples_follow_its_probabilities():
-    levels = 3
-    model = build(lambda: MODELS["made"]((1, 1, 2), levels, width=16, depth=1), 0)
-    scatter(model, 2.0).requires_grad_(False)
-    grey = torch.tensor([-1.0, 0.0, 1.0])
-    expected = model.log_prob(torch.cartesian_prod(grey, grey).reshape(-1, 1, 1, 2)).exp()
-    y = model.sample(20000, gen()).reshape(-1, 2)
-    index = ((y[:, 0] + 1) * levels + y[:, 1] + 1).long()
-    seen = torch.bincount(index, minlength=9) / len(y)
-    assert float((seen - expected).abs().max()) < 0.015
-
-
-@pytest.mark.parametrize("d", [2, 6])
-def test_realnvp_inverts_and_its_log_det_is_the_jacobians(d):
-    model = scatter(MODELS["realnvp"]((d,), None, layers=6, width=16, depth=1)).double().requires_grad_(False)
-    x = torch.randn(20, d, generator=gen(), dtype=torch.float64)
-    z, log_det = model.forward(x)
-    assert float((z - x).abs().max()) > 0.1  # not the identity
-    torch.testing.assert_close(model.inverse(z), x, rtol=0, atol=1e-10)
-    jacobian = torch.func.vmap(torch.func.jacrev(lambda x: model.forward(x.unsqueeze(0))[0][0]))(x)
-    torch.testing.assert_close(log_det, torch.linalg.slogdet(jacobian)[1], rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("d", [2, 6, 64])
-def test_realnvp_moves_every_coordinate(d):
-    model = MODELS["realnvp"]((d,), None, layers=4)
-    masks = model.masks
-    assert bool((masks.sum(0) > 0).all()) and bool((masks.sum(0) < len(masks)).all())
-    assert bool(((masks == 0) | (masks == 1)).all())
-
-
 def test_realnvp_is_inverted_in_float32():
     model = trained(next(c for c in tiny.CASES if str(c) == "realnvp-images"))
     x = torch.randn(50, 64, generator=gen())
     torch.testing.assert_close(model.inverse(model.forward(x)[0]), x, rtol=0, atol=1e-4)
-
-
-def test_realnvp_samples_are_inverses_of_the_latent():
-    model = scatter(MODELS["realnvp"]((2,), None, layers=4, width=16, depth=1)).requires_grad_(False)
-    x = model.sample(30, gen(1))
-    z = torch.randn(30, 2, generator=gen(1))
-    torch.testing.assert_close(model.forward(x)[0], z, rtol=0, atol=1e-4)
-
-
-def wild_cnf(d, **net):
-    model = MODELS["cnf"]((d,), None, width=16, depth=2, **net)
-    return scatter(model, 1.5).double().requires_grad_(False)
-
-
-@pytest.mark.parametrize("d", [2, 5])
-def test_cnf_log_prob_is_that_of_an_adaptive_solver(d):
-    from torchdiffeq import odeint
-
-    model, x = wild_cnf(d, test_steps=16), torch.randn(12, d, generator=gen(), dtype=torch.float64)
-
-    def f(t, state):
-        x = state[0]
-        one = torch.func.jacrev(lambda v: model.field(float(t), v.unsqueeze(0))[0])
-        trace = torch.func.vmap(one)(x).diagonal(dim1=1, dim2=2).sum(-1)
-        return model.field(float(t), x), trace
-
-    span = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    z, trace = odeint(f, (x, torch.zeros(12, dtype=torch.float64)), span, rtol=1e-10, atol=1e-10, method="dopri5")
-    exact = standard_normal(z[-1]) + trace[-1]
-    assert float(trace[-1].abs().max()) > 0.1
-    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-4)
-    model.test_steps = 128
-    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-7)
-
-
-def test_cnf_hutchinson_averages_to_the_exact_trace():
-    d, probes = 6, 4000
-    model, x = wild_cnf(d, steps=3, exact=1), torch.randn(3, d, generator=gen(), dtype=torch.float64)
-    noise = model.noise((1, probes), gen(1))["probe"][0].double()
-    assert set(noise.unique().tolist()) == {-1.0, 1.0}
-    for point in x:
-        one = point.expand(probes, d)
-        exact = model._solve(point.unsqueeze(0), 3, None)[0]
-        estimates = model._solve(one, 3, noise)[0]
-        se = float(estimates.std()) / probes**0.5
-        assert se > 1e-4
-        assert abs(float(estimates.mean() - exact)) < 4 * se
-
-
-def test_cnf_samples_run_the_same_path_backwards():
-    model = wild_cnf(2, test_steps=16).float()
-    x, z = model.sample(30, gen(1)), torch.randn(30, 2, generator=gen(1))
-    (back,) = rk4(lambda t, x: (model.field(t, x),), (x,), 0.0, 1.0, 16)
-    torch.testing.assert_close(back, z, rtol=0, atol=1e-4)
-    assert float((x - z).abs().max()) > 0.1
 
 
 def test_gmm_density_is_that_of_its_samples():

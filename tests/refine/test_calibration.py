@@ -65,11 +65,30 @@ def test_isotonic_is_sklearns_within_its_limits_and_near_the_truth():
 
 
 def test_dawids_statistic_and_the_calibration_error_by_hand():
-    shares, labels = torch.tensor([0.5] * 10), torch.tensor([1.0] * 8 + [0.0] * 2)
+    shares, labels = torch.tensor([0.4, 0.6] * 5), torch.tensor([1.0] * 8 + [0.0] * 2)
     found = reliability(shares, labels)
-    assert found.z == pytest.approx((8 - 5) / math.sqrt(10 * 0.25))
-    # ten bins of one example each: every one is off by a half, as right probabilities of a half are too
-    assert found.ece == pytest.approx(0.5)
+    assert found.z == pytest.approx((8 - 5) / math.sqrt(10 * 0.01))
+    # ten bins of one example each: four of either share are real
+    assert found.ece == pytest.approx((4 * 0.6 + 0.4 + 4 * 0.4 + 0.6) / 10)
+
+
+def test_dawids_statistic_is_standard_normal_though_the_numbers_of_real_and_fake_are_given():
+    """Right odds of Gaussians that hardly differ: labels drawn from the odds would vary far more in number."""
+    for n, m, shift in ((500, 500, 0.3), (180, 2000, 1.0)):
+        found = []
+        for seed in range(200):
+            generator = torch.Generator().manual_seed(seed)
+            values = torch.cat([shift + torch.randn(n, generator=generator), torch.randn(m, generator=generator)])
+            shares = (shift * values - shift**2 / 2 + math.log(n / m)).sigmoid()
+            found.append(reliability(shares, (torch.arange(n + m) < n).float()).z)
+        z = torch.tensor(found)
+        assert abs(float(z.mean())) < 0.25 and 0.85 < float(z.std()) < 1.15
+
+
+def test_certain_and_constant_probabilities_have_a_finite_statistic():
+    labels = torch.tensor([1.0] * 6 + [0.0] * 6)
+    assert reliability(labels, labels).z == 0 and abs(reliability(torch.full((12,), 0.5), labels).z) < 1e-6
+    assert 0 < reliability(torch.full((12,), 0.1), labels).z < math.inf
 
 
 def test_right_probabilities_pass_and_wrong_ones_do_not():
@@ -77,7 +96,7 @@ def test_right_probabilities_pass_and_wrong_ones_do_not():
     shares = torch.rand(20_000, generator=generator)
     labels = (torch.rand(20_000, generator=generator) < shares).float()
     right = reliability(shares, labels)
-    assert abs(right.z) < 3 and right.ece < 2 * right.ece_floor
+    assert abs(right.z) < 5 and right.ece < 2 * right.ece_floor  # labels are drawn here, the number of real ones too
     low = reliability(0.8 * shares, labels)
     assert low.z > 10 and low.ece > 10 * low.ece_floor
     sharp = reliability((3 * shares.logit()).sigmoid(), labels)  # too sure, but right on average: only the bins see it
@@ -92,8 +111,6 @@ def test_the_floor_of_the_calibration_error_is_its_mean_under_right_probabilitie
         found.append(reliability(shares, (torch.rand(400, generator=generator) < shares).float()))
     mean = sum(each.ece for each in found) / 200
     assert mean == pytest.approx(found[0].ece_floor, rel=0.1)
-    z = torch.tensor([each.z for each in found])
-    assert abs(float(z.mean())) < 0.25 and 0.8 < float(z.std()) < 1.2
 
 
 def test_the_calibration_error_of_equal_shares_does_not_depend_on_the_order_of_labels():

@@ -58,7 +58,10 @@ def test_a_study_without_searches_has_no_tale(results):
 def test_models_that_search_alike_are_equivalent_and_the_claim_holds():
     chapter, words, tables = told(made(SAME, noise=0.01))
     assert chapter.lead and set(tables["tale_digits_verdicts"]["verdict"]) == {"equivalent"}
-    assert "of 3 pairs of models, each with its search, 0 told apart, 3 equivalent within a factor of 1.2, 0 undecided" in words
+    assert (
+        "of 3 pairs of models, each with its search (best of 3 out of 12), 0 told apart, 3 equivalent within a factor of 1.2, 0 undecided"
+        in words
+    )
     assert "holds here. ns_gan is equivalent to wgan_gp and lsgan" in words
     assert set(tables["tale_digits_seeds"]["verdict"]) == {"equivalent"}
 
@@ -83,7 +86,7 @@ def test_the_table_gives_the_search_and_its_confirmation():
     _, words, tables = told(results)
     row = tables["tale_digits_search"].set_index("model").loc["ns_gan"]
     own = results.searched[results.searched["model"] == "ns_gan"]
-    assert row["failed"] == 3 and row["configurations"] == 12 and row["k"] == 6 and row["seeds ok"] == "4 of 4"
+    assert row["failed"] == 3 and row["tried"] == 12 and row["k"] == 6 and row["seeds ok"] == "4 of 4"
     assert row["chosen, validation"] == own["validation"].min() and row["confirmed"] == pytest.approx(10.0)
     assert row["best of k"] == pytest.approx(np.mean(_best(own["test"].dropna(), 12, 6)), rel=0.02)
     assert "Configurations that failed, and count as the worst: ns_gan 3 of 12, wgan_gp 3 of 12 and lsgan 3 of 12." in words
@@ -114,5 +117,42 @@ def test_several_datasets_are_compared_by_their_rankings():
     apart = {"wgan_gp": 2.0, "lsgan": 4.0}
     _, words, _ = told(made(confirmed, datasets=("digits", "mnist5k"), apart=apart, noise=0.05))
     assert (
-        "Do 2 datasets rank 3 models alike? Kendall's W is 1.00" in words and "Over all datasets 6 pairs: 6 told apart" in words
+        "Do 2 datasets rank the choices of 3 models alike, by their fresh seeds? Kendall's W is 1.00" in words
+        and "Over all datasets 6 pairs: 6 told apart" in words
     )
+
+
+def test_a_single_model_has_neither_verdicts_nor_claims():
+    results = made(SAME)
+    results.searched.drop(results.searched.index[results.searched["model"] != "ns_gan"], inplace=True)
+    results.trials.drop(results.trials.index[results.trials["model"] != "ns_gan"], inplace=True)
+    _, words, tables = told(results)
+    assert set(tables) == {"tale_digits_search"} and "pair" not in words and "Claim" not in words
+
+
+def test_models_that_are_told_classes_are_compared_apart():
+    results = made(SAME, noise=0.01)
+    results.trials["conditional"] = results.trials["model"] == "lsgan"
+    _, words, tables = told(results)
+    assert list(tables["tale_digits_verdicts"]["pair"]) == ["ns_gan against wgan_gp"]
+    assert list(tables["tale_digits_seeds"]["pair"]) == ["ns_gan against wgan_gp"]
+    assert list(tables["tale_digits_given_class_labels_search"]["model"]) == ["lsgan"]
+    assert "ns_gan is equivalent to wgan_gp." in words and "rank the choices" not in words
+
+
+def test_the_claim_is_of_adversarial_models_and_needs_all_their_verdicts():
+    results = made(SAME, apart={"wgan_gp": 0.5}, noise=0.05)
+    results.study["models"] = {"ns_gan": {"family": "gan"}, "lsgan": {"family": "gan"}, "wgan_gp": {"family": "vae"}}
+    _, words, _ = told(results)
+    assert "refuted" not in words and "worse than wgan_gp" not in words
+    short = made(SAME, noise=0.01)
+    gone = (short.searched["model"] == "lsgan") & (short.searched["configuration"] == 11)
+    short.searched.drop(short.searched.index[gone], inplace=True)
+    _, words, _ = told(short)
+    assert "No verdict on 2 pairs" in words and "holds here" not in words
+
+
+def test_medians_that_do_not_exist_lead_nowhere():
+    results = made(SAME)
+    results.searched.loc[results.searched["model"] != "ns_gan", ["validation", "test"]] = math.nan
+    assert "leads" not in told(results)[1]

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.figure import Figure as Drawing
 
-from genbench.metrics.uncertainty import interval, welch
+from genbench.metrics.uncertainty import welch
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.read import Experiment, Results
-from genbench.report.tables import Cell
+from genbench.report.style import inks, seed_lines
+from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
 
 __all__ = ["chapter"]
@@ -38,29 +38,24 @@ SURFACES = (
 def chapter(results: Results) -> Chapter | None:
     """What the experiments say of critics; None where a study has none of them."""
     quality, surfaces = results.experiment("critic_quality"), results.experiment("critic_surfaces")
-    blocks = [*(_quality(quality, results) if quality else ()), *(_surfaces(surfaces) if surfaces else ())]
+    blocks = [*(_quality(quality) if quality else ()), *(_surfaces(surfaces) if surfaces else ())]
     return Chapter("critics", "What critics know", tuple(blocks)) if blocks else None
 
 
 # ---- the loss against the samples
 
 
-def _quality(experiment: Experiment, results: Results) -> list:
+def _quality(experiment: Experiment) -> list:
     looks, table = experiment.tables["looks"], experiment.tables["correlations"]
     blocks: list = [Heading("Does the critic's loss track the samples?"), Paragraph(QUALITY)]
     rows = [_tracked(dataset, model, part) for (dataset, model), part in table.groupby(["dataset", "model"], sort=False)]
     blocks.append(Points(tuple(each for dataset in table["dataset"].unique() for each in _verdicts(dataset, table))))
-    columns = ["dataset", "model", "seeds", "loss", "updates alone", "loss, last two thirds", "updates alone, last two thirds"]
-    cells = {name: [row[name] for row in rows] for name in columns[3:]}
-    frame = pd.DataFrame({name: [row[name] for row in rows] for name in columns[:3]})
-    frame = frame.assign(**{name: [cell.mean for cell in each] for name, each in cells.items()})
-    shown = {name: [value(cell) for cell in each] for name, each in cells.items()}
     size = experiment.settings
     caption = (
         f"Spearman's rank correlation with the samples' distance: mean over seeds and its 95 % interval; "
         f"{size['updates']} updates of {size['batch']} examples."
     )
-    blocks.append(Table("tracking", frame[columns], caption, shown))
+    blocks.append(Table.of_cells("tracking", rows, caption))
     for dataset, part in looks.groupby("dataset", sort=False):
         distance = DISTANCES["images" if dataset == "digits" else "points"]
         caption = (
@@ -75,20 +70,15 @@ def _tracked(dataset: str, model: str, part: pd.DataFrame) -> dict:
     keys = {"loss": "loss", "updates alone": "update", "loss, last two thirds": "late_loss"}
     keys |= {"updates alone, last two thirds": "late_update"}
     row = {"dataset": dataset, "model": model, "seeds": int(part["loss"].notna().sum())}
-    return row | {name: _cell(part[key]) for name, key in keys.items()}
-
-
-def _cell(values: pd.Series) -> Cell:
-    kept = tuple(values[np.isfinite(values)])
-    return Cell(*interval(kept), kept)
+    return row | {name: averaged(part[key]) for name, key in keys.items()}
 
 
 def _verdicts(dataset: str, table: pd.DataFrame) -> list[str]:
     """Which losses follow the distance at all, then each Wasserstein critic's against the others' and against time."""
-    parts = {model: part for model, part in table[table["dataset"] == dataset].groupby("model", sort=False)}
+    parts = dict(list(table[table["dataset"] == dataset].groupby("model", sort=False)))
     ways: dict[str, list[str]] = {}
     for model, part in parts.items():
-        ways.setdefault(_sign(_cell(part["loss"]), *SIGNS), []).append(model)
+        ways.setdefault(_sign(averaged(part["loss"]), *SIGNS), []).append(model)
     said = [f"{dataset}: " + "; ".join(f"{listing(models)}: the loss {way}" for way, models in ways.items()) + "."]
     for model in [name for name in parts if name in WASSERSTEIN]:
         own = parts[model]["loss"].dropna().to_numpy()
@@ -98,7 +88,7 @@ def _verdicts(dataset: str, table: pd.DataFrame) -> list[str]:
             if min(len(own), len(beside)) > 1:
                 gap = Cell(own.mean() - beside.mean(), welch(own, beside))
                 ranks.setdefault(_sign(gap, *RANKS), []).append(f"that of {other} ({value(gap)})")
-        gap = _cell(parts[model]["loss"] - parts[model]["update"])
+        gap = averaged(parts[model]["loss"] - parts[model]["update"])
         if math.isfinite(gap.half):
             ranks.setdefault(_sign(gap, *RANKS), []).append(f"the number of updates ({value(gap)}, paired)")
         compared = "; ".join(f"{rank} than {listing(others)}" for rank, others in ranks.items())
@@ -113,17 +103,13 @@ def _sign(cell: Cell, above: str, below: str, neither: str) -> str:
 
 def _along(part: pd.DataFrame, distance: str) -> Drawing:
     models = list(part["model"].unique())
-    inks = dict(zip(models, seaborn.color_palette("colorblind", len(models)), strict=True))
+    colours = inks(models)
     figure = Drawing(figsize=(11.5, 3.6), layout="constrained")
     axes = figure.subplots(2, len(models), squeeze=False, sharex=True)
     for column, model in enumerate(models):
         own = part[part["model"] == model]
         for ax, values in zip(axes[:, column], (-own["loss"], own["distance"]), strict=True):
-            lines = pd.DataFrame({"update": own["update"], "value": values, "seed": own["seed"]})
-            for _, line in lines.groupby("seed"):
-                ax.plot(line["update"], line["value"], color=inks[model], lw=0.7, alpha=0.5)
-            mean = lines.groupby("update")["value"].mean()
-            ax.plot(mean.index, mean, color=inks[model], lw=2)
+            seed_lines(ax, own.assign(shown=values), "update", "shown", colours[model])
             ax.tick_params(labelsize=7)
             ax.yaxis.get_major_locator().set_params(nbins=4)
         axes[0, column].set_title(model)
@@ -140,23 +126,21 @@ def _surfaces(experiment: Experiment) -> list:
     critics, size = experiment.tables["critics"], experiment.settings
     critics = critics[critics["status"] == "ok"]
     blocks: list = [Heading("What does a critic look like?"), Paragraph(SURFACES)]
-    rows, cells = [], []
+    rows = []
     for (dataset, restraint), part in critics.groupby(["dataset", "restraint"], sort=False):
-        rows.append({"dataset": dataset, "restraint": restraint, "seeds": len(part)})
         share = part["estimate"] / part["slope_max"] / part["exact"]
         found = {"estimate": part["estimate"], "exact W1": part["exact"], "mean slope": part["slope_mean"]}
         found |= {"steepest slope": part["slope_max"], "estimate / slope / W1": share, "half time / end": part["half"]}
-        cells.append({name: _cell(each) for name, each in found.items()})
-    frame = pd.DataFrame(rows).assign(**{name: [row[name].mean for row in cells] for name in cells[0]})
-    shown = {name: [value(row[name]) for row in cells] for name in cells[0]}
-    shown["exact W1"] = [number(row["exact W1"].mean) for row in cells]  # of one set of points, not over seeds
+        row = {"dataset": dataset, "restraint": restraint, "seeds": len(part)}
+        row |= {name: averaged(each) for name, each in found.items()}
+        rows.append(row | {"exact W1": Cell(row["exact W1"].mean)})  # of one set of points, not over seeds
     blocks.append(Points(tuple(_shape(restraint, part) for restraint, part in critics.groupby("restraint", sort=False))))
     caption = (
         f"Critics of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates, clipped at "
         f"{size['limit']:g} or with a penalty of {size['gp']:g}: mean over seeds and its 95 % interval. Mean slopes are between "
         "data and fakes; half time / end is the estimate on other held-out data after half of the updates over that in the end."
     )
-    blocks.append(Table("surfaces", frame, caption, shown))
+    blocks.append(Table.of_cells("surfaces", rows, caption))
     caption = (
         "Values of the first seed's critics over the plane, dark where they are low, with lines at eight equal steps of each "
         "map's own range, and data points."

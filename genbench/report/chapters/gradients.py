@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.figure import Figure as Drawing
 
-from genbench.metrics.uncertainty import interval
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.read import Experiment, Results
-from genbench.report.tables import Cell
-from genbench.report.text import number, value
+from genbench.report.style import inks, seed_lines
+from genbench.report.tables import Cell, averaged
+from genbench.report.text import number
 
 __all__ = ["chapter"]
 
@@ -40,7 +39,7 @@ def chapter(results: Results) -> Chapter | None:
 def _fold(ratios: pd.Series) -> Cell:
     """Mean and half-width of the decimal logarithms of positive ratios; of a ratio of 0 there is none."""
     logs = np.log10(ratios[ratios > 0])
-    return Cell(*interval(logs), tuple(logs)) if len(logs) == len(ratios) else Cell(math.nan, math.nan, ())
+    return averaged(logs) if len(logs) == len(ratios) else Cell()
 
 
 def _times(cell: Cell) -> str:
@@ -61,7 +60,7 @@ def _power(x: float) -> str:
 
 def _deep(experiment: Experiment) -> list:
     gradients, weights, size = experiment.tables["gradients"], experiment.tables["weights"], experiment.settings
-    rows, shown, said = [], {}, []
+    rows, said = [], []
     for (dataset, restraint), part in weights[weights["status"] == "ok"].groupby(["dataset", "restraint"], sort=False):
         own = gradients[(gradients["dataset"] == dataset) & (gradients["restraint"] == restraint)]
         norms = own.pivot(index="seed", columns="layer", values="norm")
@@ -77,10 +76,8 @@ def _deep(experiment: Experiment) -> list:
             "largest weight": part["largest"],
             "estimate": part["estimate"],
         }
-        cells = {name: Cell(*interval(each), tuple(each)) for name, each in found.items()}
-        rows.append({"dataset": dataset, "restraint": restraint, "seeds": len(part)} | {n: c.mean for n, c in cells.items()})
-        for name, cell in cells.items():
-            shown.setdefault(name, []).append(value(cell))
+        head = {"dataset": dataset, "restraint": restraint, "seeds": len(part)}
+        rows.append(head | {name: averaged(each) for name, each in found.items()})
     caption = (
         f"Critics of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates: mean over seeds and its "
         "95 % interval. At the limit: share of weights within a thousandth of it."
@@ -90,7 +87,7 @@ def _deep(experiment: Experiment) -> list:
         Heading("Do gradients pass a deep critic?"),
         Paragraph(DEEP),
         Points(tuple(said)),
-        Table("deep", pd.DataFrame(rows), caption, shown),
+        Table.of_cells("deep", rows, caption),
         Figure(
             "deep", figure, "Length of the gradient by layer (a thin line per seed, the mean thick), and where the weights end."
         ),
@@ -99,19 +96,16 @@ def _deep(experiment: Experiment) -> list:
 
 def _layers(gradients: pd.DataFrame, histograms: pd.DataFrame) -> Drawing:
     restraints, datasets = list(gradients["restraint"].unique()), list(gradients["dataset"].unique())
-    inks = dict(zip(restraints, seaborn.color_palette("colorblind", len(restraints)), strict=True))
+    colours = inks(restraints)
     figure = Drawing(figsize=(11.5, 2.9 * len(datasets)), layout="constrained")
     axes = figure.subplots(len(datasets), 1 + len(restraints), squeeze=False, width_ratios=[2.2, *[1] * len(restraints)])
     for row, dataset in zip(axes, datasets, strict=True):
         for place, restraint in enumerate(restraints):
             own = gradients[(gradients["dataset"] == dataset) & (gradients["restraint"] == restraint) & (gradients["norm"] > 0)]
-            for _, line in own.groupby("seed"):
-                row[0].plot(line["layer"], line["norm"], color=inks[restraint], lw=0.6, alpha=0.5)
-            mean = np.exp(np.log(own["norm"]).groupby(own["layer"]).mean())
-            row[0].plot(mean.index, mean, color=inks[restraint], lw=2, label=restraint)
+            seed_lines(row[0], own, "layer", "norm", colours[restraint], geometric=True, label=restraint)
             bars = histograms[(histograms["dataset"] == dataset) & (histograms["restraint"] == restraint)]
             ax = row[1 + place]
-            ax.bar(bars["left"], bars["share"], bars["right"] - bars["left"], align="edge", color=inks[restraint], lw=0)
+            ax.bar(bars["left"], bars["share"], bars["right"] - bars["left"], align="edge", color=colours[restraint], lw=0)
             ax.set_title(restraint, size=8.5)
             ax.set_xlabel("weight")
             ax.tick_params(labelsize=7)
@@ -127,7 +121,7 @@ def _layers(gradients: pd.DataFrame, histograms: pd.DataFrame) -> Drawing:
 
 def _ahead(experiment: Experiment) -> list:
     gradients, size = experiment.tables["gradients"], experiment.settings
-    rows, shown, said = [], {}, []
+    rows, said = [], []
     for (dataset, loss), part in gradients.groupby(["dataset", "loss"], sort=False):
         norms = part.pivot(index="seed", columns="update", values="norm")
         fold = _fold(norms[norms.columns[-1]] / norms[norms.columns[0]])
@@ -139,10 +133,8 @@ def _ahead(experiment: Experiment) -> list:
             "log10 of end / start": np.log10(norms[norms.columns[-1]] / norms[norms.columns[0]]),
             "critic's accuracy in the end": last["accuracy"],
         }
-        cells = {name: Cell(*interval(each), tuple(each)) for name, each in found.items()}
-        rows.append({"dataset": dataset, "loss": loss, "seeds": len(norms)} | {n: c.mean for n, c in cells.items()})
-        for name, cell in cells.items():
-            shown.setdefault(name, []).append(value(cell))
+        head = {"dataset": dataset, "loss": loss, "seeds": len(norms)}
+        rows.append(head | {name: averaged(each) for name, each in found.items()})
     caption = (
         f"Gradients by the generator's weights before the critic learns and after {size['updates']} of its updates of "
         f"{size['batch']} examples: mean over seeds and its 95 % interval."
@@ -151,7 +143,7 @@ def _ahead(experiment: Experiment) -> list:
         Heading("What does a critic that is far ahead tell its generator?"),
         Paragraph(AHEAD),
         Points(tuple(said)),
-        Table("ahead", pd.DataFrame(rows), caption, shown),
+        Table.of_cells("ahead", rows, caption),
         Figure("ahead", _curves(experiment.tables["curves"], gradients), "A thin line per seed, the mean over seeds thick."),
     ]
 
@@ -167,20 +159,17 @@ def _told(dataset: str, loss: str, fold: Cell) -> str:
 
 def _curves(curves: pd.DataFrame, gradients: pd.DataFrame) -> Drawing:
     losses, datasets = list(curves["loss"].unique()), list(gradients["dataset"].unique())
-    inks = dict(zip(losses, seaborn.color_palette("colorblind", len(losses)), strict=True))
+    colours = inks(losses)
+    dash = {loss: "--" if loss == "hinge" else "-" for loss in losses}  # it lies on the Wasserstein loss's line
     figure = Drawing(figsize=(11.5, 3.3), layout="constrained")
     axes = figure.subplots(1, 1 + len(datasets))
     for loss, part in curves.groupby("loss", sort=False):
-        dashed = "--" if loss == "hinge" else "-"  # on the Wasserstein loss's line
-        axes[0].plot(part["value"], part["gradient"], color=inks[loss], lw=1.6, ls=dashed, label=loss.replace("_", " "))
+        axes[0].plot(part["value"], part["gradient"], color=colours[loss], lw=1.6, ls=dash[loss], label=loss.replace("_", " "))
     axes[0].set(xlabel="critic's value at a sample", ylabel="derivative of the generator's loss", ylim=(-3, 3))
     axes[0].legend(fontsize=7.5)
     for ax, dataset in zip(axes[1:], datasets, strict=True):
         for loss, part in gradients[gradients["dataset"] == dataset].groupby("loss", sort=False):
-            for _, line in part.groupby("seed"):
-                ax.plot(line["update"], line["norm"], color=inks[loss], lw=0.6, alpha=0.5)
-            mean = np.exp(np.log(part["norm"]).groupby(part["update"]).mean())
-            ax.plot(mean.index, mean, color=inks[loss], lw=2, ls="--" if loss == "hinge" else "-")
+            seed_lines(ax, part, "update", "norm", colours[loss], geometric=True, ls=dash[loss])
         ax.set(yscale="log", xlabel="updates of the critic", title=dataset)
     axes[1].set_ylabel("generator's gradient")
     return figure

@@ -14,7 +14,7 @@ from genbench.metrics.uncertainty import interval
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.read import Results
 from genbench.report.style import log_axis
-from genbench.report.tables import Cell
+from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
 
 __all__ = ["chapter"]
@@ -36,10 +36,10 @@ CRITIC = {
     "restarted": "restarted",
 }
 INTRO = (
-    "Trained generators, sampled in other ways. Metropolis-Hastings (Turner et al. 2019, arXiv 1811.11357) runs a chain over a "
+    "Trained generators, sampled in other ways. Metropolis-Hastings (Turner et al. 2019, arXiv:1811.11357) runs a chain over a "
     "generator's samples and accepts one by its odds of being real, which isotonic regression on held-out data reads off the "
-    "critic. Latent Langevin, DDLS (Che et al. 2020, arXiv 2003.06060), moves z by the gradient of such odds, from a logistic "
-    "regression, with Metropolis-corrected steps. Truncation (Brock et al. 2018, arXiv 1809.11096) keeps each coordinate of z "
+    "critic. Latent Langevin, DDLS (Che et al. 2020, arXiv:2003.06060), moves z by the gradient of such odds, from a logistic "
+    "regression, with Metropolis-corrected steps. Truncation (Brock et al. 2018, arXiv:1809.11096) keeps each coordinate of z "
     "within a threshold. Generator and critic are the averages over training that all scores use; the calibration makes up for "
     "what averaging does to the critic's scale, not to its ranking. All samples of a trial are equally many, the raw ones from "
     "noise of their own."
@@ -69,7 +69,7 @@ def chapter(results: Results) -> Chapter | None:
 
 def _dataset(results: Results, dataset: str, parts: dict[str, pd.DataFrame]) -> list:
     """The blocks of one dataset; `parts`: rows of each label."""
-    steps = ((results.study.get("config") or {}).get("refine") or {}).get("steps")
+    steps = (results.config.get("refine") or {}).get("steps")
     chains = {label: part for label, part in parts.items() if part["method"].isin(("metropolis", "ddls")).any()}
     blocks: list = [Heading(dataset)]
     differences = {label: _differences(label, part) for label, part in parts.items()}
@@ -88,7 +88,7 @@ def _dataset(results: Results, dataset: str, parts: dict[str, pd.DataFrame]) -> 
         blocks.append(Table(f"{dataset}_differences", every, caption, folded=True))
     pictures = _pictures(results, parts)
     blocks += _samples(results, dataset, pictures)
-    blocks += _truncation(results, dataset, parts)
+    blocks += _truncation(dataset, parts)
     blocks += _paths(results, dataset, pictures)
     return blocks
 
@@ -98,11 +98,6 @@ def _rows(part: pd.DataFrame, method: str, threshold: float = math.nan) -> pd.Da
     own = part[(part["method"] == method) & part["metric"].notna()]
     own = own[own["threshold"].isna() if math.isnan(threshold) else own["threshold"] == threshold]
     return own.pivot_table(index="trial", columns="metric", values="value", aggfunc="first").astype(float)
-
-
-def _cell(values: Iterable[float]) -> Cell:
-    values = tuple(value for value in values if math.isfinite(value))
-    return Cell(*interval(values), values)
 
 
 def _metrics(frames: Iterable[pd.DataFrame]) -> list[str]:
@@ -190,19 +185,18 @@ def _price(part: pd.DataFrame, method: str) -> str:
 def _scores(name: str, rows: list[tuple[str, str, pd.DataFrame]], caption: str, folded: bool = False) -> Table:
     """Means over seeds of metrics and costs, a row per model and kind of samples."""
     keys = _metrics(frame for *_, frame in rows)
-    cells = {METRICS[key].title: [_cell(frame.get(key, ())) for *_, frame in rows] for key in keys}
-    who = {"model": [label for label, *_ in rows], "samples": [samples for _, samples, _ in rows]}
-    who["seeds"] = [len(frame) for *_, frame in rows]
-    means = {title: [cell.mean for cell in each] for title, each in cells.items()}
-    costs = {title: [frame[key].mean() for *_, frame in rows] for key, title in COSTS.items()}
-    shown = {title: [value(cell) for cell in each] for title, each in cells.items()}
-    return Table(name, pd.DataFrame({**who, **means, **costs}), caption, shown, folded)
+    found = []
+    for label, samples, frame in rows:
+        row = {"model": label, "samples": samples, "seeds": len(frame)}
+        row |= {METRICS[key].title: averaged(frame.get(key, ())) for key in keys}
+        found.append(row | {title: frame[key].mean() for key, title in COSTS.items()})
+    return Table.of_cells(name, found, caption, folded)
 
 
 def _critics(name: str, rows: list[tuple[str, str, pd.DataFrame]], caption: str) -> Table:
     """How the odds that chains go by hold on other held-out data; raw: the critic's own odds, where its loss has such."""
     rows = [each for each in rows if "ece" in each[2]]
-    columns = {title: [_cell(frame.get(key, ())).mean for *_, frame in rows] for key, title in CRITIC.items()}
+    columns = {title: [averaged(frame.get(key, ())).mean for *_, frame in rows] for key, title in CRITIC.items()}
     who = {"model": [label for label, *_ in rows], "odds": [samples for _, samples, _ in rows]}
     caption += (
         " Z is standard normal for right odds (Dawid 1997); a fit keeps it near 0, so that the bins tell more. The calibration "
@@ -274,7 +268,7 @@ def _sheet(ax: Axes, images: np.ndarray, meta: dict, wide: int) -> None:
     ax.imshow(sheet if channels == 3 else sheet[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
-def _truncation(results: Results, dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | Table]:
+def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | Table]:
     """Precision against recall, and the distance to the data, over thresholds."""
     rows = []
     for label, part in parts.items():
@@ -297,7 +291,7 @@ def _truncation(results: Results, dataset: str, parts: dict[str, pd.DataFrame]) 
         left.plot(recall, precision, "o-", ms=3.5, lw=1, color=ink, label=label)
         for (threshold, _), x, y in zip(own, recall, precision, strict=True):
             left.annotate("∞" if math.isinf(threshold) else f"{threshold:g}", (x, y), (3, 3), textcoords="offset points", size=7)
-        cells = [_cell(frame[distance]) for _, frame in own]
+        cells = [averaged(frame[distance]) for _, frame in own]
         halves = [0.0 if math.isnan(cell.half) else cell.half for cell in cells]
         means = [cell.mean for cell in cells]
         right.errorbar(range(len(own)), means, halves, fmt="o-", ms=3.5, lw=1, capsize=2, color=ink, label=label)

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from genbench.metrics.cards import METRICS
-from genbench.metrics.uncertainty import interval
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Results
+from genbench.report.read import GIVEN, Results
 from genbench.report.style import DASHES, FLOOR, log_axis
-from genbench.report.text import listing, number, plural
+from genbench.report.tables import averaged
+from genbench.report.text import listing, number, plural, value
 from genbench.studies.ranks import agreement
 from genbench.studies.search_curve import Best, best_contrast, search_curve
 from genbench.studies.verdict import Verdict, decide, verdicts
@@ -25,25 +25,31 @@ __all__ = ["chapter"]
 
 BASELINE = "ns_gan"  # the model that Lucic et al. ask about
 INTRO = (
-    "Every model tried the same number of configurations, drawn from one quasi-random stream after its authors' defaults; the "
-    "validation split chose among them, and the choice was trained anew on fresh seeds and scored on the test split "
-    "(the protocol of Lucic et al. 2018, arXiv:1711.10337, with the choice moved off the test data)."
+    "Every model tried its authors' defaults and then configurations of one quasi-random stream that all models share, each over "
+    "its own space; the validation split chose among them, and the choice was trained anew on fresh seeds and scored on the test "
+    "split (the protocol of Lucic et al. 2018, arXiv:1711.10337, with the choice moved off the test data). What is said holds "
+    "for these spaces and this budget of updates: equal numbers of configurations are not equal shares of spaces of unequal "
+    "dimension."
 )
 CURVE_NOTE = (
     "Expected score of the best of k configurations: the mean over all subsets of k of those that were run, with its 95 % "
-    "jackknife interval as a band (arXiv:2004.13705). The curve stops at half of the configurations: beyond it, subsets overlap "
-    "too much to say what another search would find. No curve where so many configurations failed that the mean does not exist."
+    "jackknife interval as a band (arXiv:2004.13705), cut at 0; the defaults count as one draw. The curve stops at half of the "
+    "configurations: beyond it, subsets overlap too much to say what another search would find. Plug-in: the same with "
+    "replacement, as Lucic et al. have it, which is biased. Median: of single configurations, a failed one the worst. No curve "
+    "where so many configurations failed that the mean does not exist."
 )
 VERDICT_NOTE = (
     "These verdicts compare models with their search: the expected score of the best of k configurations, k a quarter of what "
     "was run, with the jackknife's standard error over configurations that all models share. “Better”: the log ratio is not 0 "
     "(two-sided). “Equivalent”: it is shown to lie within the margin (two one-sided tests). Both corrected for all pairs of the "
-    "dataset by Holm, at 5 %. “Undecided”: neither."
+    "dataset by Holm, at 5 %; not corrected: the 95 % interval of the ratio, low to high. “Undecided”: neither, and wherever a "
+    "model failed k times or more, since then its mean does not exist."
 )
 SEEDS_NOTE = (
-    "These verdicts are on the chosen configurations alone (Welch's tests over fresh seeds, corrected in the same way); they say "
-    "little about the models: where two equal models are searched once each, such seeds call one of them better in most "
-    "studies, because one search was luckier (simulated: tests/benchmarks/verdicts.py)."
+    "These verdicts are on the chosen configurations alone (Welch's tests over fresh seeds, of ranks where one failed, corrected "
+    "in the same way; seeds to decide: per model, for a chance of 80 %, if ratio and spread are as seen); they say little about "
+    "the models: where two equal models are searched once each, such seeds call one of them better in most studies, because one "
+    "search was luckier (simulated: tests/benchmarks/verdicts.py)."
 )
 DRAWN = (
     "left, what each configuration scored on the test split (diamond: the authors' defaults; ring: the choice by validation; "
@@ -72,23 +78,30 @@ def chapter(results: Results) -> Chapter | None:
     """The tale of a study with searches; None without."""
     if not len(results.searched):
         return None
-    margin = float((results.study.get("config") or {}).get("margin", 1.1))
+    margin = float(results.config.get("margin", 1.1))
     blocks: list = [Paragraph(INTRO)]
     found, decided = {}, {}
     for dataset in [name for name in results.datasets if name in set(results.searched["dataset"])]:
         metric = str(results.searched.loc[results.searched["dataset"] == dataset, "metric"].iloc[0])
-        found[dataset] = _searches(results, dataset, metric)
-        decided[dataset] = of_searches(found[dataset], margin)
-        blocks += _dataset(results, dataset, metric, found[dataset], decided[dataset], margin)
+        for given, track in results.tracks(dataset).items():  # what is told classes is compared apart
+            name = f"{dataset}, {given}" if given else dataset
+            others = results.trials[~results.trials["trial"].isin(track.trials["trial"])]
+            others = others[others["dataset"] == dataset]
+            searches = _searches(track, dataset, metric, set(zip(others["model"], others["variant"], strict=True)))
+            found[name], decided[name] = searches, _of_searches(searches, margin)
+            blocks += _dataset(track, dataset, name, metric, searches, decided[name], margin)
     return Chapter("tale", "A cautionary tale", (*blocks, *_together(found, decided, margin)), lead=True)
 
 
-def _searches(results: Results, dataset: str, metric: str) -> list[Searched]:
+def _searches(results: Results, dataset: str, metric: str, elsewhere: set[tuple[str, str]]) -> list[Searched]:
+    """The searches of a dataset's models, but for those (model, variant) that are compared `elsewhere`."""
     rows = results.searched[results.searched["dataset"] == dataset]
     trials = results.trials[(results.trials["dataset"] == dataset) & (results.trials["phase"] == "confirm")]
     scores = results.scores[results.scores["metric"] == metric].set_index("trial")["value"]
     out = []
     for (model, variant), part in rows.groupby(["model", "variant"], sort=False):
+        if (model, variant) in elsewhere:
+            continue
         # a configuration with a failed seed has failed
         means = part.groupby("configuration")[["validation", "test"]].agg(lambda s: s.mean(skipna=False)).sort_index()
         own = trials[(trials["model"] == model) & (trials["variant"] == variant)].sort_values("seed")
@@ -100,7 +113,7 @@ def _searches(results: Results, dataset: str, metric: str) -> list[Searched]:
     return out
 
 
-def of_searches(found: Sequence[Searched], margin: float) -> list[Verdict]:
+def _of_searches(found: Sequence[Searched], margin: float) -> list[Verdict]:
     """Verdicts on all pairs of models that were searched with equally many configurations, four at least."""
     contrasts = [
         best_contrast((a.label, a.validation, a.test), (b.label, b.validation, b.test), len(a.validation) // 4)
@@ -110,31 +123,42 @@ def of_searches(found: Sequence[Searched], margin: float) -> list[Verdict]:
     return decide(contrasts, margin) if contrasts else []
 
 
-def _dataset(results: Results, dataset: str, metric: str, found: list[Searched], decided: list[Verdict], margin: float) -> list:
+def _dataset(
+    results: Results, dataset: str, name: str, metric: str, found: list[Searched], decided: list[Verdict], margin: float
+) -> list:
+    """The blocks of one dataset's models under `name`, that of the dataset and of what they are told."""
     curves = {s.label: search_curve(s.validation, s.test) for s in found}
     of_seeds = verdicts({s.label: s.confirmed for s in found}, margin) if len(found) > 1 else []
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]["value"]
     floor = float(floors.mean()) if len(floors) else math.nan
-    title = METRICS[metric].title
+    title, key = METRICS[metric].title, name.replace(", ", "_").replace(" ", "_")
+    caption = f"{name}: verdicts on models with their search, {_budget(found)}, {plural(len(decided), 'pair')}"
+    seeds = f"{name}: verdicts on the chosen configurations, over fresh seeds"
     return [
-        Heading(dataset),
-        Points(tuple(_sentences(dataset, title, found, decided, curves, margin))),
-        Figure(f"{dataset}_search", _drawn(found, curves, title, floor), f"{dataset}: {DRAWN}"),
+        Heading(name),
+        Points(tuple(_sentences(results, title, found, decided, curves, margin))),
+        Figure(f"{key}_search", _drawn(found, curves, title, floor), f"{name}: {DRAWN}"),
         Paragraph(CURVE_NOTE, fine=True),
-        _table(dataset, title, found, curves, floor),
-        _pairs(f"{dataset}_verdicts", f"{dataset}: verdicts on models with their search, all {len(decided)} pairs", decided),
-        Paragraph(VERDICT_NOTE, fine=True),
-        _pairs(f"{dataset}_seeds", f"{dataset}: verdicts on the chosen configurations, over fresh seeds", of_seeds),
-        Paragraph(SEEDS_NOTE, fine=True),
+        _table(f"{key}_search", name, title, found, curves, floor),
+        *([_pairs(f"{key}_verdicts", caption, decided), Paragraph(VERDICT_NOTE, fine=True)] if decided else ()),
+        *([_pairs(f"{key}_seeds", seeds, of_seeds), Paragraph(SEEDS_NOTE, fine=True)] if of_seeds else ()),
     ]  # fmt: skip
 
 
 # ---- sentences
 
 
-def _sentences(dataset: str, title: str, found: list[Searched], decided: list[Verdict], curves: dict, margin: float) -> list[str]:
-    said = [f"{title}: of {plural(len(decided), 'pair')} of models, each with its search, {_counted(decided, margin)}."]
-    if claim := claim_baseline(found, decided):
+def _sentences(
+    results: Results, title: str, found: list[Searched], decided: list[Verdict], curves: dict, margin: float
+) -> list[str]:
+    pairs = f"of {plural(len(decided), 'pair')} of models, each with its search ({_budget(found)})"
+    said = [f"{title}: {pairs}, {_counted(decided, margin)}."] if decided else []
+    if left_out := len(found) * (len(found) - 1) // 2 - len(decided):
+        said.append(
+            f"No verdict on {plural(left_out, 'pair')}: searched with unequal numbers of configurations, or less than four."
+        )
+    rivals = [s for s in found if results.card(s.model).get("family") == results.card(BASELINE).get("family")]
+    if claim := _claim_baseline(rivals, decided):
         said.append(claim)
     if swaps := _swaps(curves):
         said.append(swaps)
@@ -146,19 +170,26 @@ def _sentences(dataset: str, title: str, found: list[Searched], decided: list[Ve
     return said
 
 
+def _budget(found: Sequence[Searched]) -> str:
+    """Of how many configurations the verdicts compare the best."""
+    sizes = sorted({len(s.validation) for s in found if len(s.validation) >= 4})
+    return f"best of {listing([f'{n // 4} out of {n}' for n in sizes])}"
+
+
 def _counted(decided: Sequence[Verdict], margin: float) -> str:
     words = [verdict.word for verdict in decided]
     apart, same, rest = words.count("better") + words.count("worse"), words.count("equivalent"), words.count("undecided")
     return f"{apart} told apart, {same} equivalent within a factor of {margin:g}, {rest} undecided"
 
 
-def claim_baseline(found: Sequence[Searched], decided: Sequence[Verdict]) -> str:
+def _claim_baseline(found: Sequence[Searched], decided: Sequence[Verdict]) -> str:
     """Whether the non-saturating GAN does as well as the other adversarial models, as a sentence; "" without it or others."""
     labels = {s.label for s in found if s.model == BASELINE}
     if len(labels) != 1:
         return ""
     (own,) = labels
-    against = [v if v.a == own else _turned(v) for v in decided if own in (v.a, v.b)]
+    rivals = {s.label for s in found} - labels
+    against = [v if v.a == own else _turned(v) for v in decided if {v.a, v.b} - {own} <= rivals and own in (v.a, v.b)]
     if not against:
         return ""
     lost = [v.b for v in against if v.word == "worse"]
@@ -168,8 +199,9 @@ def claim_baseline(found: Sequence[Searched], decided: Sequence[Verdict]) -> str
     parts = [f"better than {listing(won)}"] * bool(won) + [f"equivalent to {listing(level)}"] * bool(level)
     parts += [f"worse than {listing(lost)}"] * bool(lost)
     parts += [f"undecided against {listing(open_)}"] * bool(open_)
-    claim = "refuted here" if lost else "holds here" if not open_ else "undecided here: not refuted, not shown"
-    return f"Claim “the vanilla GAN does as well as the others”, {claim}. {own} is {'; '.join(parts)}."
+    shown = not open_ and len(against) == len(rivals)
+    claim = "refuted here" if lost else "holds here" if shown else "undecided here: not refuted, not shown"
+    return f"Claim “the non-saturating GAN does as well as the other GANs”, {claim}. {own} is {'; '.join(parts)}."
 
 
 def _turned(v: Verdict) -> Verdict:
@@ -179,18 +211,18 @@ def _turned(v: Verdict) -> Verdict:
 
 def _swaps(curves: dict[str, list[Best]]) -> str:
     """How many pairs change places between a budget of one configuration and the largest that the curves reach."""
-    ends = {label: (curve[0].median, curve[-1].median) for label, curve in curves.items()}
     last = min((curve[-1].k for curve in curves.values()), default=1)
-    names = list(ends)
+    ends = {label: (curve[0].median, curve[last - 1].median) for label, curve in curves.items()}
+    names = [label for label, each in ends.items() if np.isfinite(each).all()]
     if last < 2 or len(names) < 2:
         return ""
     pairs = list(combinations(names, 2))
-    swapped = [(a, b) for a, b in pairs if (ends[a][0] < ends[b][0]) != (ends[a][1] < ends[b][1])]
+    swapped = [(a, b) for a, b in pairs if (ends[a][0] - ends[b][0]) * (ends[a][1] - ends[b][1]) < 0]
     first = [min(names, key=lambda n, i=i: ends[n][i]) for i in (0, 1)]
     same = f"{first[0]} leads at both" if first[0] == first[1] else f"{first[0]} leads at one, {first[1]} at {last}"
     return (
-        f"The budget of the search changes the order (by medians) of {len(swapped)} of {len(pairs)} pairs between "
-        f"1 and {last} configurations: {same}."
+        f"By medians of the best of k, {len(swapped)} of {plural(len(pairs), 'pair')} {'is' if len(swapped) == 1 else 'are'} in "
+        f"another order at {last} configurations than at one: {same}. No test says that this is more than chance."
     )
 
 
@@ -207,40 +239,41 @@ def _optimism(found: list[Searched]) -> str:
     top = max(ratios, key=ratios.get)
     return (
         f"Fresh seeds of the choice score {number(middle)} times the winning validation score on the test split in the median "
-        f"over models, {number(ratios[top])} times at most ({top}): above 1, the search's own score flatters."
+        f"over {plural(len(ratios), 'model')}, {number(ratios[top])} times at most ({top}): above 1, the search's own score "
+        "flatters, or the test split is the harder one."
     )
 
 
 # ---- tables and figures
 
 
-def _table(dataset: str, title: str, found: list[Searched], curves: dict[str, list[Best]], floor: float) -> Table:
+def _table(name: str, dataset: str, title: str, found: list[Searched], curves: dict[str, list[Best]], floor: float) -> Table:
     rows, shown = [], {"best of k": [], "confirmed": []}
     for s in found:
         best = curves[s.label][-1]
-        mean, half = interval(s.confirmed)
+        confirmed = averaged(s.confirmed)
         rows.append(
             {
                 "model": s.label,
-                "configurations": len(s.validation),
+                "tried": len(s.validation),
                 "failed": s.failed,
                 "median": float(np.median(np.where(np.isnan(s.test), np.inf, s.test))),
                 "authors' defaults": s.test[0],
                 "k": best.k,
                 "best of k": best.mean,
-                "with replacement": best.plug_in,
+                "plug-in": best.plug_in,
                 "chosen, validation": math.nan if s.chosen is None else s.validation[s.chosen],
                 "chosen, test": math.nan if s.chosen is None else s.test[s.chosen],
-                "confirmed": mean,
-                "seeds ok": f"{int(np.isfinite(s.confirmed).sum())} of {s.confirmed.size}",
+                "confirmed": confirmed.mean,
+                "seeds ok": f"{confirmed.n} of {s.confirmed.size}",
             }
         )
         shown["best of k"].append(
             f"{number(best.mean)} ({number(max(best.low, 0.0))} to {number(best.high)})" if math.isfinite(best.mean) else "–"
         )
-        shown["confirmed"].append(f"{number(mean)} ± {number(half, 2)}" if math.isfinite(mean) else "–")
+        shown["confirmed"].append(value(confirmed))
     caption = f"{dataset}, {title}, lower is better; real data against real data: {number(floor)}"
-    return Table(f"{dataset}_search", pd.DataFrame(rows), caption, shown)
+    return Table(name, pd.DataFrame(rows), caption, shown)
 
 
 def _pairs(name: str, caption: str, decided: list[Verdict]) -> Table:
@@ -256,7 +289,10 @@ def _pairs(name: str, caption: str, decided: list[Verdict]) -> Table:
             "seeds to decide": [float(v.seeds) if v.seeds else math.nan for v in decided],
         }
     )
-    return Table(name, frame.dropna(axis=1, how="all"), caption, folded=True)
+    frame = frame.dropna(axis=1, how="all")
+    whole = [f"{v.seeds:,}" if v.seeds else "–" for v in decided]
+    shown = {"seeds to decide": whole} if "seeds to decide" in frame else None
+    return Table(name, frame, caption, shown, folded=True)
 
 
 def _drawn(found: list[Searched], curves: dict[str, list[Best]], title: str, floor: float) -> Drawing:
@@ -307,9 +343,11 @@ def _together(found: dict[str, list[Searched]], decided: dict[str, list[Verdict]
         [
             {"model": s.label, "dataset": dataset, "seed": seed, "score": score}
             for dataset, searches in found.items()
+            if GIVEN not in dataset
             for s in searches
             for seed, score in enumerate(s.confirmed)
-        ]
+        ],
+        columns=["model", "dataset", "seed", "score"],
     )
     said = []
     try:
@@ -318,10 +356,10 @@ def _together(found: dict[str, list[Searched]], decided: dict[str, list[Verdict]
         same = None
     if same:
         said.append(
-            f"Do {same.judges} datasets rank {same.models} models alike? Kendall's W is {number(same.w)} (1: the same order; "
-            f"p = {number(same.p, 2)} of no relation), the mean Kendall tau of two datasets {number(same.tau)} "
-            f"({number(same.low)} to {number(same.high)} over redrawn seeds)."
+            f"Do {same.judges} datasets rank the choices of {same.models} models alike, by their fresh seeds? Kendall's W is "
+            f"{number(same.w)} (1: the same order; p = {number(same.p, 2)} of no relation), the mean Kendall tau of two datasets "
+            f"{number(same.tau)} ({number(same.low)} to {number(same.high)} over redrawn seeds)."
         )
     total = [v for each in decided.values() for v in each]
-    said.append(f"Over all datasets {plural(len(total), 'pair')}: {_counted(total, margin)}.")
+    said.append(f"Over all datasets {plural(len(total), 'pair')}: {_counted(total, margin)}, corrected within each alone.")
     return [Heading("All datasets together"), Points(tuple(said))]
