@@ -9,7 +9,7 @@ import yaml
 from genbench.config.expand import SEARCHED, expand, groups, resolve
 from genbench.config.read import model_spec, names, read_study
 from genbench.config.schema import Range, Recipe, Search, Spaces
-from genbench.config.stream import AXES, DIMENSIONS, configurations
+from genbench.config.stream import AXES, DIMENSIONS, _points, configurations
 
 SPACE = Spaces(
     wide=Search(
@@ -53,6 +53,15 @@ def test_every_shipped_space_is_on_the_stream():
         space = model_spec(name).space
         for search in (space.wide, space.narrow):
             assert {*search.net, *search.hp} <= set(AXES), name
+
+
+@pytest.mark.parametrize(("count", "most"), [(15, 0.6), (31, 0.25), (63, 0.15)])
+def test_hyperparameters_that_are_searched_together_are_hardly_correlated(count, most):
+    u = np.array([list(point.values()) for point in _points()[:count]])
+    for name in names("models"):
+        searched = [AXES.index(key) for key in (*model_spec(name).space.wide.hp, *model_spec(name).space.wide.net)]
+        r = np.corrcoef(u[:, searched].T) - np.eye(len(searched)) if len(searched) > 1 else np.zeros(1)
+        assert abs(r).max() < most, name
 
 
 DATASET = {

@@ -17,7 +17,9 @@ SIZE = {"updates": 400, "batch": 64, "samples": 500, "depth": 3, "width": 8, "li
 
 def made(module, **experiments):
     with style.theme():
-        return module.chapter(types.SimpleNamespace(experiment=experiments.get))
+        return module.chapter(
+            types.SimpleNamespace(experiment=experiments.get, kind=lambda name: "images" if name == "mnist5k" else "points")
+        )
 
 
 def sentences(chapter):
@@ -56,7 +58,10 @@ def test_losses_that_track_are_told_from_those_that_do_not():
     first, second = sentences(found)
     assert first.startswith("ring8: wgan_gp: the loss follows the distance; ns_gan: the loss goes against the distance")
     assert first.endswith("lsgan: the loss has no clear relation to the distance.")
-    assert "wgan_gp's loss follows the distance better than that of ns_gan (" in second and "that of lsgan (" in second
+    assert (
+        "the correlation of wgan_gp's loss with the distance is higher than that of ns_gan (" in second
+        and "that of lsgan (" in second
+    )
     shown = table(found, "tracking")
     assert list(shown.frame["model"]) == ["wgan_gp", "ns_gan", "lsgan"] and list(shown.frame["seeds"]) == [4, 4, 4]
     assert shown.frame["loss"][0] > 0.9 > -0.9 > shown.frame["loss"][1]
@@ -64,10 +69,16 @@ def test_losses_that_track_are_told_from_those_that_do_not():
     assert [block.name for block in found.blocks if block.kind == "figure"] == ["tracking-ring8"]
 
 
+def test_distances_are_named_by_the_kind_of_data():
+    found = made(critics, critic_quality=quality(planted_looks(seeds=2).assign(dataset="mnist5k")))
+    (figure,) = [block for block in found.blocks if block.kind == "figure"]
+    assert "Fréchet distance to test images" in figure.caption
+
+
 def test_one_seed_has_no_verdict():
     found = made(critics, critic_quality=quality(planted_looks(seeds=1)))
     (only,) = sentences(found)
-    assert only == "ring8: wgan_gp, ns_gan and lsgan: the loss has no clear relation to the distance."
+    assert only == "ring8: wgan_gp, ns_gan and lsgan: the loss of fewer than two seeds allows no verdict."
 
 
 def surfaces(clipped=0.02):
@@ -91,13 +102,14 @@ def surfaces(clipped=0.02):
 
 def test_surfaces_are_told_by_slopes_and_estimates():
     found = made(critics, critic_surfaces=surfaces())
-    clipping, penalty = sentences(found)
+    clipping, penalty = sentences(found)[:2]
     assert clipping.startswith("Clipping: slopes between data and fakes average 0.040; the estimate is 0.042 of the exact W1")
     assert penalty.startswith(
         "Gradient penalty: slopes between data and fakes average 0.96; the estimate is 0.90 of the exact W1"
     )
     assert "and 0.75 of it once divided by the steepest slope" in penalty and "2 datasets" in penalty
     frame = table(found, "surfaces").frame
+    assert sentences(found)[2:] == ["ring8, clipping: 1 of 4 critics failed and count in no number."]
     assert len(frame) == 4 and list(frame["seeds"]) == [3, 3, 3, 3]  # the diverged one does not count
     assert frame["estimate / slope / W1"].max() <= 1
 

@@ -9,7 +9,9 @@ import pytest
 
 from genbench.report import style
 from genbench.report.chapters import tale
+from genbench.report.chapters.tale import Searched
 from genbench.report.read import SEARCHED, Results
+from genbench.studies.verdict import Verdict
 
 MODELS = ("ns_gan", "wgan_gp", "lsgan")
 
@@ -59,7 +61,7 @@ def test_models_that_search_alike_are_equivalent_and_the_claim_holds():
     chapter, words, tables = told(made(SAME, noise=0.01))
     assert chapter.lead and set(tables["tale_digits_verdicts"]["verdict"]) == {"equivalent"}
     assert (
-        "of 3 pairs of models, each with its search (best of 3 out of 12), 0 told apart, 3 equivalent within a factor of 1.2, 0 undecided"
+        "of 3 pairs of models, each with its search (best of 3 out of 12), 0 told apart, 3 equivalent within a factor of 1.2"
         in words
     )
     assert "holds here. ns_gan is equivalent to wgan_gp and lsgan" in words
@@ -91,8 +93,8 @@ def test_the_table_gives_the_search_and_its_confirmation():
     assert row["best of k"] == pytest.approx(np.mean(_best(own["test"].dropna(), 12, 6)), rel=0.02)
     assert "Configurations that failed, and count as the worst: ns_gan 3 of 12, wgan_gp 3 of 12 and lsgan 3 of 12." in words
     lowest = {m: results.searched.loc[results.searched["model"] == m, "validation"].min() for m in MODELS}
-    ratio = np.median([np.mean(SAME[m]) / lowest[m] for m in MODELS])
-    assert f"the choice score {ratio:.2f} times the winning validation score" in words
+    ratio = np.median([np.mean(SAME[m]) / (1.1 * lowest[m]) for m in MODELS])  # test scores are 1.1 times the validation scores
+    assert f"the choice score {ratio:.2f} times what the chosen trial itself scored" in words
 
 
 def _best(ok, n, k, draws=20_000):
@@ -156,3 +158,20 @@ def test_medians_that_do_not_exist_lead_nowhere():
     results = made(SAME)
     results.searched.loc[results.searched["model"] != "ns_gan", ["validation", "test"]] = math.nan
     assert "leads" not in told(results)[1]
+
+
+def test_a_model_that_mostly_fails_is_charged_and_found_worse():
+    results = made(SAME, apart={"lsgan": 0.9}, noise=0.05, configurations=24)
+    bad = (results.searched["model"] == "lsgan") & (results.searched["configuration"] > 1)
+    results.searched.loc[bad, ["validation", "test"]] = math.nan
+    table = told(results)[2]["tale_digits_verdicts"].set_index("pair")
+    assert table.loc["ns_gan against lsgan", "verdict"] == "better"
+
+
+def test_not_worse_is_enough_for_the_claim():
+    def verdict(p):
+        return Verdict("ns_gan", "wgan_gp", "undecided", 0.95, 0.85, 1.05, 0.3, 0.2, p, None)
+
+    found = [Searched(name, name, np.ones(8), np.ones(8), 0, np.ones(3)) for name in ("ns_gan", "wgan_gp")]
+    assert "holds here. ns_gan is not worse than wgan_gp by the margin" in tale._claim_baseline(found, [verdict(0.01)])
+    assert "undecided here" in tale._claim_baseline(found, [verdict(0.2)])

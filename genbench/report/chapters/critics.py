@@ -13,19 +13,20 @@ from genbench.report.style import inks, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
 
-__all__ = ["chapter"]
+__all__ = ["chapter", "failed"]
 
 WASSERSTEIN = ("wgan", "wgan_gp")  # whose critics' losses are meant as distances
 DISTANCES = {"points": "exact W1 to test points", "images": "Fréchet distance to test images"}
 SIGNS = ("follows the distance", "goes against the distance", "has no clear relation to the distance")
-RANKS = ("better", "worse", "neither clearly better nor worse")
+UNJUDGED = "of fewer than two seeds allows no verdict"
+RANKS = ("higher", "lower", "neither clearly higher nor lower")
 QUALITY = (
     "A Wasserstein critic's loss is said to tell the quality of the samples (Arjovsky et al. 2017, arXiv:1701.07875, figure 3). "
     "Here each model trains by its recipe, and at some moments its critic's loss, averaged since the moment before, is compared "
     "with the distance of the current generator's samples to held-out data. The rank correlation over the moments of one "
     "training is 1 where the loss orders them as the distance does. As most trainings improve, the number of updates alone "
-    "orders them, too: the column beside says how well. Words like follows, better and worse stand where a 95 % interval "
-    "excludes 0; in brackets differences of the correlations."
+    "orders them, too: the column beside says how well. Words like follows, higher and lower stand where a 95 % interval over "
+    "seeds excludes 0, without correction for many; in brackets differences of the correlations."
 )
 SURFACES = (
     "Wasserstein critics alone, trained to tell data from other data plus unit normal noise (Gulrajani et al. 2017, "
@@ -38,14 +39,14 @@ SURFACES = (
 def chapter(results: Results) -> Chapter | None:
     """What the experiments say of critics; None where a study has none of them."""
     quality, surfaces = results.experiment("critic_quality"), results.experiment("critic_surfaces")
-    blocks = [*(_quality(quality) if quality else ()), *(_surfaces(surfaces) if surfaces else ())]
+    blocks = [*(_quality(quality, results) if quality else ()), *(_surfaces(surfaces) if surfaces else ())]
     return Chapter("critics", "What critics know", tuple(blocks)) if blocks else None
 
 
 # ---- the loss against the samples
 
 
-def _quality(experiment: Experiment) -> list:
+def _quality(experiment: Experiment, results: Results) -> list:
     looks, table = experiment.tables["looks"], experiment.tables["correlations"]
     blocks: list = [Heading("Does the critic's loss track the samples?"), Paragraph(QUALITY)]
     rows = [_tracked(dataset, model, part) for (dataset, model), part in table.groupby(["dataset", "model"], sort=False)]
@@ -57,7 +58,7 @@ def _quality(experiment: Experiment) -> list:
     )
     blocks.append(Table.of_cells("tracking", rows, caption))
     for dataset, part in looks.groupby("dataset", sort=False):
-        distance = DISTANCES["images" if dataset == "digits" else "points"]
+        distance = DISTANCES[results.kind(str(dataset))]
         caption = (
             f"{dataset}: minus the critic's loss above, {distance} of {size['samples']} samples below; "
             "a thin line per seed, the mean thick."
@@ -78,7 +79,8 @@ def _verdicts(dataset: str, table: pd.DataFrame) -> list[str]:
     parts = dict(list(table[table["dataset"] == dataset].groupby("model", sort=False)))
     ways: dict[str, list[str]] = {}
     for model, part in parts.items():
-        ways.setdefault(_sign(averaged(part["loss"]), *SIGNS), []).append(model)
+        cell = averaged(part["loss"])
+        ways.setdefault(_sign(cell, *SIGNS) if math.isfinite(cell.half) else UNJUDGED, []).append(model)
     said = [f"{dataset}: " + "; ".join(f"{listing(models)}: the loss {way}" for way, models in ways.items()) + "."]
     for model in [name for name in parts if name in WASSERSTEIN]:
         own = parts[model]["loss"].dropna().to_numpy()
@@ -92,7 +94,7 @@ def _verdicts(dataset: str, table: pd.DataFrame) -> list[str]:
         if math.isfinite(gap.half):
             ranks.setdefault(_sign(gap, *RANKS), []).append(f"the number of updates ({value(gap)}, paired)")
         compared = "; ".join(f"{rank} than {listing(others)}" for rank, others in ranks.items())
-        said += [f"{dataset}: {model}'s loss follows the distance {compared}."] if ranks else []
+        said += [f"{dataset}: the correlation of {model}'s loss with the distance is {compared}."] if ranks else []
     return said
 
 
@@ -122,9 +124,19 @@ def _along(part: pd.DataFrame, distance: str) -> Drawing:
 # ---- surfaces
 
 
+def failed(critics: pd.DataFrame) -> list[str]:
+    """Critics that did not end ok, which no number counts, as sentences."""
+    parts = critics.groupby(["dataset", "restraint"], sort=False)["status"]
+    return [
+        f"{dataset}, {restraint}: {bad} of {plural(len(each), 'critic')} failed and count in no number."
+        for (dataset, restraint), each in parts
+        if (bad := int((each != "ok").sum()))
+    ]
+
+
 def _surfaces(experiment: Experiment) -> list:
     critics, size = experiment.tables["critics"], experiment.settings
-    critics = critics[critics["status"] == "ok"]
+    lost, critics = failed(critics), critics[critics["status"] == "ok"]
     blocks: list = [Heading("What does a critic look like?"), Paragraph(SURFACES)]
     rows = []
     for (dataset, restraint), part in critics.groupby(["dataset", "restraint"], sort=False):
@@ -134,7 +146,8 @@ def _surfaces(experiment: Experiment) -> list:
         row = {"dataset": dataset, "restraint": restraint, "seeds": len(part)}
         row |= {name: averaged(each) for name, each in found.items()}
         rows.append(row | {"exact W1": Cell(row["exact W1"].mean)})  # of one set of points, not over seeds
-    blocks.append(Points(tuple(_shape(restraint, part) for restraint, part in critics.groupby("restraint", sort=False))))
+    said = [_shape(restraint, part) for restraint, part in critics.groupby("restraint", sort=False)]
+    blocks.append(Points((*said, *lost)))
     caption = (
         f"Critics of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates, clipped at "
         f"{size['limit']:g} or with a penalty of {size['gp']:g}: mean over seeds and its 95 % interval. Mean slopes are between "
@@ -145,7 +158,8 @@ def _surfaces(experiment: Experiment) -> list:
         "Values of the first seed's critics over the plane, dark where they are low, with lines at eight equal steps of each "
         "map's own range, and data points."
     )
-    blocks.append(Figure("surfaces", _maps(experiment.tables["maps"], experiment.tables["points"]), caption))
+    if len(experiment.tables["maps"]):
+        blocks.append(Figure("surfaces", _maps(experiment.tables["maps"], experiment.tables["points"]), caption))
     return blocks
 
 

@@ -112,7 +112,8 @@ def _dataset(results: Results, dataset: str, histories: pd.DataFrame) -> list:
     labels = [label for label in results.labels(dataset) if label in set(histories["label"])]
     trials = _trials(histories, labels)
     caption = (
-        f"{dataset}: thin lines are seeds, thick ones means over the seeds still running; a cross marks where training broke off."
+        f"{dataset}: thin lines are seeds, thick ones means over the seeds still running; a cross marks where training "
+        "broke off. Axes leave out the outermost 1 % of values; some are logarithmic."
     )
     blocks = [Heading(dataset)]
     if said := _sentences(trials, labels):

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.chapters.critics import failed
 from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, seed_lines
 from genbench.report.tables import Cell, averaged
@@ -18,14 +19,15 @@ DEEP = (
     "A deep Wasserstein critic alone, trained to tell data from other data plus unit normal noise. Gradients are those of its "
     "value by the output of each hidden layer, at held-out data and fakes (Gulrajani et al. 2017, arXiv:1704.00028, figure 2, "
     "where a generator trains, too). Initial weights beyond the limit of clipping are cut to it at the first update: the share "
-    "of trained weights at the limit has to be read beside that at the start."
+    "of trained weights at the limit has to be read beside that at the start. Factors are geometric means over seeds, in "
+    "brackets their 95 % intervals."
 )
 AHEAD = (
     "What a generator is told, where the critic rejects its samples, depends on its loss. Left: the derivative of its loss by "
     "the critic's value at a sample, a factor of every gradient. Right: the gradient of the loss by the weights of a generator "
     "that keeps its initial weights while a critic learns to reject it (Arjovsky & Bottou 2017, arXiv:1701.04862, figures 2 and "
     "3). Minimax and non-saturating generators face the same critics. The Wasserstein critic has a gradient penalty, the others "
-    "have no restraint."
+    "have no restraint. Factors compare the end with the start: geometric means over seeds, in brackets their 95 % intervals."
 )
 
 
@@ -39,20 +41,20 @@ def chapter(results: Results) -> Chapter | None:
 def _fold(ratios: pd.Series) -> Cell:
     """Mean and half-width of the decimal logarithms of positive ratios; of a ratio of 0 there is none."""
     logs = np.log10(ratios[ratios > 0])
-    return averaged(logs) if len(logs) == len(ratios) else Cell()
+    return averaged(logs) if len(logs) == len(ratios.dropna()) else Cell()
 
 
 def _times(cell: Cell) -> str:
     """A factor with its interval: the geometric mean over seeds."""
     if math.isnan(cell.mean):
-        return "to nothing that single precision can hold"
+        return "to nothing that single precision can hold, in one seed at least"
     ends = f" ({_power(cell.mean - cell.half)} to {_power(cell.mean + cell.half)})"
     return f"by a factor of {_power(cell.mean)}{ends if math.isfinite(cell.half) else ''}"
 
 
 def _power(x: float) -> str:
     """10^x, however small."""
-    return number(10**x, 2) if x > -4 else f"{10**x:.1e}"
+    return number(10**x, 2) if -4 < x < 4 else f"{10 ** min(x, 300):.1e}"
 
 
 # ---- through a deep critic
@@ -63,6 +65,7 @@ def _deep(experiment: Experiment) -> list:
     rows, said = [], []
     for (dataset, restraint), part in weights[weights["status"] == "ok"].groupby(["dataset", "restraint"], sort=False):
         own = gradients[(gradients["dataset"] == dataset) & (gradients["restraint"] == restraint)]
+        own = own[own["seed"].isin(part["seed"])]
         norms = own.pivot(index="seed", columns="layer", values="norm")
         ratio = norms[norms.columns[0]] / norms[norms.columns[-1]]
         fold = _fold(ratio)
@@ -86,10 +89,12 @@ def _deep(experiment: Experiment) -> list:
     return [
         Heading("Do gradients pass a deep critic?"),
         Paragraph(DEEP),
-        Points(tuple(said)),
+        Points((*said, *failed(weights))),
         Table.of_cells("deep", rows, caption),
         Figure(
-            "deep", figure, "Length of the gradient by layer (a thin line per seed, the mean thick), and where the weights end."
+            "deep",
+            figure,
+            "Length of the gradient by layer (a thin line per seed, the geometric mean thick), and where the weights end.",
         ),
     ]
 
@@ -144,7 +149,9 @@ def _ahead(experiment: Experiment) -> list:
         Paragraph(AHEAD),
         Points(tuple(said)),
         Table.of_cells("ahead", rows, caption),
-        Figure("ahead", _curves(experiment.tables["curves"], gradients), "A thin line per seed, the mean over seeds thick."),
+        Figure(
+            "ahead", _curves(experiment.tables["curves"], gradients), "A thin line per seed, the geometric mean over seeds thick."
+        ),
     ]
 
 

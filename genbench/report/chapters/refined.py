@@ -47,7 +47,8 @@ INTRO = (
 RULE = (
     "A method improves or worsens a metric where the 95 % interval of the difference to the raw samples, paired by trial and "
     "taken over seeds, excludes 0; precision and recall rise or fall. Every difference is judged by itself: of twenty without "
-    "an effect, one says otherwise. Passes count every network evaluation behind a kept sample, without the calibration's."
+    "an effect, one says otherwise, and where two or three seeds agree in a count by chance, an interval is no guide. Passes "
+    "count every network evaluation behind a kept sample, without the calibration's."
 )
 POINT_NOTE = "Precision and recall of points are those of their coordinates."
 
@@ -284,6 +285,7 @@ def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | T
     distance = next(key for key in ("fid", "sliced_w1") if key in rows[0][2])
     drawing = Drawing(figsize=(9.6, 3.6), layout="constrained")
     left, right = drawing.subplots(1, 2)
+    ticks = list(dict.fromkeys(threshold for _, threshold, _ in rows))
     for place, label in enumerate(labels):
         own = [(threshold, frame) for each, threshold, frame in rows if each == label]
         recall, precision = ([float(frame[key].mean()) for _, frame in own] for key in ("recall", "precision"))
@@ -294,17 +296,30 @@ def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | T
         cells = [averaged(frame[distance]) for _, frame in own]
         halves = [0.0 if math.isnan(cell.half) else cell.half for cell in cells]
         means = [cell.mean for cell in cells]
-        right.errorbar(range(len(own)), means, halves, fmt="o-", ms=3.5, lw=1, capsize=2, color=ink, label=label)
-    ticks = list(dict.fromkeys(threshold for _, threshold, _ in rows))
+        right.errorbar(
+            [ticks.index(threshold) for threshold, _ in own],
+            means,
+            halves,
+            fmt="o-",
+            ms=3.5,
+            lw=1,
+            capsize=2,
+            color=ink,
+            label=label,
+        )
     right.set_xticks(range(len(ticks)), ["∞" if math.isinf(each) else f"{each:g}" for each in ticks])
     right.set(xlabel="threshold", ylabel=METRICS[distance].title, yscale="log")
     log_axis(right.yaxis, *right.get_ylim())
     left.set(xlabel="recall", ylabel="precision")
     left.legend()
-    caption = f"{dataset}: truncation, means over seeds; numbers are thresholds, ∞ the raw samples. Bars: 95 % intervals."
+    caption = (
+        f"{dataset}: truncation, means over seeds; numbers are thresholds, ∞ the raw samples. Bars: 95 % intervals over seeds, "
+        "on a logarithmic axis that has no room for ends at 0 or below."
+    )
+    means_of = f"{dataset}: truncation by threshold, mean over seeds with its 95 % interval."
     table = [(label, "raw" if math.isinf(each) else _name("truncation", each), frame) for label, each, frame in rows]
     table.sort(key=lambda row: labels.index(row[0]))
-    return [Figure(f"{dataset}_truncation", drawing, caption), _scores(f"{dataset}_thresholds", table, caption, folded=True)]
+    return [Figure(f"{dataset}_truncation", drawing, caption), _scores(f"{dataset}_thresholds", table, means_of, folded=True)]
 
 
 def _paths(results: Results, dataset: str, pictures: dict[str, dict[str, np.ndarray]]) -> list[Figure]:

@@ -28,22 +28,22 @@ INTRO = (
     "Every model tried its authors' defaults and then configurations of one quasi-random stream that all models share, each over "
     "its own space; the validation split chose among them, and the choice was trained anew on fresh seeds and scored on the test "
     "split (the protocol of Lucic et al. 2018, arXiv:1711.10337, with the choice moved off the test data). What is said holds "
-    "for these spaces and this budget of updates: equal numbers of configurations are not equal shares of spaces of unequal "
+    "for these spaces and this budget: equal numbers of configurations are not equal shares of spaces of unequal "
     "dimension."
 )
 CURVE_NOTE = (
     "Expected score of the best of k configurations: the mean over all subsets of k of those that were run, with its 95 % "
     "jackknife interval as a band (arXiv:2004.13705), cut at 0; the defaults count as one draw. The curve stops at half of the "
     "configurations: beyond it, subsets overlap too much to say what another search would find. Plug-in: the same with "
-    "replacement, as Lucic et al. have it, which is biased. Median: of single configurations, a failed one the worst. No curve "
-    "where so many configurations failed that the mean does not exist."
+    "replacement, as Lucic et al. have it, which is biased. Median: of single configurations. A failed configuration is "
+    "charged the worst test score that any configuration of any model got on the dataset."
 )
 VERDICT_NOTE = (
     "These verdicts compare models with their search: the expected score of the best of k configurations, k a quarter of what "
     "was run, with the jackknife's standard error over configurations that all models share. “Better”: the log ratio is not 0 "
     "(two-sided). “Equivalent”: it is shown to lie within the margin (two one-sided tests). Both corrected for all pairs of the "
-    "dataset by Holm, at 5 %; not corrected: the 95 % interval of the ratio, low to high. “Undecided”: neither, and wherever a "
-    "model failed k times or more, since then its mean does not exist."
+    "dataset by Holm, at 5 %; not corrected: the 95 % interval of the ratio, low to high. “Undecided”: neither. Failed "
+    "configurations are charged as in the figure."
 )
 SEEDS_NOTE = (
     "These verdicts are on the chosen configurations alone (Welch's tests over fresh seeds, of ranks where one failed, corrected "
@@ -115,19 +115,25 @@ def _searches(results: Results, dataset: str, metric: str, elsewhere: set[tuple[
 
 def _of_searches(found: Sequence[Searched], margin: float) -> list[Verdict]:
     """Verdicts on all pairs of models that were searched with equally many configurations, four at least."""
+    charge = _charge(found)
     contrasts = [
-        best_contrast((a.label, a.validation, a.test), (b.label, b.validation, b.test), len(a.validation) // 4)
-        for a, b in combinations(found, 2)
+        best_contrast((a.label, a.validation, a.test), (b.label, b.validation, b.test), len(a.validation) // 4, charge)
+        for a, b in combinations(sorted(found, key=lambda s: s.model != BASELINE), 2)  # its pairs ask about it, not the other
         if len(a.validation) == len(b.validation) >= 4
     ]
     return decide(contrasts, margin) if contrasts else []
+
+
+def _charge(found: Sequence[Searched]) -> float:
+    """What a failed configuration is charged: the worst score of any; infinite where there is none."""
+    return max((float(np.nanmax(s.test)) for s in found if s.failed < len(s.test)), default=math.inf)
 
 
 def _dataset(
     results: Results, dataset: str, name: str, metric: str, found: list[Searched], decided: list[Verdict], margin: float
 ) -> list:
     """The blocks of one dataset's models under `name`, that of the dataset and of what they are told."""
-    curves = {s.label: search_curve(s.validation, s.test) for s in found}
+    curves = {s.label: search_curve(s.validation, s.test, failure=_charge(found)) for s in found}
     of_seeds = verdicts({s.label: s.confirmed for s in found}, margin) if len(found) > 1 else []
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]["value"]
     floor = float(floors.mean()) if len(floors) else math.nan
@@ -189,24 +195,21 @@ def _claim_baseline(found: Sequence[Searched], decided: Sequence[Verdict]) -> st
         return ""
     (own,) = labels
     rivals = {s.label for s in found} - labels
-    against = [v if v.a == own else _turned(v) for v in decided if {v.a, v.b} - {own} <= rivals and own in (v.a, v.b)]
+    against = [v for v in decided if v.a == own and v.b in rivals]
     if not against:
         return ""
     lost = [v.b for v in against if v.word == "worse"]
     level = [v.b for v in against if v.word == "equivalent"]
     won = [v.b for v in against if v.word == "better"]
-    open_ = [v.b for v in against if v.word == "undecided"]
+    no_worse = [v.b for v in against if v.word == "undecided" and v.p_not_worse <= 0.05]
+    open_ = [v.b for v in against if v.word == "undecided" and v.b not in no_worse]
     parts = [f"better than {listing(won)}"] * bool(won) + [f"equivalent to {listing(level)}"] * bool(level)
+    parts += [f"not worse than {listing(no_worse)} by the margin"] * bool(no_worse)
     parts += [f"worse than {listing(lost)}"] * bool(lost)
     parts += [f"undecided against {listing(open_)}"] * bool(open_)
     shown = not open_ and len(against) == len(rivals)
     claim = "refuted here" if lost else "holds here" if shown else "undecided here: not refuted, not shown"
     return f"Claim “the non-saturating GAN does as well as the other GANs”, {claim}. {own} is {'; '.join(parts)}."
-
-
-def _turned(v: Verdict) -> Verdict:
-    word = {"better": "worse", "worse": "better"}.get(v.word, v.word)
-    return Verdict(v.b, v.a, word, 1 / v.ratio, 1 / v.high, 1 / v.low, v.p_difference, v.p_equivalence, math.nan, v.seeds)
 
 
 def _swaps(curves: dict[str, list[Best]]) -> str:
@@ -227,9 +230,9 @@ def _swaps(curves: dict[str, list[Best]]) -> str:
 
 
 def _optimism(found: list[Searched]) -> str:
-    """How fresh seeds of the chosen configuration compare with the trial that won the search."""
+    """How fresh seeds of the chosen configuration compare with the trial that was chosen."""
     ratios = {
-        s.label: float(np.mean(s.confirmed)) / s.validation[s.chosen]
+        s.label: float(np.mean(s.confirmed)) / s.test[s.chosen]
         for s in found
         if s.chosen is not None and np.isfinite(s.confirmed).all() and s.confirmed.size
     }
@@ -238,9 +241,9 @@ def _optimism(found: list[Searched]) -> str:
     middle = float(np.exp(np.median(np.log(list(ratios.values())))))
     top = max(ratios, key=ratios.get)
     return (
-        f"Fresh seeds of the choice score {number(middle)} times the winning validation score on the test split in the median "
-        f"over {plural(len(ratios), 'model')}, {number(ratios[top])} times at most ({top}): above 1, the search's own score "
-        "flatters, or the test split is the harder one."
+        f"Fresh seeds of the choice score {number(middle)} times what the chosen trial itself scored, both on the test split, in "
+        f"the median over {plural(len(ratios), 'model')}, {number(ratios[top])} times at most ({top}): above 1, the search was "
+        "lucky."
     )
 
 
