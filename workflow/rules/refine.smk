@@ -5,8 +5,8 @@ rule refine:
         f"{RESULTS}/reference/{{dataset}}/floor.json",
         encoders_of,
     output:
-        f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.json",
-        f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.npz",
+        numbers=f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.json",
+        pictures=f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.npz",
     log:
         f"{RESULTS}/logs/refine/{{dataset}}/{{group}}-{REFINING}.log",
     benchmark:
@@ -21,4 +21,4 @@ rule refine:
         samples=lambda w: DATASETS[w.dataset].samples,
         code=code_hash("genbench.jobs.refine"),
     shell:
-        "genbench refine --group {params.name} --out {output[0]}" " --threads {threads} > {log} 2>&1"
+        "genbench refine --group {params.name} --out {output.numbers}" " --threads {threads} > {log} 2>&1"
