@@ -37,7 +37,7 @@ def test_stacks_are_compared_with_stacks_of_other_digits():
 
 
 def test_an_encoder_that_changed_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(job, "_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
+    monkeypatch.setattr(job, "named_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
     stored = [Reference("genbench-cnn-old", "test", torch.zeros(3, 2))], None
     with pytest.raises(UserError, match="made by genbench-cnn-old, but classifier is now genbench-cnn-new"):
         job._image_scores(torch.zeros(3), dataset("digits"), ("classifier",), stored, Paths(tmp_path), "cpu", 0)

@@ -31,7 +31,7 @@ STUDY = {
         "critic_gradients": {
             "datasets": ["ring8"],
             "seeds": 1,
-            "updates": 8,
+            "updates": 10,
             "batch": 8,
             "width": 4,
             "depth": 2,
