@@ -11,7 +11,7 @@ from scipy.special import gammaln, stdtrit
 from genbench.studies.distribution import losses, quantile
 from genbench.studies.verdict import Contrast
 
-__all__ = ["Best", "best_contrast", "search_curve"]
+__all__ = ["Best", "best_contrast", "degrees", "log_best", "search_curve"]
 
 
 @dataclass(frozen=True)
@@ -108,20 +108,15 @@ def best_contrast(
     """
     means, curves, freedoms = [], [], []
     for name, validation, test in (a, b):
-        values, failed, places = _ordered(validation, test)
-        n, charged = values.size, np.where(failed, failure, values)
-        if 2 * k > n:
-            raise ValueError(f"{name}: the best of {k} needs at least {2 * k} configurations for an interval, got {n}")
-        if not (charged > 0).all():
-            raise ValueError(f"{name}: a log ratio needs positive scores")
-        mean = _total(_weights(n, k), charged)
+        try:
+            mean, left_out = log_best(validation, test, k, failure)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
         if not math.isfinite(mean):
             return Contrast(a[0], b[0], math.nan, math.nan, math.nan)
-        left_out = np.empty(n)
-        left_out[places] = np.log(_left_out(charged, k))
-        means.append(math.log(mean))
+        means.append(mean)
         curves.append(left_out)
-        freedoms.append(_freedom(n, k))
+        freedoms.append(degrees(left_out.size, k))
     if shared and curves[0].size != curves[1].size:
         raise ValueError(f"a shared stream needs equal numbers of configurations, got {curves[0].size} and {curves[1].size}")
     if shared:
@@ -130,6 +125,25 @@ def best_contrast(
     total = sum(parts)
     freedom = total**2 / sum(v**2 / f for v, f in zip(parts, freedoms, strict=True)) if total else min(freedoms)
     return Contrast(a[0], b[0], means[0] - means[1], math.sqrt(total), freedom)
+
+
+def log_best(validation: ArrayLike, test: ArrayLike, k: int, failure: float = math.inf) -> tuple[float, np.ndarray]:
+    """Log of what the best of k configurations is expected to score, and the same without each of the n, (n,).
+
+    Scores as in `best_contrast`. Infinite where the mean is. Raises ValueError for a k over n / 2 or scores not positive.
+    """
+    values, failed, places = _ordered(validation, test)
+    n, charged = values.size, np.where(failed, failure, values)
+    if 2 * k > n:
+        raise ValueError(f"the best of {k} needs at least {2 * k} configurations for an interval, got {n}")
+    if not (charged > 0).all():
+        raise ValueError("a log ratio needs positive scores")
+    mean = _total(_weights(n, k), charged)
+    if not math.isfinite(mean):
+        return mean, np.full(n, math.inf)
+    left_out = np.empty(n)
+    left_out[places] = np.log(_left_out(charged, k))
+    return math.log(mean), left_out
 
 
 def _ordered(validation: ArrayLike, test: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,7 +197,8 @@ def _jackknife(left_out: np.ndarray) -> float:
     return float((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
 
 
-def _freedom(n: int, k: int) -> float:
+def degrees(n: int, k: int) -> float:
+    """Degrees of freedom of the jackknife of the best of k of n configurations: little more than the n / k best bear on it."""
     return min(n - 1, 2 * n / k - 1)
 
 
@@ -193,7 +208,7 @@ def _interval(values: np.ndarray, k: int, level: float) -> tuple[float, float]:
     mean = _total(_weights(n, k), values)
     if 2 * k > n or not math.isfinite(mean):
         return math.nan, math.nan
-    half = float(stdtrit(_freedom(n, k), 0.5 + level / 2)) * math.sqrt(_jackknife(_left_out(values, k)))
+    half = float(stdtrit(degrees(n, k), 0.5 + level / 2)) * math.sqrt(_jackknife(_left_out(values, k)))
     return mean - half, mean + half
 
 

@@ -1,9 +1,10 @@
 """Simulated studies with known truth, and how often the verdicts on them are wrong."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from genbench.studies.search_curve import best_contrast
 from genbench.studies.verdict import Verdict, decide, verdicts
 
-__all__ = ["ErrorRates", "Truth", "confirm", "error_rates", "of_search", "of_seeds", "of_winners", "search"]
+__all__ = ["ErrorRates", "Truth", "confirm", "crossed", "error_rates", "of_search", "of_seeds", "of_winners", "search"]
 
 COLLAPSED = 5.0  # factor of a collapsed score
 
@@ -72,6 +73,20 @@ def search(truth: Truth, configurations: int, rng: np.random.Generator) -> pd.Da
         columns = {"configuration": np.arange(configurations), "validation": trained * noise[0], "test": trained * noise[1]}
         tables.append(pd.DataFrame({"model": model, **columns, "effect": effect}))
     return pd.concat(tables, ignore_index=True)
+
+
+def crossed(
+    effects: np.ndarray, factors: Sequence[str], configurations: int, rng: np.random.Generator, **truth: Any
+) -> pd.DataFrame:
+    """A search of every cell of a grid: columns of `factors` with levels "0", "1" and so on, and those of `search`.
+
+    `effects`: log ratios of the cells' scores, an axis per factor. `truth`: further arguments of `Truth`, of which `common` is
+    the part of the configurations' variance that their shared stream gives to all cells.
+    """
+    names = {" ".join(map(str, at)): math.exp(effect) for at, effect in np.ndenumerate(effects)}
+    found = search(Truth(names, **truth), configurations, rng)
+    levels = found["model"].str.split(" ", expand=True).set_axis(list(factors), axis=1)
+    return pd.concat([levels, found.drop(columns="model")], axis=1)
 
 
 def confirm(effects: Mapping[str, float], truth: Truth, seeds: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
