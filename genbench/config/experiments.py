@@ -1,6 +1,6 @@
 """Settings of the experiments: what a study may say about each, and what it takes where a study says nothing."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -11,14 +11,15 @@ __all__ = ["CriticGradients", "CriticQuality", "CriticSurfaces", "Experiments", 
 Planar = Literal["ring8", "grid25", "moons", "swiss_roll", "checkerboard", "pinwheel"]
 Adversary = Literal["mm_gan", "ns_gan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r1_gan", "hinge_gan"]
 
+Restraint = Literal["clipping", "gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "none"]
+RESTRAINTS: tuple[Restraint, ...] = get_args(Restraint)
 
-class Settings(Frozen):
-    """What all experiments have: datasets, and trainings that differ in their seeds alone."""
+
+class Asked(Frozen):
+    """What all experiments have: datasets, and seeds of whatever is trained."""
 
     datasets: tuple[str, ...] = Field(default=(), min_length=1)
     seeds: int = Field(default=3, ge=1, le=16)
-    updates: int = Field(default=500, ge=10)
-    batch: int = Field(default=128, ge=8)
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -26,11 +27,18 @@ class Settings(Frozen):
         return ()
 
     @model_validator(mode="after")
-    def _distinct(self) -> "Settings":
+    def _distinct(self) -> "Asked":
         for key, value in self:
             if isinstance(value, tuple) and len(set(value)) < len(value):
                 raise ValueError(f"{key}: values must be distinct, got {', '.join(map(str, value))}")
         return self
+
+
+class Settings(Asked):
+    """What experiments on models have besides: the length of trainings that differ in their seeds alone."""
+
+    updates: int = Field(default=500, ge=10)
+    batch: int = Field(default=128, ge=8)
 
 
 class CriticQuality(Settings):
@@ -92,6 +100,93 @@ class GeneratorGradients(Settings):
         return ("ns_gan",)  # all losses meet its networks
 
 
+class WassersteinEstimates(Settings):
+    """Whether Wasserstein critics of fixed pairs know their distance (Stanczuk et al. 2021)."""
+
+    datasets: tuple[Literal["ring8", "grid25", "digits", "polygons", "triangles"], ...] = Field(
+        default=("ring8", "digits"), min_length=1
+    )
+    updates: int = Field(default=600, ge=10)
+    batch: int = Field(default=64, ge=8)
+    critics: tuple[Restraint, ...] = Field(default=RESTRAINTS, min_length=1)
+    dims: tuple[int, ...] = (2, 16, 64)  # of pairs of laws whose distance is known
+    points: int = Field(default=500, ge=20)  # of each of two sets
+    draws: int = Field(default=20, ge=2)  # of batches
+    width: int = Field(default=128, ge=4)
+    depth: int = Field(default=2, ge=1)
+    lr: FiniteFloat = Field(default=1e-3, gt=0)
+    limit: FiniteFloat = Field(default=0.01, gt=0)  # of clipped weights
+    gp: FiniteFloat = Field(default=10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _in_space(self) -> "WassersteinEstimates":
+        if any(dim < 1 for dim in self.dims):
+            raise ValueError(f"dims must be >= 1, got {', '.join(map(str, self.dims))}")
+        return self
+
+
+class WassersteinTraining(Settings):
+    """Whether generators whose critics know the distance better are better (Stanczuk et al. 2021)."""
+
+    datasets: tuple[Literal["ring8", "grid25", "digits", "polygons", "triangles"], ...] = Field(
+        default=("ring8", "digits"), min_length=1
+    )
+    updates: int = Field(default=400, ge=10)  # of the generator
+    batch: int = Field(default=64, ge=8)
+    critics: tuple[Restraint, ...] = Field(default=RESTRAINTS[:-1], min_length=1)
+    looks: int = Field(default=5, ge=1)  # during training
+    samples: int = Field(default=1000, ge=50)  # at each look
+    draws: int = Field(default=10, ge=2)  # of batches at each look
+    encoder_epochs: int = Field(default=10, ge=1)  # of the classifier whose features score images
+    shown: int = Field(default=10, ge=1)  # images that are kept of each kind
+    limit: FiniteFloat = Field(default=0.1, gt=0)  # of clipped weights
+    gp: FiniteFloat = Field(default=10.0, gt=0)
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        return ("wgan_gp",)  # whose networks and optimiser all critics share
+
+
+class BatchWasserstein(Asked):
+    """Whether the distance of batches prefers centres of clusters to real data (Stanczuk et al. 2021); nothing is trained."""
+
+    datasets: tuple[Literal["ring8", "grid25", "digits", "polygons", "triangles"], ...] = Field(
+        default=("digits", "polygons"), min_length=1
+    )
+    dims: tuple[int, ...] = (2, 8, 32, 128)  # of standard normals
+    sizes: tuple[int, ...] = Field(default=(64, 256, 900), min_length=1)  # of batches
+    centres: tuple[int, ...] = (10, 50)
+    draws: int = Field(default=20, ge=2)
+    points: int = Field(default=4000, ge=100)  # most of a dataset that are used
+
+    @model_validator(mode="after")
+    def _positive_sizes(self) -> "BatchWasserstein":
+        if min((*self.dims, *self.centres, *self.sizes), default=1) < 1:
+            raise ValueError("dims, centres and sizes must be >= 1")
+        return self
+
+
+Classified = Literal["digits", "mnist5k", "polygons", "triangles", "mnist", "fashion_mnist"]
+
+
+class PixelDistance(Asked):
+    """Whether what is equally far in pixels is equally different (Stanczuk et al.'s figure 26)."""
+
+    datasets: tuple[Classified, ...] = Field(default=("digits", "mnist5k"), min_length=1)
+    images: int = Field(default=200, ge=20)  # of the test split
+    pixels: FiniteFloat = Field(default=1.0, gt=0)  # of a shift, whose median L2 distance all changes have
+    encoder_epochs: int = Field(default=5, ge=1)
+    shown: int = Field(default=3, ge=1, le=8)  # images in the figure
+
+
+class FidFaults(Asked):
+    """What the FID makes of small samples, lost classes, other encoders and copies."""
+
+    datasets: tuple[Classified, ...] = Field(default=("digits", "mnist5k"), min_length=1)
+    redraws: int = Field(default=8, ge=2, le=100)
+    encoder_epochs: int = Field(default=5, ge=1)
+
+
 class Experiments(Frozen):
     """The experiments of a study; `{}` asks for one with its default settings."""
 
@@ -99,7 +194,12 @@ class Experiments(Frozen):
     critic_surfaces: CriticSurfaces | None = None
     critic_gradients: CriticGradients | None = None
     generator_gradients: GeneratorGradients | None = None
+    wasserstein_estimates: WassersteinEstimates | None = None
+    wasserstein_training: WassersteinTraining | None = None
+    batch_wasserstein: BatchWasserstein | None = None
+    pixel_distance: PixelDistance | None = None
+    fid_faults: FidFaults | None = None
 
-    def asked(self) -> dict[str, Settings]:
+    def asked(self) -> dict[str, Asked]:
         """Settings by name, of those that the study has."""
         return {name: settings for name, settings in self if settings is not None}

@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from genbench.experiments import critic_gradients, critic_quality, critic_surfaces, generator_gradients
+from genbench.experiments import (
+    batch_wasserstein,
+    critic_gradients,
+    critic_quality,
+    critic_surfaces,
+    generator_gradients,
+    wasserstein_estimates,
+    wasserstein_training,
+)
 
 __all__ = ["EXPERIMENTS"]
 
@@ -17,4 +25,7 @@ EXPERIMENTS: Mapping[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "critic_surfaces": critic_surfaces.run,
     "critic_gradients": critic_gradients.run,
     "generator_gradients": generator_gradients.run,
+    "wasserstein_estimates": wasserstein_estimates.run,
+    "wasserstein_training": wasserstein_training.run,
+    "batch_wasserstein": batch_wasserstein.run,
 }
