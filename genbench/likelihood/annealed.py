@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from genbench.models.hmc import hmc_step
+from genbench.models.hmc import LastLook, hmc_step
 from genbench.models.outputs import gaussian
 
 __all__ = ["Annealed", "Gap", "Sigma", "bdmc", "decoder_ais", "fit_sigma", "surrogate"]
@@ -207,13 +207,7 @@ def _anneal(
 
 def _move(look: Look, u: Tensor, now: tuple[Tensor, Tensor], b: float, size: Tensor, leapfrog: int, generator):
     """One HMC transition at b; h and its gradient are computed once at each point of the trajectory."""
-    point, seen = u, now
-
-    def at(v: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal point, seen
-        if v is not point:
-            point, seen = v, look(v)
-        return seen
+    at = LastLook(look, u, now)
 
     def energy(v: Tensor) -> Tensor:
         return 0.5 * v.square().sum(-1) - b * at(v)[0]
@@ -221,8 +215,8 @@ def _move(look: Look, u: Tensor, now: tuple[Tensor, Tensor], b: float, size: Ten
     def slope(v: Tensor) -> Tensor:
         return v - b * at(v)[1]
 
-    new, _, accepted = hmc_step(u, energy(u), energy, slope, size, leapfrog, generator)  # ends with `seen` at the proposal
-    return new, (torch.where(accepted, seen[0], now[0]), torch.where(accepted.unsqueeze(-1), seen[1], now[1])), accepted
+    new, _, accepted = hmc_step(u, energy(u), energy, slope, size, leapfrog, generator)
+    return new, at.kept(accepted), accepted
 
 
 def _draw(count: int, dim: int, like: Tensor, generator: torch.Generator) -> Tensor:

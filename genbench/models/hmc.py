@@ -5,9 +5,32 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["hmc_step", "leapfrog"]
+__all__ = ["LastLook", "hmc_step", "leapfrog"]
 
 Function = Callable[[Tensor], Tensor]
+
+
+class LastLook:
+    """A function x (n, d) -> value (n,), gradient (n, d) that is not computed again where it is asked of one tensor in a row.
+
+    Energies and slopes made of it cost one computation at each point of a trajectory.
+
+    Arguments:
+        look: the function. point, seen: where it was computed last, and what it gave there.
+    """
+
+    def __init__(self, look: Callable[[Tensor], tuple[Tensor, Tensor]], point: Tensor, seen: tuple[Tensor, Tensor]):
+        self.look, self.point, self.start, self.seen = look, point, seen, seen
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if x is not self.point:
+            self.point, self.seen = x, self.look(x)
+        return self.seen
+
+    def kept(self, accepted: Tensor) -> tuple[Tensor, Tensor]:
+        """What holds after a step that looked at its proposal last: there for chains that moved (n,), else at the start."""
+        new, old = self.seen, self.start
+        return torch.where(accepted, new[0], old[0]), torch.where(accepted.unsqueeze(-1), new[1], old[1])
 
 
 def leapfrog(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genbench.models.base import normal, uniform
-from genbench.models.hmc import hmc_step
+from genbench.models.hmc import LastLook, hmc_step
 
 __all__ = ["ddls", "slerp", "truncated_normal"]
 
@@ -54,16 +54,9 @@ def ddls(logit: Callable[[Tensor], Tensor], z: Tensor, steps: int, generator: to
 
 def _step(look, z: Tensor, now: tuple[Tensor, Tensor], length: float, generator) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
     """One Metropolis-corrected Langevin step that computes energy and slope once, at the proposal."""
-    point, seen = z, now
-
-    def at(v: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal point, seen
-        if v is not point:
-            point, seen = v, look(v)
-        return seen
-
-    z, value, moved = hmc_step(z, now[0], lambda v: at(v)[0], lambda v: at(v)[1], length, 1, generator)
-    return z, (value, torch.where(moved.unsqueeze(-1), seen[1], now[1])), moved
+    at = LastLook(look, z, now)
+    z, _, moved = hmc_step(z, now[0], lambda v: at(v)[0], lambda v: at(v)[1], length, 1, generator)
+    return z, at.kept(moved), moved
 
 
 def truncated_normal(shape: tuple[int, ...], threshold: float, generator: torch.Generator) -> Tensor:
