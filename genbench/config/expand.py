@@ -2,6 +2,8 @@
 
 import ast
 import functools
+import itertools
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +11,7 @@ from typing import Any, Literal
 from genbench.config.errors import UserError
 from genbench.config.hashing import short_hash
 from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, recipe
-from genbench.config.schema import DatasetSpec, ModelSpec, Recipe, Study, Tune
+from genbench.config.schema import Cell, DatasetSpec, Level, ModelSpec, Recipe, Search, Study, Tune
 
 __all__ = ["Group", "Trial", "code_hash", "dataset_hash", "expand", "groups", "model_module", "resolve"]
 
@@ -38,6 +40,7 @@ class Trial:
     variant: str = ""
     phase: Literal["", "search", "confirm"] = ""
     configuration: int = 0
+    levels: tuple[tuple[str, str], ...] = ()  # factor and level, of a cell with a grid
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, with the id under "trial" and nothing that only a study knows."""
@@ -45,7 +48,7 @@ class Trial:
         return {"trial": value.pop("id"), **value}
 
 
-STUDYS = ("variant", "phase", "configuration")
+STUDYS = ("variant", "phase", "configuration", "levels")
 
 
 @dataclass(frozen=True)
@@ -87,45 +90,58 @@ def expand(study: Study, root: Path = ROOT) -> list[Trial]:
     """
     trials = []
     for cell in study.cells:
-        for dataset in cell.datasets:
-            data = dataset_spec(dataset, root)
-            for name in cell.models:
-                model = model_spec(name, root)
-                common = {
-                    "dataset": dataset,
-                    "model": name,
-                    "family": model.family,
-                    "batch": cell.batch,
-                    "budget": cell.budget.model_dump(mode="json"),
-                    "dataset_spec": dataset_hash(data),
-                    "code": code_hash(model_module(name)),
-                    "variant": cell.variant,
-                }
-                phase = "search" if cell.tune else ""
-                seeds = [SEARCHED + i for i in range(cell.tune.seeds)] if cell.tune else study.seeds
-                for place, own in enumerate(_configurations(model, cell.tune, root)):
-                    parts = recipe(model, data, cell.recipes.get(name), own).model_dump(mode="json")
-                    for seed in seeds:
-                        trials.append(_identified(Trial("", seed=seed, phase=phase, configuration=place, **common, **parts)))
-    seen: dict[str, Trial] = {}
+        for dataset, name, crossing in itertools.product(cell.datasets, cell.models, cell.crossings()):
+            trials += _of_cell(study, cell, dataset_spec(dataset, root), model_spec(name, root), crossing, root)
+    first: dict[str, Trial] = {}
+    kept: dict[tuple[str, str], Trial] = {}
     for trial in trials:
-        other = seen.setdefault(trial.id, trial)
+        other = first.setdefault(trial.id, trial)
         if other.variant != trial.variant and not trial.phase:
             both = f"variants {other.variant!r} and {trial.variant!r} of {trial.dataset}/{trial.model}"
             raise UserError(f"{root}/studies/{study.name}.yaml: cells: {both} do not differ in anything that is trained")
-    return list({(trial.variant, trial.id): trial for trial in reversed(trials)}.values())[::-1]
+        kept.setdefault((trial.variant, trial.id), trial)
+    return list(kept.values())
 
 
-def _configurations(model: ModelSpec, tune: Tune | None, root: Path) -> list[Recipe | None]:
+def _of_cell(study: Study, cell: Cell, data: DatasetSpec, model: ModelSpec, crossing, root: Path) -> Iterator[Trial]:
+    """Trials of one dataset, model and crossing of a cell's factors."""
+    variant, named, levels = crossing
+    tune, kept = cell.tune, None
+    if tune and tune.checkpoints > 1:
+        kept = Recipe(train={"checkpoints": tune.checkpoints})
+    common = {
+        "dataset": data.name,
+        "model": model.name,
+        "family": model.family,
+        "batch": cell.batch,
+        "budget": cell.budget.model_dump(mode="json"),
+        "dataset_spec": dataset_hash(data),
+        "code": code_hash(model_module(model.name)),
+        "variant": variant,
+        "phase": "search" if tune else "",
+        "levels": tuple(named.items()),
+    }
+    seeds = [SEARCHED + i for i in range(tune.seeds)] if tune else study.seeds
+    for place, own in enumerate(_configurations(model, tune, levels, root)):
+        # what is searched wins over a level's value, and a level's value over the authors' defaults
+        fixed, searched = (own, None) if place == 0 and tune and tune.defaults else (None, own)
+        parts = recipe(model, data, cell.recipes.get(model.name), fixed, *levels, searched, kept).model_dump(mode="json")
+        for seed in seeds:
+            yield _identified(Trial("", seed=seed, configuration=place, **common, **parts))
+
+
+def _configurations(model: ModelSpec, tune: Tune | None, levels: list[Level], root: Path) -> list[Recipe | None]:
     if tune is None:
         return [None]
     from genbench.config.stream import AXES, configurations
 
-    space = getattr(model.space, tune.space)
+    own = isinstance(tune.space, str)
+    parts = [getattr(model.space, tune.space) if own else tune.space, *(level.space for level in levels)]
+    space = Search(**{key: {k: v for part in parts for k, v in getattr(part, key).items()} for key in ("net", "hp")})
     if unknown := {*space.net, *space.hp} - set(AXES):
-        file = f"{root}/models/{model.name}.yaml"
-        raise UserError(f"{file}: space.{tune.space}: {min(unknown)!r} is not in the stream; allowed: {', '.join(AXES)}")
-    return configurations(model.space, tune.space, tune.configurations)
+        where = f"{root}/models/{model.name}.yaml: space.{tune.space}" if own else f"space of {model.name}'s search"
+        raise UserError(f"{where}: {min(unknown)!r} is not in the stream; allowed: {', '.join(AXES)}")
+    return configurations(space, tune.configurations, model.space.authors if tune.defaults else None)
 
 
 def groups(study: Study, root: Path = ROOT) -> list[Group]:
@@ -148,10 +164,16 @@ def groups(study: Study, root: Path = ROOT) -> list[Group]:
 
 
 def _confirming(study: Study, trials: list[Trial], searches: list[Group]) -> list[Group]:
-    """A group for each dataset, model and variant that is searched."""
+    """A group for each dataset, model and variant that is searched, unless its cell does not confirm."""
     slots: dict[tuple[str, str, str], dict[int, Trial]] = {}
+    alone = {
+        (dataset, model, variant)
+        for cell in study.cells
+        if cell.tune and not cell.tune.confirm
+        for dataset, model, (variant, *_) in itertools.product(cell.datasets, cell.models, cell.crossings())
+    }
     for trial in trials:
-        if trial.phase == "search":
+        if trial.phase == "search" and (trial.dataset, trial.model, trial.variant) not in alone:
             slots.setdefault((trial.dataset, trial.model, trial.variant), {}).setdefault(trial.configuration, trial)
     out = []
     for slot, found in slots.items():

@@ -1,5 +1,6 @@
 """Reading configuration: specs by name, and the recipe that a model gets on a dataset."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def read_study(name: str, root: Path = ROOT, asked_by: str = "study") -> Study:
         for model in cell.recipes:
             if model not in cell.models:
                 raise UserError(f"{file}: cells.{i}.recipes: {model!r} is not a model of this cell: {', '.join(cell.models)}")
-        pairs = {(d, m, cell.variant) for d in cell.datasets for m in cell.models}
+        pairs = set(itertools.product(cell.datasets, cell.models, (variant for variant, *_ in cell.crossings())))
         if both := pairs & seen:
             dataset, name, variant = sorted(both)[0]
             raise UserError(f"{file}: cells.{i}: {dataset}/{name} stands in an earlier cell of variant {variant!r} already")

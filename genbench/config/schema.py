@@ -1,5 +1,6 @@
 """Typed, frozen configuration: what YAML under config/ may say (pydantic at the boundary, nothing of it beyond)."""
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -10,9 +11,10 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidationI
 from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
 from genbench.config.experiments import Experiments
+from genbench.config.fairness import check_accepts
 
 __all__ = [
-    "Budget", "Cell", "DatasetSpec", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study", "Tune",
+    "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study", "Tune",
     "load_yaml", "parse",
 ]  # fmt: skip
 
@@ -118,12 +120,28 @@ class Tune(Frozen):
     """A search on equal terms: the best configuration by the validation split is trained anew on the study's seeds."""
 
     configurations: int = Field(ge=1, le=4096)  # per dataset, model and variant; the first is the authors' defaults
-    space: Literal["wide", "narrow"] = "wide"
+    space: Literal["wide", "narrow"] | Search = "wide"  # of each model, or one for all models of the cell
     seeds: int = Field(default=1, ge=1)  # per configuration; none of them is one of the study's
+    checkpoints: int = Field(default=1, ge=1, le=100)  # of each trial, evenly spaced; the validation split chooses among them
+    defaults: bool = True  # False: no configuration is the authors' defaults, all are of the stream
+    confirm: bool = True  # False: the choice is not trained anew
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _one_of_two(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in ("wide", "narrow"):
+            raise ValueError("allowed: wide, narrow, or ranges by net and hp")
+        return value
+
+
+class Level(Recipe):
+    """A level of a factor: what it changes in a recipe, and what it adds to the search space."""
+
+    space: Search = Search()
 
 
 class Cell(Frozen):
-    """Datasets x models under one budget."""
+    """Datasets x models under one budget, and, with a `grid`, x the levels of its factors: each crossing is a variant."""
 
     variant: str = Field(default="", pattern=r"^[a-z0-9_]*$")  # tells cells of the same datasets and models apart
     datasets: tuple[str, ...] = Field(min_length=1)
@@ -132,6 +150,26 @@ class Cell(Frozen):
     batch: int = Field(gt=0)  # examples per draw, equal for every model of the cell
     recipes: dict[str, Recipe] = {}  # overrides by model name
     tune: Tune | None = None  # without it every model runs its recipe
+    grid: dict[str, dict[str, Level]] = {}  # factor: level: what it is
+
+    @field_validator("grid")
+    @classmethod
+    def _named(cls, value: dict[str, dict[str, Level]]) -> dict[str, dict[str, Level]]:
+        for name in (name for factor, levels in value.items() for name in (factor, *levels)):
+            if not re.fullmatch(r"[a-z0-9_]+", name):
+                raise ValueError(f"names of factors and levels have small letters, digits and _, not {name!r}")
+        if empty := [factor for factor, levels in value.items() if not levels]:
+            raise ValueError(f"{empty[0]}: needs a level")
+        return value
+
+    def crossings(self) -> list[tuple[str, dict[str, str], list[Level]]]:
+        """Variant, level by factor, and the levels themselves, of every crossing; one without factors where there is no grid."""
+        out = []
+        for names in itertools.product(*self.grid.values()):
+            levels = dict(zip(self.grid, names, strict=True))
+            variant = "_".join(filter(None, (self.variant, *names)))
+            out.append((variant, levels, [self.grid[factor][name] for factor, name in levels.items()]))
+        return out
 
 
 class Refine(Frozen):
@@ -171,6 +209,13 @@ class Study(Frozen):
     cells: tuple[Cell, ...] = Field(min_length=1)
     refine: Refine | None = None
     experiments: Experiments = Experiments()  # questions that its trials do not answer
+    accepts: dict[str, str] = {}  # findings of the fairness linter by rule, each with the reason why it stands
+
+    @field_validator("accepts")
+    @classmethod
+    def _reasons(cls, value: dict[str, str]) -> dict[str, str]:
+        check_accepts(value)
+        return value
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -181,6 +226,13 @@ class Study(Frozen):
     @classmethod
     def _known_encoders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         check_encoders(value)
+        return value
+
+    @field_validator("cells")
+    @classmethod
+    def _something_to_score(cls, value: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        if all(cell.tune and not cell.tune.confirm for cell in value):
+            raise ValueError("at least one cell needs to be without tune, or to confirm its search's choice")
         return value
 
     @field_validator("refine")

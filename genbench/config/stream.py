@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from genbench.config.schema import Range, Recipe, Search, Spaces
+from genbench.config.schema import Range, Recipe, Search
 
 __all__ = ["AXES", "configurations"]
 
@@ -18,13 +18,13 @@ SCRAMBLE = 2124
 LONGEST, DIMENSIONS = 4096, 32  # points and axes that are drawn, used or not: a sequence of another size is another one
 
 
-def configurations(space: Spaces, which: str, count: int) -> list[Recipe]:
-    """`count` configurations of a model: first the authors' defaults, then the stream in the "wide" or "narrow" space.
+def configurations(search: Search, count: int, first: Recipe | None = None) -> list[Recipe]:
+    """`count` configurations of a search space: `first`, the authors' defaults, if it is given, then the stream.
 
     What neither names keeps the recipe's value. More configurations never change the earlier ones.
     """
-    search: Search = getattr(space, which)
-    return [space.authors, *(_at(search, point) for point in _points()[: count - 1])]
+    head = [] if first is None else [first]
+    return head + [_at(search, point) for point in _points()[: count - len(head)]]
 
 
 def _at(search: Search, point: Mapping[str, float]) -> Recipe:

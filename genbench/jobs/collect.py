@@ -14,8 +14,9 @@ from genbench.files import read_json, write_json, write_parquet
 from genbench.jobs.common import Paths, chosen, commit, machine, versions
 from genbench.models import MODELS
 from genbench.report.read import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED
-from genbench.studies.check import references, unfair
+from genbench.studies.check import references
 from genbench.studies.experiments import experiment_folders
+from genbench.studies.fairness import unfair
 
 __all__ = ["collect"]
 
@@ -32,16 +33,10 @@ def collect(
         for row in read_json(manifest)["rows"]:
             trial = trials[row["trial"]]
             training = read_json(paths.trial(trial.id) / "train.json")
-            base = {
-                "trial": trial.id,
-                "dataset": trial.dataset,
-                "model": trial.model,
-                "family": trial.family,
-                "seed": trial.seed,
-            }
+            base = _base(trial)
             costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
             rest = {k: training[k] for k in ("step", "selected_update", "device", "started", "finished")}
-            place = {"phase": trial.phase, "configuration": trial.configuration}
+            place = {"phase": trial.phase, "configuration": trial.configuration, **_levels(trial), **_checkpoints(row)}
             rows.append(
                 {**base, "variant": trial.variant, **place, "status": row["status"], "cause": row["cause"], **rest, **costs}
             )
@@ -65,26 +60,35 @@ def collect(
     write_json(folder / "study.json", _about(study, trials.values(), datasets, paths))
 
 
+def _base(trial: Trial) -> dict:
+    return {"trial": trial.id, **{key: getattr(trial, key) for key in ("dataset", "model", "family", "seed")}}
+
+
+def _levels(trial: Trial) -> dict[str, str]:
+    """Its levels of a grid's factors, as JSON."""
+    return {"levels": json.dumps(dict(trial.levels))}
+
+
+def _checkpoints(row: dict) -> dict:
+    """Which checkpoint was chosen (None: the end), and what all scored by the metric that chooses, as JSON."""
+    return {"checkpoint": row.get("update"), "checkpoints": json.dumps(row.get("checkpoints") or [])}
+
+
 def _searched(manifests: Sequence[Path], trials: dict[str, Trial]) -> list[dict]:
     """A row per trial of a search, with the metric that chooses on both splits; no number where it failed."""
     rows = []
     for manifest in map(read_json, manifests):
         for row in manifest["rows"]:
             trial = trials[row["trial"]]
-            base = {key: getattr(trial, key) for key in ("dataset", "model", "family", "variant", "configuration", "seed")}
+            place = {
+                "variant": trial.variant,
+                **_levels(trial),
+                "configuration": trial.configuration,
+                "metric": manifest["metric"],
+            }
             rest = {"net": json.dumps(trial.net), "hp": json.dumps(trial.hp), "seconds": row["costs"].get("seconds")}
-            scores = {split: row["scores"].get(split) for split in ("validation", "test")}
-            rows.append(
-                {
-                    "trial": trial.id,
-                    **base,
-                    "status": row["status"],
-                    "cause": row["cause"],
-                    "metric": manifest["metric"],
-                    **scores,
-                    **rest,
-                }
-            )
+            scores = {key: row["scores"].get(key) for key in ("validation", "test", "coverage")} | _checkpoints(row)
+            rows.append({**_base(trial), **place, "status": row["status"], "cause": row["cause"], **scores, **rest})
     return rows
 
 
@@ -94,9 +98,8 @@ def _refined(manifests: Sequence[Path], trials: dict[str, Trial], paths: Paths) 
     for manifest in manifests:
         pictures = str(manifest.with_suffix(".npz").relative_to(paths.results))
         for row in read_json(manifest)["rows"]:
-            trial = trials[row["trial"]]
-            base = {key: getattr(trial, key) for key in ("dataset", "model", "family", "seed")}
-            rows += [{"trial": trial.id, **base, **each, "pictures": pictures} for each in row["numbers"] + row["faults"]]
+            base = _base(trials[row["trial"]])
+            rows += [{**base, **each, "pictures": pictures} for each in row["numbers"] + row["faults"]]
     return rows
 
 
@@ -135,7 +138,7 @@ def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
         "title": study.title,
         "description": study.description,
         "config": study.model_dump(mode="json"),
-        "unfair": unfair(trials),
+        "unfair": unfair(study),
         "references": references(trials),
         "experiments": experiment_folders(study),
         "datasets": about,

@@ -67,6 +67,10 @@ class Paths:
         """One trial's folder."""
         return self.store / trial
 
+    def weights(self, trial: str, update: int | None = None) -> Path:
+        """Weights of a trial: those that training kept, or those of an earlier checkpoint."""
+        return self.trial(trial) / ("weights.safetensors" if update is None else f"weights-{update}.safetensors")
+
     def study(self, study: str) -> Path:
         """Tables of a study."""
         return self.results / "studies" / study

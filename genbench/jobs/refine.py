@@ -19,8 +19,9 @@ from genbench.config.schema import Study
 from genbench.data import Dataset, Space, load, space
 from genbench.files import read_json, write_json, write_npz
 from genbench.jobs.common import Paths, group_of
-from genbench.jobs.evaluate import CHUNK, decoded, trained
+from genbench.jobs.judge import Judge
 from genbench.jobs.reference import named_encoder, sample_count
+from genbench.jobs.stored import CHUNK, decoded, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.metrics.encoder import extract
 from genbench.metrics.images import against_reference, read_reference
@@ -44,7 +45,7 @@ SHOWN = ("modes", "high_quality", "mode_kl", "sliced_w1", "fid", "kid", "precisi
 PAIRS, IMAGE_STEPS, POINT_STEPS = 6, 9, 65  # of interpolations
 PICTURED = {"points": 1000, "images": 24}  # samples of each method that are kept for pictures
 
-Judge = Callable[[Tensor], list[Score]]
+Scorer = Callable[[Tensor], list[Score]]
 Rows = list[dict[str, Any]]
 
 
@@ -58,12 +59,15 @@ def refine_group(study: str, group: str, paths: Paths, out: Path, device: torch.
     if settings.refine is None:
         raise UserError(f"config/studies/{study}.yaml: refine: missing, so there is nothing to do after training")
     data = load(paths.data(members.dataset))
-    judge = _judge(data, settings, paths, device)
+    score = _scorer(data, settings, paths, device)
     rows, pictures = [], {}
     for trial in members.trials:
         row: dict[str, Any] = {"trial": trial.id, "numbers": [], "faults": []}
-        if read_json(paths.trial(trial.id) / "train.json")["status"] == "ok":
-            found = _Refined(trial, settings, data, judge, paths, device)
+        training = read_json(paths.trial(trial.id) / "train.json")
+        if training["status"] == "ok":
+            several = bool(training.get("earlier"))
+            update = Judge(data, settings, paths, device)(trial).get("update") if several else None  # as its scores have it
+            found = _Refined(trial, settings, data, score, paths, device, update)
             found.run()
             row |= {"numbers": found.numbers, "faults": found.faults}
             pictures = pictures or found.pictures
@@ -74,7 +78,7 @@ def refine_group(study: str, group: str, paths: Paths, out: Path, device: torch.
     write_json(out, {"group": group, "study": study, "rows": rows})
 
 
-def _judge(data: Dataset, study: Study, paths: Paths, device: torch.device) -> Judge:
+def _scorer(data: Dataset, study: Study, paths: Paths, device: torch.device) -> Scorer:
     """Main metrics of samples in raw units; precision and recall of points are those of their coordinates."""
     if data.kind == "points":
         density, test = data.density(), data.splits["test"]
@@ -92,9 +96,9 @@ def _judge(data: Dataset, study: Study, paths: Paths, device: torch.device) -> J
 class _Refined:
     """One trial: its numbers, faults and pictures."""
 
-    def __init__(self, trial: Trial, study: Study, data: Dataset, judge: Judge, paths: Paths, device: torch.device):
-        self.trial, self.data, self.judge, self.settings = trial, data, judge, study.refine
-        self.model: Model = trained(trial, paths, device)
+    def __init__(self, trial: Trial, study: Study, data: Dataset, score: Scorer, paths: Paths, device, update: int | None):
+        self.trial, self.data, self.score, self.settings = trial, data, score, study.refine
+        self.model: Model = trained(trial, paths, device, update)
         self.space: Space = space(data, self.model.space[data.kind])
         self.count, self.device = sample_count(data, study), device
         self.numbers: Rows = []
@@ -216,7 +220,7 @@ class _Refined:
         x = decoded(y.reshape(-1, *self.model.shape), self.space)
         if threshold is None:
             self.pictures[method] = x[: PICTURED[self.data.kind]].numpy()
-        scores = {score.metric: score.value for score in self.judge(x) if score.metric in SHOWN}
+        scores = {score.metric: score.value for score in self.score(x) if score.metric in SHOWN}
         cost = dict(zip(("generator_passes", "critic_passes", "backward_passes"), map(float, passes), strict=True))
         self.add(method, scores | cost | {"seconds_per_1000": 1000 * seconds / len(x)}, len(x), threshold)
 

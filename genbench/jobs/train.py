@@ -61,12 +61,11 @@ def train_group(study: str, group: str, paths: Paths, out, device: torch.device,
 
 
 def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
-    folder = paths.trial(trial.id)
     try:
-        record = read_json(folder / "train.json")
+        record = read_json(paths.trial(trial.id) / "train.json")
     except (FileNotFoundError, json.JSONDecodeError):
         return False
-    return record["content_hash"] == data.content_hash and (record["status"] != "ok" or (folder / "weights.safetensors").exists())
+    return record["content_hash"] == data.content_hash and (record["status"] != "ok" or paths.weights(trial.id).exists())
 
 
 def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device, interval: float) -> None:
@@ -92,8 +91,7 @@ def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device
             checkpoint.unlink(missing_ok=True)
             return
         traceback.print_exc()
-        cause = cause_of(error)
-        results = [Result("failed", cause, None, 0, None, [])]
+        results = [Result("failed", cause_of(error), None, 0, None, [])]
     for trial, result in zip(chunk, results, strict=True):
         _store(trial, result, data, paths, device, started)
     checkpoint.unlink(missing_ok=True)
@@ -108,10 +106,14 @@ def _store(trial: Trial, result: Result, data: Dataset, paths: Paths, device: to
     history = pd.DataFrame(result.history, columns=["update", "series", "value", "seconds"])
     history = history.astype({"update": int, "series": str, "value": float, "seconds": float})  # also where it is empty
     write_parquet(folder / "history.parquet", history)
+    for update, model in result.earlier.items():
+        save_tensors(paths.weights(trial.id, update), model.state_dict())
     if result.model is not None:
-        save_tensors(folder / "weights.safetensors", result.model.state_dict())
-    record: dict[str, Any] = {f.name: getattr(result, f.name) for f in fields(Result) if f.name not in ("model", "history")}
+        save_tensors(paths.weights(trial.id), result.model.state_dict())
+    files = ("model", "history", "earlier")
+    record: dict[str, Any] = {f.name: getattr(result, f.name) for f in fields(Result) if f.name not in files}
     record |= {
+        "earlier": list(result.earlier),
         "trial": trial.id,
         "device": _device_name(device),
         "versions": versions(),

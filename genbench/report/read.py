@@ -64,7 +64,7 @@ REFINED = (
 )  # fmt: skip
 SEARCHED = (
     "trial", "dataset", "model", "family", "variant", "configuration", "seed", "status", "cause", "metric", "validation", "test",
-    "seconds", "net", "hp",
+    "coverage", "checkpoint", "checkpoints", "levels", "seconds", "net", "hp",
 )  # fmt: skip
 GIVEN = "given class labels"
 
@@ -203,7 +203,7 @@ def read(study_dir: Path, store: Path) -> Results:
     costs = tuple(f"cost_{name}" for name in COSTS)
     trials = _frame(study_dir / "trials.parquet", TRIALS + costs + ("started", "finished"))
     order = {name: place for place, name in enumerate(study.get("models") or {})}
-    for name, usual in (("variant", ""), ("phase", ""), ("configuration", 0)):
+    for name, usual in (("variant", ""), ("phase", ""), ("configuration", 0), ("levels", "{}"), ("checkpoints", "[]")):
         if name not in trials:  # older studies
             trials[name] = usual
     variants = [cell.get("variant", "") for cell in (study.get("config") or {}).get("cells") or ()]

@@ -142,12 +142,22 @@ class Replicas:
         """Whether no drawn randomness is waiting: the only moment that the generators' states describe the stream."""
         return not self._queue
 
-    def extract(self, k: int, rows: Sequence[Mapping[str, Tensor]] | None = None) -> Model:
-        """Replica k as an ordinary model, with its own weights or those of `rows[k]` (an average, say)."""
+    @property
+    def buffer_rows(self) -> list[dict[str, Tensor]]:
+        """Buffers by name: one dict with a leading axis of K, or a dict per replica."""
+        return [self.buffers] if self.lifted else self.buffers
+
+    def extract(
+        self,
+        k: int,
+        rows: Sequence[Mapping[str, Tensor]] | None = None,
+        buffers: Sequence[Mapping[str, Tensor]] | None = None,
+    ) -> Model:
+        """Replica k as an ordinary model, with its own weights or those of `rows[k]` (an average, say); likewise `buffers`."""
         model = copy.deepcopy(self.base)
-        row = dict((rows or self.rows)[k])
-        buffers = {n: b[k] for n, b in self.buffers.items()} if self.lifted else self.buffers[k]
-        model.load_state_dict({n: t.detach().clone() for n, t in {**row, **buffers}.items()})
+        row, buffers = dict((rows or self.rows)[k]), buffers or self.buffer_rows
+        own = {n: b[k] for n, b in buffers[0].items()} if self.lifted else buffers[k]
+        model.load_state_dict({n: t.detach().clone() for n, t in {**row, **own}.items()})
         return model.model.eval().requires_grad_(False)
 
     def parameter_count(self) -> int:

@@ -39,6 +39,7 @@ class Switches:
     schedule: str = "cosine"  # "cosine" to zero or "constant"
     warmup: float = 0.0  # share of the updates over which the learning rate rises
     replicas: int = 16  # most trials trained together
+    checkpoints: int = 1  # equal parts of the budget after each of which weights are kept, the last at its end
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Result:
     model: Model | None
     history: list[tuple[int, str, float, float]]  # update, series, value, seconds
     costs: dict[str, Any] = field(default_factory=dict)
+    earlier: dict[int, Model] = field(default_factory=dict)  # by update, of the checkpoints before the end
 
 
 class Trainer:
@@ -109,6 +111,9 @@ class Trainer:
         self.leaves = [t for row in self.replicas.rows for t in row.values()]
         self.average = [t.clone() for t in self.leaves]
         self.best = [t.clone() for t in self.leaves]
+        parts = switches.checkpoints if self.players else 1
+        marks = dict.fromkeys(round(self.updates * i / parts) for i in range(1, parts))
+        self.earlier = {mark: self._copy() for mark in marks if 0 < mark < self.updates}
         self.best_loss = torch.full((count,), math.inf, dtype=dtype)
         self.selected = torch.zeros(count, dtype=torch.long)
         self.failed_at = torch.full((count,), -1, dtype=torch.long)
@@ -189,6 +194,8 @@ class Trainer:
             self.done += 1
             decay = min(self.switches.ema, self.done / (self.done + 9))  # ramped: else short runs average their start
             torch._foreach_lerp_(self.average, self.leaves, 1 - decay)
+            if self.done in self.earlier:
+                self.earlier[self.done] = self._copy()
             pending.append((self.done, losses))
             last = self.done == self.updates
             if self.replicas.at_block_end or last:
@@ -314,11 +321,20 @@ class Trainer:
             cause = f"the loss became non-finite or exceeded {DIVERGED:.0e}"
             return Result("diverged", cause, failed, 0, None, [p for p in self.history[k] if p[0] <= failed], self._costs(failed))
         chosen = self.model.selects and math.isfinite(self.best_loss[k])
-        rows = self._rows(self.best if chosen else self.average)
         selected = int(self.selected[k]) if chosen else self.done
-        model = self.replicas.extract(k, rows)
+        model = self._finished(k, self.best if chosen else self.average)
+        earlier = {mark: self._finished(k, *kept) for mark, kept in self.earlier.items()}
+        return Result("ok", None, None, selected, model, self.history[k], self._costs(self.done), earlier)
+
+    def _copy(self) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+        """Averaged weights and buffers as they are now."""
+        return [t.clone() for t in self.average], [{n: t.clone() for n, t in row.items()} for row in self.replicas.buffer_rows]
+
+    def _finished(self, k: int, leaves: list[Tensor], buffers: list[dict[str, Tensor]] | None = None) -> Model:
+        """Replica k with its own of these weights and buffers, ready to be stored."""
+        model = self.replicas.extract(k, self._rows(leaves), buffers)
         model.finish(torch.Generator(self.replicas.device).manual_seed(stream(self.seeds[k], "finish")))
-        return Result("ok", None, None, selected, model, self.history[k], self._costs(self.done))
+        return model
 
     # ---- checkpoints
 
@@ -327,9 +343,11 @@ class Trainer:
         state = {f"leaf.{i}": t for i, t in enumerate(self.leaves)}
         state |= {f"average.{i}": t for i, t in enumerate(self.average)}
         state |= {f"best.{i}": t for i, t in enumerate(self.best)}
+        for mark, (leaves, buffers) in self.earlier.items():
+            state |= {f"earlier.{mark}.{i}": t for i, t in enumerate(leaves)}
+            state |= {f"earlier.{mark}.buffer.{i}.{n}": t for i, row in enumerate(buffers) for n, t in row.items()}
         state |= {f"{p}.{n}": t for p, adam in self.adam.items() for n, t in adam.state().items()}
-        rows = [self.replicas.buffers] if self.replicas.lifted else self.replicas.buffers
-        state |= {f"buffer.{i}.{n}": t for i, row in enumerate(rows) for n, t in row.items()}
+        state |= {f"buffer.{i}.{n}": t for i, row in enumerate(self.replicas.buffer_rows) for n, t in row.items()}
         return state | {"best_loss": self.best_loss, "selected": self.selected, "failed_at": self.failed_at}
 
     def _save(self) -> None:

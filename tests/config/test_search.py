@@ -21,13 +21,13 @@ SPACE = Spaces(
 
 
 def test_the_first_configuration_is_the_authors_and_more_change_none():
-    few, many = configurations(SPACE, "wide", 8), configurations(SPACE, "wide", 100)
+    few, many = configurations(SPACE.wide, 8, SPACE.authors), configurations(SPACE.wide, 100, SPACE.authors)
     assert few[0] == SPACE.authors and many[:8] == few and len(many) == 100
     assert len({c.hp["lr"] for c in many}) == 100
 
 
 def test_values_fill_their_ranges_evenly():
-    found = configurations(SPACE, "wide", 257)[1:]
+    found = configurations(SPACE.wide, 256)
     logs = np.log10([c.hp["lr"] for c in found])
     assert logs.min() >= -5 and logs.max() < -2
     assert np.histogram(logs, 16, (-5, -2))[0].tolist() == [16] * 16  # a Sobol sequence of 256 points, not a random one
@@ -39,11 +39,11 @@ def test_values_fill_their_ranges_evenly():
 
 def test_models_share_the_stream():
     other = Spaces(wide=Search(hp={"gp": Range(log=(0.1, 100.0)), "lr": Range(log=(1e-5, 1e-2))}))
-    a, b = configurations(SPACE, "wide", 20), configurations(other, "wide", 20)
-    assert [c.hp["lr"] for c in a[1:]] == [c.hp["lr"] for c in b[1:]]
-    narrow = configurations(SPACE, "narrow", 20)
-    u = [(math.log10(c.hp["lr"]) + 5) / 3 for c in a[1:]]
-    v = [(math.log10(c.hp["lr"]) + 4) / 1 for c in narrow[1:]]
+    a, b = configurations(SPACE.wide, 19), configurations(other.wide, 19)
+    assert [c.hp["lr"] for c in a] == [c.hp["lr"] for c in b]
+    narrow = configurations(SPACE.narrow, 19)
+    u = [(math.log10(c.hp["lr"]) + 5) / 3 for c in a]
+    v = [(math.log10(c.hp["lr"]) + 4) / 1 for c in narrow]
     assert np.allclose(u, v, atol=1e-4)
 
 
@@ -80,7 +80,7 @@ MODEL = {
 }
 
 
-def study(root, configurations=6, seeds=3, searched=1, space="wide"):
+def study(root, configurations=6, seeds=3, searched=1, space="wide", models=("ns_gan", "gmm"), more=None, **tuned):
     for folder, value in (
         ("datasets", DATASET),
         ("models", MODEL | {"name": "ns_gan"}),
@@ -88,11 +88,17 @@ def study(root, configurations=6, seeds=3, searched=1, space="wide"):
     ):
         (root / folder).mkdir(exist_ok=True)
         (root / folder / f"{value['name']}.yaml").write_text(yaml.safe_dump(value))
-    cell = {"datasets": ["ring"], "models": ["ns_gan", "gmm"], "budget": {"value": 5}, "batch": 8}
-    tune = {"configurations": configurations, "seeds": searched, "space": space}
+    cell = {"datasets": ["ring"], "models": list(models), "budget": {"value": 5}, "batch": 8, **(more or {})}
+    tune = {"configurations": configurations, "seeds": searched, "space": space, **tuned}
     (root / "studies").mkdir(exist_ok=True)
-    value = {"name": "s", "title": "S", "seeds": seeds, "cells": [cell | {"tune": tune}]}
-    (root / "studies" / "s.yaml").write_text(yaml.safe_dump(value))
+    plain = {"datasets": ["ring"], "models": ["gmm"], "budget": {"value": 7}, "batch": 8, "variant": "plain"}
+    value = {
+        "name": "s",
+        "title": "S",
+        "seeds": seeds,
+        "cells": [cell | {"tune": tune}] + [plain] * (not tune.get("confirm", True)),
+    }
+    (root / "studies" / "s.yaml").write_text(yaml.safe_dump(value, sort_keys=False))
     return read_study("s", root)
 
 
@@ -160,3 +166,54 @@ def test_searches_of_unequal_size_are_named(tmp_path):
     trials = expand(study(tmp_path), tmp_path)
     assert uneven(trials) == ["ring: searches of unequal size, gmm 1 instead of 6 configurations"]
     assert uneven([t for t in trials if t.model == "ns_gan"]) == []
+
+
+GRID = {
+    "loss": {"ns": {"net": {"loss": "non_saturating"}}, "hinge": {"net": {"loss": "hinge"}}},
+    "restraint": {"none": {}, "r1": {"net": {"penalty": "r1"}, "space": {"hp": {"gp": {"log": [0.1, 100.0]}}}}},
+}
+
+
+def test_a_grid_crosses_its_factors_and_shares_the_stream(tmp_path):
+    made = study(tmp_path, models=["ns_gan"], more={"grid": GRID, "variant": "g"}, defaults=False, confirm=False)
+    found = expand(made, tmp_path)
+    searched = [t for t in found if t.phase == "search"]
+    assert [v for v in dict.fromkeys(t.variant for t in searched)] == ["g_ns_none", "g_ns_r1", "g_hinge_none", "g_hinge_r1"]
+    cells = {v: [t for t in searched if t.variant == v] for v in dict.fromkeys(t.variant for t in searched)}
+    assert {len(cell) for cell in cells.values()} == {6}
+    assert dict(cells["g_hinge_r1"][0].levels) == {"loss": "hinge", "restraint": "r1"}
+    assert cells["g_hinge_r1"][0].net["loss"] == "hinge" and cells["g_hinge_r1"][0].net["penalty"] == "r1"
+    rates = [[t.hp["lr"] for t in cell] for cell in cells.values()]
+    assert rates[0] == rates[1] == rates[3] and len(set(rates[0])) == 6 and 5e-5 not in rates[0]
+    assert "gp" not in cells["g_ns_none"][0].hp and len({t.hp["gp"] for t in cells["g_ns_r1"]}) == 6
+    assert "levels" not in found[0].as_dict() and len({t.id for t in searched}) == 24
+    assert [g.phase for g in groups(made, tmp_path) if g.model == "ns_gan"].count("confirm") == 0
+
+
+def test_a_level_wins_over_the_defaults_and_the_search_over_a_level(tmp_path):
+    levels = {"pace": {"fast": {"hp": {"lr": 0.5, "beta2": 0.9}}}}
+    found = [t for t in expand(study(tmp_path, models=["ns_gan"], more={"grid": levels}), tmp_path) if t.model == "ns_gan"]
+    assert (found[0].hp["lr"], found[0].hp["beta2"]) == (0.5, 0.9)  # the authors' are 5e-5
+    assert found[1].hp["lr"] < 0.02 and found[1].hp["beta2"] == 0.9
+
+
+def test_one_space_can_be_given_for_all_models(tmp_path):
+    made = study(tmp_path, space={"hp": {"lr": {"log": [0.1, 1.0]}}}, checkpoints=4)
+    found = [t for t in expand(made, tmp_path) if t.model == "gmm"]
+    assert len(found) == 6 and all(0.1 <= t.hp["lr"] <= 1.0 for t in found[1:])
+    assert {t.train["checkpoints"] for t in found} == {4}
+
+
+def test_a_study_must_score_something(tmp_path):
+    from genbench.config.errors import UserError
+
+    study(tmp_path, confirm=False)
+    path = tmp_path / "studies" / "s.yaml"
+    alone = yaml.safe_load(path.read_text())
+    alone["cells"] = alone["cells"][:1]
+    path.write_text(yaml.safe_dump(alone))
+    with pytest.raises(UserError, match=r"s.yaml: cells: at least one cell needs to be without tune"):
+        read_study("s", tmp_path)
+    path.write_text(yaml.safe_dump(alone | {"cells": [alone["cells"][0] | {"grid": {"Loss": {"a": {}}}}]}))
+    with pytest.raises(UserError, match=r"s.yaml: cells.0.grid: names of factors and levels have small letters"):
+        read_study("s", tmp_path)

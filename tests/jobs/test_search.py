@@ -12,6 +12,7 @@ from genbench.config.read import read_study
 from genbench.files import read_json, write_json
 from genbench.jobs.common import Paths, chosen
 from genbench.jobs.data import prepare_data
+from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.search import choose, score_searched
 from genbench.jobs.train import train_group
 
@@ -50,7 +51,7 @@ def test_trials_are_scored_on_both_splits_and_only_once(search):
     rows = read_json(search.score(group))["rows"]
     assert [row["configuration"] for row in rows] == [0, 1, 2] and rows[0]["hp"]["lr"] == 5e-5
     assert all(row["scores"]["validation"] > 0 and row["scores"]["test"] != row["scores"]["validation"] for row in rows)
-    stamps = {path: path.stat().st_mtime_ns for path in search.paths.store.glob("*/searched-*.json")}
+    stamps = {path: path.stat().st_mtime_ns for path in search.paths.store.glob("*/judged-*.json")}
     (group,), _ = search.configure(configurations=5)
     again = read_json(search.score(group))["rows"]
     assert again[:3] == rows and len(again) == 5
@@ -86,3 +87,21 @@ def test_failed_configurations_come_last_and_the_authors_defaults_stand_in(tmp_p
     write_json(manifest, {"rows": row(0, None) + row(1, None)})
     choose([manifest], out)
     assert read_json(out) == {"configuration": 0, "configurations": 2, "failed": 2}
+
+
+def test_the_validation_split_chooses_a_checkpoint_of_every_trial(search):
+    (group,), confirm = search.configure(configurations=3, checkpoints=4)
+    rows = read_json(search.score(group))["rows"]
+    for row in rows:
+        assert [each["update"] for each in row["checkpoints"]] == [5, 10, 15, None]
+        best = min(row["checkpoints"], key=lambda each: each["validation"])
+        assert (row["update"], row["scores"]["test"]) == (best["update"], best["test"])
+        assert row["last"]["test"] == row["checkpoints"][-1]["test"] and 0 <= row["scores"]["coverage"] <= 1
+    assert any(row["update"] is not None for row in rows) or len({c["test"] for row in rows for c in row["checkpoints"]}) == 12
+    choose([search.folder / "out" / f"{group.name}.json"], search.paths.selected(confirm.name))
+    train_group("tiny", confirm.name, search.paths, search.folder / "out" / "confirm.json", CPU, 30.0)
+    evaluate_group("tiny", confirm.name, search.paths, search.folder / "out" / "scores.json", CPU)
+    for row in read_json(search.folder / "out" / "scores.json")["rows"]:
+        best = min(row["checkpoints"], key=lambda each: each["validation"])
+        scored = next(s["value"] for s in row["scores"] if s["metric"] == "sliced_w1")
+        assert row["update"] == best["update"] and scored == pytest.approx(best["test"], rel=1e-6)

@@ -376,3 +376,30 @@ def test_a_fit_without_gradient_steps_is_a_result_too():
     assert 1 <= first.costs["updates"] == first.selected_update <= 30
     assert first.costs["parameters"] == 8 * (1 + 2 + 3) - 1 and first.costs["replicas"] == 1
     assert not torch.equal(results[0].model.means, results[1].model.means)
+
+
+@pytest.mark.parametrize("lifted", [True, False])
+def test_a_checkpoint_on_the_way_is_what_a_shorter_run_ends_with(lifted):
+    def run(updates, parts):
+        switches = Switches(schedule="constant", checkpoints=parts)
+        return small(Duel, [{"lr": 0.01}, {"lr": 0.1}], updates, switches=switches, lifted=lifted).run()
+
+    for k, result in enumerate(run(40, 4)):
+        assert list(result.earlier) == [10, 20, 30]
+        for update, model in result.earlier.items():
+            expected = run(update, 1)[k].model.state_dict()
+            assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
+
+
+def test_checkpoints_survive_an_interruption(tmp_path):
+    def make(log=None, checkpoint=None):
+        switches = Switches(checkpoints=4)
+        return small(Point, [{"lr": 0.05}] * 2, 400, switches=switches, log=log, checkpoint=checkpoint, interval=0.0, key="k")
+
+    whole, file = make().run(), tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Interrupt):
+        make(stop_at(250)[0], file).run()
+    for one, other in zip(whole, make(checkpoint=file).run(), strict=True):
+        assert list(one.earlier) == [100, 200, 300] == list(other.earlier)
+        for update in one.earlier:
+            assert torch.equal(one.earlier[update].net.bias, other.earlier[update].net.bias)

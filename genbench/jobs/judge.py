@@ -1,0 +1,105 @@
+"""What chooses among configurations and checkpoints: one metric on the validation split, and beside it the test split's."""
+
+import math
+import time
+import traceback
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.config.expand import Trial, code_hash
+from genbench.config.hashing import short_hash
+from genbench.config.schema import Study
+from genbench.data import Dataset, space
+from genbench.files import read_json, write_json
+from genbench.jobs.common import Paths
+from genbench.jobs.reference import named_encoder, sample_count
+from genbench.jobs.stored import draw_samples, trained
+from genbench.jobs.train import INFRASTRUCTURE, cause_of
+from genbench.metrics.encoder import extract
+from genbench.metrics.fidelity import frechet
+from genbench.metrics.neighbours import covered
+from genbench.metrics.points import sliced_w1
+from genbench.training.replicas import stream
+
+__all__ = ["CHOOSES", "Judge"]
+
+CHOOSES = {"images": "fid", "points": "sliced_w1"}  # the metric that chooses, on the validation split; lower is better
+SPLITS = ("validation", "test")
+
+
+class Judge:
+    """Scores the checkpoints of a dataset's trials by the metric that chooses; a trial's verdict is kept in the store.
+
+    Arguments:
+        data: the dataset. study: says how many samples, and which encoder. paths, device: as for every job.
+    """
+
+    def __init__(self, data: Dataset, study: Study, paths: Paths, device: torch.device):
+        self.data, self.paths, self.device, self.count = data, paths, device, sample_count(data, study)
+        self.metric = CHOOSES[data.kind]
+        if data.kind == "points":
+            self.distance, self.features, name = self._sliced, lambda x: x, "points"
+        else:
+            encoder = named_encoder(study.encoders[0], data, paths, device)
+            self.distance, self.features, name = self._frechet, lambda x: extract(encoder, x.to(device))[0], encoder.name
+        code = code_hash(*(f"genbench.metrics.{module}" for module in ("fidelity", "neighbours", "points")))
+        self.key = short_hash([self.count, name, data.content_hash, code], 8)
+        self.real: dict[str, Tensor] = {}
+
+    def __call__(self, trial: Trial) -> dict[str, Any]:
+        """Status, cause, costs and, of a trial that ended ok, `checkpoints`: dicts of `update` (None: the end), validation
+        and test; `scores`: those of the checkpoint with the lowest validation score, with its coverage of the test split;
+        `update`: which it was; `last`: the scores of the end."""
+        file = self.paths.trial(trial.id) / f"judged-{self.key}.json"
+        if not file.is_file():
+            write_json(file, self._judged(trial))
+        return read_json(file)
+
+    def _judged(self, trial: Trial) -> dict[str, Any]:
+        training = read_json(self.paths.trial(trial.id) / "train.json")
+        row = {"status": training["status"], "cause": training["cause"], "scores": {}, "costs": dict(training["costs"])}
+        if row["status"] != "ok":
+            return row
+        start = time.perf_counter()
+        checkpoints, best, samples = [], math.inf, None
+        try:
+            for update in [*training.get("earlier", ()), None]:
+                found, made = self._scored(trial, update)
+                checkpoints.append({"update": update, **found})
+                if found["validation"] <= best:  # of equal ones the last
+                    best, samples = found["validation"], made
+            coverage = covered(self.features(samples), self._reference("test"))
+        except INFRASTRUCTURE:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            return row | {"status": "failed", "cause": f"evaluation: {cause_of(error)}"}
+        row["costs"] |= {"evaluate_seconds": time.perf_counter() - start}
+        chosen = [each for each in checkpoints if each["validation"] == best][-1]
+        scores = {split: chosen[split] for split in SPLITS} | {"coverage": coverage}
+        last = {split: checkpoints[-1][split] for split in SPLITS}
+        return row | {"scores": scores, "update": chosen["update"], "last": last, "checkpoints": checkpoints}
+
+    def _scored(self, trial: Trial, update: int | None) -> tuple[dict[str, float], Tensor]:
+        """Scores of a checkpoint on both splits, and its samples; ValueError where a score is not finite."""
+        model = trained(trial, self.paths, self.device, update)
+        generator = torch.Generator(self.device).manual_seed(stream(trial.seed, "evaluation"))
+        samples = draw_samples(model, space(self.data, model.space[self.data.kind]), self.count, generator)
+        scores = self.distance(samples, trial.seed)
+        if not all(map(math.isfinite, scores.values())):
+            raise ValueError(f"{self.metric} is not finite")
+        return scores, samples
+
+    def _reference(self, split: str) -> Tensor:
+        if split not in self.real:
+            self.real[split] = self.features(self.data.splits[split])
+        return self.real[split]
+
+    def _sliced(self, x: Tensor, seed: int) -> dict[str, float]:
+        return {split: sliced_w1(x, self.data.splits[split], seed=seed).value for split in SPLITS}
+
+    def _frechet(self, x: Tensor, seed: int) -> dict[str, float]:
+        features = self.features(x)
+        return {split: frechet(features, self._reference(split))[0] for split in SPLITS}

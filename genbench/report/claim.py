@@ -1,0 +1,42 @@
+"""A claim of the literature, re-tried: its verdict and what the verdict rests on, all made from a study's numbers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
+
+__all__ = ["HOLDS", "IN_PART", "OPEN", "REFUTED", "VERDICTS", "Claim", "together"]
+
+HOLDS, IN_PART, REFUTED, OPEN = VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Arguments:
+        key: its name in a list of claims, such as "C4"; also the start of the names of its figures and tables.
+        statement: the claim itself, a sentence without a full stop. source: who says it.
+        verdict: one of VERDICTS. because: the sentences, with their numbers, that the verdict follows from.
+        blocks: data, figures and readings below it.
+    """
+
+    key: str
+    statement: str
+    source: str
+    verdict: str
+    because: str
+    blocks: tuple[Heading | Paragraph | Points | Figure | Table, ...]
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"{self.key}: verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
+
+
+def together(verdicts: Iterable[str]) -> str:
+    """The verdict on a claim from verdicts on its cases (datasets, pairs): shared ones stand, different ones make it a part."""
+    found = set(verdicts)
+    decided = found - {OPEN}
+    if len(decided) > 1:
+        return IN_PART
+    return OPEN if not decided or (found != decided and decided == {HOLDS}) else decided.pop()
