@@ -193,35 +193,27 @@ def datasets(args) -> None:
     _table(rows, args.json)
 
 
-def check(args) -> None:
-    """Validate a study and list what would run."""
-    from genbench.config.expand import groups
+def check(args) -> int:
+    """Validate a study, and list what would run, what is not comparable in it, and what it would cost."""
     from genbench.config.read import read_study
-    from genbench.jobs.common import chosen
-    from genbench.studies.check import check_trial, unfair
+    from genbench.jobs.check import findings, would_run
 
     study = read_study(args.study, asked_by="genbench check")
-    parts = groups(study)
-    trials = [trial for group in parts for trial in group.trials if group.phase != "confirm"]
-    paths, rows = _paths(args), []
-    for group in parts:
-        first = group.trials[0]
-        for trial in group.trials if group.phase else [first]:
-            check_trial(trial)
-        ready = group.phase != "confirm" or paths.selected(group.name).is_file()
-        own = chosen(group, paths).trials if ready else ()
-        done = sum((paths.store / t.id / "train.json").exists() for t in own)
-        budget = f"{first.budget['value']:g} {first.budget['unit']} x {first.batch}"
-        size = len(group.seeds) if group.phase == "confirm" else len(group.trials)
-        rows.append({"group": group.name, "phase": group.phase, "trials": size, "done": done, "budget": budget})
+    rows = would_run(study, _paths(args))
+    found, said = findings(study)
+    unaccepted = [finding for finding in found if not finding.reason]
+    status = int(args.strict and bool(unaccepted))
+    _table(rows, args.json)
     if args.json:
-        _table(rows, True)
-        return
-    _table(rows, False)
-    total = sum(r["trials"] for r in rows)
-    print(f"\n{study.name}: {total} trials in {len(parts)} groups, {sum(r['done'] for r in rows)} trials trained already")
-    for line in unfair(trials):
+        return status
+    done, total = (sum(row[key] for row in rows) for key in ("done", "trials"))
+    print(f"\n{study.name}: {total} trials in {len(rows)} groups, {done} trials trained already")
+    for finding in found:
+        word, why = ("accepted", f" ({finding.reason})") if finding.reason else ("unfair", "")
+        print(f"{word}: {finding.rule}: {finding.text}{why}")
+    for line in said:
         print(f"note: {line}")
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -284,19 +276,19 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--markdown", action="store_true", help="what docs/metrics.md holds")
     sub = verb(check)
     sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
-    sub.add_argument("--json", action="store_true")
+    sub.add_argument("--json", action="store_true", help="the groups alone")
+    sub.add_argument("--strict", action="store_true", help="exit status 1 if anything is unfair that the study does not accept")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a verb; exit status 2 and one line for input that the user can mend."""
+    """Run a verb; exit status 2 and one line for input that the user can mend, 1 where `check --strict` finds something."""
     args = _parser().parse_args(argv)
     try:
-        args.run(args)
+        return args.run(args) or 0
     except UserError as error:
         print(f"genbench: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

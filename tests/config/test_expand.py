@@ -21,7 +21,8 @@ from genbench.config.expand import (
 from genbench.config.hashing import short_hash
 from genbench.config.read import dataset_spec, read_study
 from genbench.models import MODELS
-from genbench.studies.check import check_trial, unfair
+from genbench.studies.check import check_trial
+from genbench.studies.fairness import lint
 
 DATASET = {
     "name": "ring",
@@ -377,7 +378,8 @@ def test_unfair_comparisons_are_named(tree):
     for name in ("wgan_gp", "gmm"):
         tree.put("models", model(name, defaults={}))
     tree.put("models", model("vae", defaults={"hp": {"beta": 0.5}}))
-    lines = unfair(expand(tree.study(models=["wgan_gp", "gmm", "vae", "realnvp"]), tree.root))
-    text = "\n".join(lines)
-    assert "wgan_gp: an update of the budget includes 5 critic updates" in text
-    assert "gmm: an update is one iteration" in text and "vae: beta = 0.5" in text and "realnvp" not in text
+    study = tree.study(models=["wgan_gp", "gmm", "vae", "realnvp"])
+    found = {each.rule: each.text for each in lint(expand(study, tree.root), study, tree.root)}
+    assert found["critic_steps"].endswith("includes so many updates of one network: 1 (gmm, vae, realnvp), 5 (wgan_gp)")
+    assert found["passes"].startswith("gmm: an update is one iteration") and found["beta"].startswith("vae: beta = 0.5")
+    assert not any(text.startswith("realnvp") for text in found.values())

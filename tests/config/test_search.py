@@ -120,7 +120,7 @@ def test_the_best_is_confirmed_on_fresh_seeds(tmp_path):
     searches = [g for g in found if g.phase == "search" and g.model == "ns_gan"]
     confirm = next(g for g in found if g.phase == "confirm" and g.model == "ns_gan")
     assert set(confirm.searched) == {g.name for g in searches} and confirm.seeds == (0, 1, 2)
-    assert len({tuple(t.net.items()) for g in searches for t in g.trials}) == len(searches)  # a network per group
+    assert [t.configuration for g in searches for t in g.trials] == list(range(6)) and len(searches) == 1
     chosen = resolve(confirm, 3)
     original = next(t for g in searches for t in g.trials if t.configuration == 3)
     assert [(t.seed, t.configuration, t.phase) for t in chosen.trials] == [(s, 3, "confirm") for s in (0, 1, 2)]
@@ -161,11 +161,14 @@ def test_a_space_with_a_key_that_the_stream_lacks_is_refused_in_one_line(tmp_pat
 
 
 def test_searches_of_unequal_size_are_named(tmp_path):
-    from genbench.studies.check import uneven
+    from genbench.studies.fairness import lint
+
+    def sizes(trials):
+        return [each.text for each in lint(trials, root=tmp_path) if each.rule == "searches"]
 
     trials = expand(study(tmp_path), tmp_path)
-    assert uneven(trials) == ["ring: searches of unequal size, gmm 1 instead of 6 configurations"]
-    assert uneven([t for t in trials if t.model == "ns_gan"]) == []
+    assert sizes(trials) == ["ring: searches of unequal size, configurations: 6 (ns_gan), 1 (gmm)"]
+    assert sizes([t for t in trials if t.model == "ns_gan"]) == []
 
 
 GRID = {

@@ -19,7 +19,8 @@ from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.reference import make_reference
 from genbench.jobs.train import train_group
 from genbench.metrics.coverage import conditional_accuracy
-from genbench.studies.check import arguments, check_trial, unfair
+from genbench.studies.check import arguments, check_trial
+from genbench.studies.fairness import lint
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 CPU = torch.device("cpu")
@@ -65,9 +66,9 @@ def test_check_names_the_fault(one, words):
 
 def test_the_linter_tells_that_labels_are_ranked_apart():
     told, plain = trial("vae", conditional=True), trial("ddpm")
-    (line,) = [line for line in unfair([told, plain]) if "class labels" in line]
+    (line,) = [each.text for each in lint([told, plain], root=CONFIG) if "class labels" in each.text]
     assert line.startswith("vae: ") and "ranked apart" in line
-    assert not any("class labels" in line for line in unfair([plain]))
+    assert not any("class labels" in each.text for trials in ([plain], [told]) for each in lint(trials, root=CONFIG))
 
 
 def test_the_shipped_study_differs_in_labels_only():

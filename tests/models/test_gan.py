@@ -20,7 +20,8 @@ from genbench.models.gan import GAN, NORMS
 from genbench.models.gan_losses import LOSSES
 from genbench.models.gan_penalties import PENALTIES
 from genbench.nets import GENERATORS
-from genbench.studies.check import check_trial, unfair
+from genbench.studies.check import check_trial
+from genbench.studies.fairness import lint
 from genbench.training.replicas import Replicas, build
 
 _spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
@@ -264,7 +265,7 @@ def trial(model, dataset="ring8", **changes):
     parts = recipe(spec, dataset_spec(dataset, CONFIG)).model_dump()
     for section, values in changes.items():
         parts[section] |= values
-    return Trial("", dataset, model, spec.family, 0, 8, {"unit": "updates"}, **parts, dataset_spec="", code="")
+    return Trial("", dataset, model, spec.family, 0, 8, {"unit": "updates", "value": 10}, **parts, dataset_spec="", code="")
 
 
 @pytest.mark.parametrize(
@@ -296,14 +297,18 @@ def test_a_hyperparameter_that_nothing_reads_stops_a_study():
         ("ns_gan", {"norm": "batch"}, "ns_gan: batch norm"),
         ("wgan", {"norm": "spectral"}, "wgan: clipped weights are rescaled"),
         ("wgan", {"penalty": "none"}, "wgan: nothing bounds the slope"),
-        ("wgan", {"critic_steps": 3}, "wgan: an update of the budget includes 3 critic updates"),
+        ("wgan", {"critic_steps": 3}, "includes so many updates of one network: 3 (wgan), 1 (mm_gan)"),
     ],
 )
 def test_doubtful_pairs_are_named(model, net, words):
-    changed = trial(model, net=net)
+    changed, other = trial(model, net=net), trial("mm_gan")
     changed.hp.pop("limit", None)
     check_trial(changed, CONFIG)
-    assert words in "\n".join(unfair([changed])) and words not in "\n".join(unfair([trial(model)]))
+
+    def told(*trials):
+        return "\n".join(each.text for each in lint(trials, root=CONFIG))
+
+    assert words in told(changed, other) and words not in told(trial(model), other)
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
