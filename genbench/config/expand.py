@@ -53,7 +53,7 @@ STUDYS = ("variant", "phase", "configuration", "levels")
 
 @dataclass(frozen=True)
 class Group:
-    """Trials that one job trains: of one dataset, model and network, and of one phase."""
+    """Trials that one job trains, those that share a network together: of one dataset, model and phase."""
 
     name: str  # <dataset>/<model>-<hash of its trials' ids>
     dataset: str
@@ -145,17 +145,16 @@ def _configurations(model: ModelSpec, tune: Tune | None, levels: list[Level], ro
 
 
 def groups(study: Study, root: Path = ROOT) -> list[Group]:
-    """The jobs of a study: trials that differ in seed and hyperparameters only, in order, GROUP_SIZE at a time.
+    """The jobs of a study: trials of one dataset, model and variant in order, GROUP_SIZE at a time.
 
     More seeds or configurations only add groups and extend the last one; trials in the store are not trained again.
     """
     trials = expand(study, root)
-    cells: dict[tuple[str, str, str, str], list[Trial]] = {}
+    cells: dict[tuple[str, str, str], list[Trial]] = {}
     for trial in trials:
-        together = short_hash([trial.net, trial.train, trial.batch, trial.budget])
-        cells.setdefault((trial.dataset, trial.model, trial.variant, together), []).append(trial)
+        cells.setdefault((trial.dataset, trial.model, trial.variant), []).append(trial)
     out = []
-    for (dataset, model, variant, _), own in cells.items():
+    for (dataset, model, variant), own in cells.items():
         for start in range(0, len(own), GROUP_SIZE):
             part = tuple(own[start : start + GROUP_SIZE])
             name = f"{dataset}/{model}-{short_hash([t.id for t in part], 8)}"

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -52,12 +52,21 @@ def train_group(study: str, group: str, paths: Paths, out, device: torch.device,
     data = load(paths.data(members.dataset))
     with locked(paths.store / "locks" / members.name.replace("/", "-")):
         todo = [t for t in members.trials if not _done(t, data, paths)]
-        size = max(1, int(members.trials[0].train.get("replicas", Switches.replicas)))
-        for start in range(0, len(todo), size):
-            _train(todo[start : start + size], data, paths, device, interval)
+        for chunk in _chunks(todo):
+            _train(chunk, data, paths, device, interval)
     statuses = {t.id: read_json(paths.trial(t.id) / "train.json")["status"] for t in members.trials}
     write_json(out, {"group": group, "study": study, "trials": statuses, "content_hash": data.content_hash})
     print(f"{group}: " + ", ".join(f"seed {t.seed} {statuses[t.id]}" for t in members.trials), file=sys.stderr)
+
+
+def _chunks(trials: list[Trial]) -> Iterator[list[Trial]]:
+    """Trials that can train together: they differ in seed and hyperparameters only."""
+    alike: dict[str, list[Trial]] = {}
+    for trial in trials:
+        alike.setdefault(short_hash([trial.net, trial.train, trial.batch, trial.budget]), []).append(trial)
+    for own in alike.values():
+        size = max(1, int(own[0].train.get("replicas", Switches.replicas)))
+        yield from (own[start : start + size] for start in range(0, len(own), size))
 
 
 def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
