@@ -11,7 +11,7 @@ from scipy.special import gammaln, stdtrit
 from genbench.studies.distribution import losses, quantile
 from genbench.studies.verdict import Contrast
 
-__all__ = ["Best", "best_contrast", "degrees", "log_best", "search_curve"]
+__all__ = ["Best", "LogBest", "best_contrast", "budget_contrast", "log_best", "search_curve"]
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,38 @@ def best_contrast(
 
     Raises ValueError for a k over n / 2, for scores that are not positive, or for shared streams of unequal length.
     """
+    return _contrast(a, b, (k,), failure, shared)
+
+
+def budget_contrast(
+    a: tuple[str, ArrayLike, ArrayLike],
+    b: tuple[str, ArrayLike, ArrayLike],
+    k: int,
+    few: int = 1,
+    failure: float = math.inf,
+    shared: bool = True,
+) -> Contrast:
+    """Log of the factor by which the ratio of a to b changes from the best of `few` configurations to the best of k.
+
+    Below 0 where a larger search favours a. Arguments and errors as in `best_contrast`.
+    """
+    return _contrast(a, b, (k, few), failure, shared)
+
+
+def _contrast(a, b, ks: tuple[int, ...], failure: float, shared: bool) -> Contrast:
+    """log best of ks[0], less that of ks[1] where there is one, of a less that of b."""
     means, curves, freedoms = [], [], []
     for name, validation, test in (a, b):
         try:
-            mean, left_out = log_best(validation, test, k, failure)
+            found = [log_best(validation, test, k, failure) for k in ks]
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        if not math.isfinite(mean):
+        if not all(math.isfinite(mean) for mean, _ in found):
             return Contrast(a[0], b[0], math.nan, math.nan, math.nan)
+        mean, left_out = found[0] if len(ks) == 1 else (found[0][0] - found[1][0], found[0][1] - found[1][1])
         means.append(mean)
         curves.append(left_out)
-        freedoms.append(degrees(left_out.size, k))
+        freedoms.append(degrees(left_out.size, ks[0]))
     if shared and curves[0].size != curves[1].size:
         raise ValueError(f"a shared stream needs equal numbers of configurations, got {curves[0].size} and {curves[1].size}")
     if shared:
@@ -197,8 +218,7 @@ def _jackknife(left_out: np.ndarray) -> float:
     return float((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
 
 
-def degrees(n: int, k: int) -> float:
-    """Degrees of freedom of the jackknife of the best of k of n configurations: little more than the n / k best bear on it."""
+def _freedom(n: int, k: int) -> float:
     return min(n - 1, 2 * n / k - 1)
 
 
@@ -208,7 +228,7 @@ def _interval(values: np.ndarray, k: int, level: float) -> tuple[float, float]:
     mean = _total(_weights(n, k), values)
     if 2 * k > n or not math.isfinite(mean):
         return math.nan, math.nan
-    half = float(stdtrit(degrees(n, k), 0.5 + level / 2)) * math.sqrt(_jackknife(_left_out(values, k)))
+    half = float(stdtrit(_freedom(n, k), 0.5 + level / 2)) * math.sqrt(_jackknife(_left_out(values, k)))
     return mean - half, mean + half
 
 

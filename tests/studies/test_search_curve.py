@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genbench.studies.search_curve import best_contrast, search_curve
+from genbench.studies.search_curve import best_contrast, budget_contrast, search_curve
+from genbench.studies.verdict import decide
 
 
 def best_of(subset, validation, test, failure):
@@ -116,3 +117,28 @@ def test_a_contrast_decides_nothing_where_searches_may_fail_altogether():
 def test_errors(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_budget_contrast_is_the_difference_of_two_contrasts():
+    rng = np.random.default_rng(0)
+    a, b = (np.exp(rng.normal(size=24) * spread) for spread in (1.0, 0.3))
+    pair = ("a", a, a), ("b", b, b)
+    change, few, many = budget_contrast(*pair, 8, 2), best_contrast(*pair, 2), best_contrast(*pair, 8)
+    assert change.estimate == pytest.approx(many.estimate - few.estimate) and change.estimate < 0  # the wider one gains
+    ratios = []
+    for i in range(24):
+        left = [np.delete(each, i) for each in (a, b)]
+        means = [[search_curve(each, each, [k])[0].mean for k in (8, 2)] for each in left]
+        ratios.append(math.log(means[0][0] / means[0][1]) - math.log(means[1][0] / means[1][1]))
+    assert change.error == pytest.approx(math.sqrt(23 / 24 * np.square(ratios - np.mean(ratios)).sum()))
+    assert change.freedom == best_contrast(*pair, 8).freedom
+
+
+def test_how_often_a_budget_contrast_is_wrong():
+    """Two models with the same law of scores: no budget changes their ratio; the interval covers 0 as often as it says."""
+    rng, hits = np.random.default_rng(1), 0
+    for _ in range(400):
+        scores = np.exp(0.5 * rng.normal(size=(2, 16)))
+        found = decide([budget_contrast(("a", scores[0], scores[0]), ("b", scores[1], scores[1]), 4)], 1.1)[0]
+        hits += found.p_difference <= 0.05
+    assert hits <= 0.05 * 400 + 2 * math.sqrt(0.05 * 0.95 * 400)
