@@ -11,7 +11,7 @@ from scipy.special import gammaln, stdtrit
 from genbench.studies.distribution import losses, quantile
 from genbench.studies.verdict import Contrast
 
-__all__ = ["Best", "LogBest", "best_contrast", "budget_contrast", "log_best", "search_curve"]
+__all__ = ["Best", "best_contrast", "budget_contrast", "degrees", "log_best", "search_curve"]
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,8 @@ def _jackknife(left_out: np.ndarray) -> float:
     return float((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
 
 
-def _freedom(n: int, k: int) -> float:
+def degrees(n: int, k: int) -> float:
+    """Degrees of freedom of the jackknife of the best of k of n configurations: little more than the n / k best bear on it."""
     return min(n - 1, 2 * n / k - 1)
 
 
@@ -228,7 +229,7 @@ def _interval(values: np.ndarray, k: int, level: float) -> tuple[float, float]:
     mean = _total(_weights(n, k), values)
     if 2 * k > n or not math.isfinite(mean):
         return math.nan, math.nan
-    half = float(stdtrit(_freedom(n, k), 0.5 + level / 2)) * math.sqrt(_jackknife(_left_out(values, k)))
+    half = float(stdtrit(degrees(n, k), 0.5 + level / 2)) * math.sqrt(_jackknife(_left_out(values, k)))
     return mean - half, mean + half
 
 
