@@ -1,0 +1,12 @@
+"""The claims of the cautionary tale in their order; each gives None where a study has no data on it."""
+
+from collections.abc import Callable
+
+from genbench.report.claim import Claim
+from genbench.report.claims import factors, restraints
+from genbench.report.read import Results
+
+CLAIMS: tuple[Callable[[Results], Claim | None], ...] = (
+    factors.architecture,
+    restraints.restraints,
+)
