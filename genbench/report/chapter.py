@@ -16,9 +16,10 @@ __all__ = ["Chapter", "Figure", "Heading", "Paragraph", "Points", "Table"]
 
 @dataclass(frozen=True)
 class Heading:
-    """A sub-title, of a dataset or a question."""
+    """A sub-title, of a dataset or a question; `large`: of a group of such."""
 
     text: str
+    large: bool = False
     kind: str = "heading"
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from genbench.report.claim import Claim
-from genbench.report.claims import factors, restraints
+from genbench.report.claims import budget, equal_terms, factors, restraints
 from genbench.report.read import Results
 
 CLAIMS: tuple[Callable[[Results], Claim | None], ...] = (
+    equal_terms.claim,
+    budget.claim,
     factors.architecture,
     restraints.restraints,
 )

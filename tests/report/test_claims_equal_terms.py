@@ -1,4 +1,4 @@
-"""The tale's sentences and tables follow from the searches."""
+"""C1 and the tale: sentences, tables and verdicts follow from the searches."""
 
 import math
 from pathlib import Path
@@ -9,8 +9,9 @@ import pytest
 
 from genbench.report import style
 from genbench.report.chapters import tale
-from genbench.report.chapters.tale import Searched
+from genbench.report.claims import equal_terms
 from genbench.report.read import SEARCHED, Results
+from genbench.report.searches import Searched, Searches
 from genbench.studies.verdict import Verdict
 
 MODELS = ("ns_gan", "wgan_gp", "lsgan")
@@ -28,7 +29,7 @@ def made(confirmed: dict, failed: int = 0, datasets=("digits",), configurations=
                 bad = c >= configurations - failed
                 row = dict.fromkeys(SEARCHED) | {"dataset": dataset, "model": model, "variant": "", "configuration": c, "seed": 0}
                 row |= {"trial": f"{dataset}{model}{c}", "metric": "fid", "status": "diverged" if bad else "ok"}
-                searched.append(row | ({} if bad else {"validation": value, "test": 1.1 * value}))
+                searched.append(row | ({} if bad else {"validation": value, "test": 1.1 * value, "coverage": 0.8}))
             best = int(np.argmin(values[: configurations - failed])) if failed < configurations else 0
             for seed, value in enumerate(confirmed[model]):
                 trial = f"{dataset}{model}-{seed}"
@@ -38,7 +39,7 @@ def made(confirmed: dict, failed: int = 0, datasets=("digits",), configurations=
                     scores.append({**base, "metric": "fid", "value": value})
     study = {"datasets": {name: {"kind": "images"} for name in datasets}, "config": {"margin": 1.2}}
     floors = pd.DataFrame({"dataset": datasets, "metric": "fid", "value": 0.5})
-    frame = pd.DataFrame(searched).astype({"validation": float, "test": float})
+    frame = pd.DataFrame(searched).astype({"validation": float, "test": float, "coverage": float})
     return Results(study, pd.DataFrame(trials), pd.DataFrame(scores), floors, Path("nowhere"), searched=frame)
 
 
@@ -46,8 +47,14 @@ def told(results):
     with style.theme():
         chapter = tale.chapter(results)
         chapter.figures()
-    points = [item for block in chapter.blocks if block.kind == "points" for item in block.items]
-    return chapter, " ".join(points), chapter.tables()
+    said = [item for block in chapter.blocks if block.kind == "points" for item in block.items]
+    said += [block.text for block in chapter.blocks if block.kind == "paragraph" and not block.fine]
+    return chapter, " ".join(said), chapter.tables()
+
+
+def verdict(chapter, key="C1"):
+    claims = next(block for block in chapter.blocks if block.kind == "table" and block.name == "claims").frame
+    return dict(zip(claims["claim"].str[:2], claims["verdict here"], strict=True))[key]
 
 
 SAME = {"ns_gan": [10.0, 10.1, 9.9, 10.0], "wgan_gp": [10.1, 10.0, 9.9, 10.05], "lsgan": [9.95, 10.0, 10.1, 10.0]}
@@ -59,34 +66,35 @@ def test_a_study_without_searches_has_no_tale(results):
 
 def test_models_that_search_alike_are_equivalent_and_the_claim_holds():
     chapter, words, tables = told(made(SAME, noise=0.01))
-    assert chapter.lead and set(tables["tale_digits_verdicts"]["verdict"]) == {"equivalent"}
+    assert chapter.lead and set(tables["tale_c1_digits_verdicts"]["verdict"]) == {"equivalent"}
     assert (
         "of 3 pairs of models, each with its search (best of 3 out of 12), 0 told apart, 3 equivalent within a factor of 1.2"
         in words
     )
-    assert "holds here. ns_gan is equivalent to wgan_gp and lsgan" in words
-    assert set(tables["tale_digits_seeds"]["verdict"]) == {"equivalent"}
+    assert verdict(chapter) == "holds" and "digits: ns_gan is equivalent to wgan_gp and lsgan." in words
+    assert "Coverage of the test split by the same choices: 0 told apart, 3 equivalent" in words
+    assert set(tables["tale_c1_digits_seeds"]["verdict"]) == {"equivalent"}
 
 
 def test_a_model_that_is_better_refutes_the_claim():
-    _, words, tables = told(made(SAME, apart={"wgan_gp": 0.5}, noise=0.05))
-    table = tables["tale_digits_verdicts"].set_index("pair")
+    chapter, words, tables = told(made(SAME, apart={"wgan_gp": 0.5}, noise=0.05))
+    table = tables["tale_c1_digits_verdicts"].set_index("pair")
     assert table.loc["ns_gan against wgan_gp", "verdict"] == "worse"
     assert table.loc["ns_gan against wgan_gp", "ratio of scores"] == pytest.approx(2, rel=0.1)
-    assert "refuted here" in words and "worse than wgan_gp" in words
+    assert verdict(chapter) == "does not hold" and "worse than wgan_gp" in words
 
 
 def test_lucky_winners_do_not_decide_the_claim():
-    _, words, tables = told(made(SAME | {"wgan_gp": [5.0, 5.1, 4.9, 5.0]}, noise=1.0))
-    assert tables["tale_digits_seeds"].set_index("pair").loc["ns_gan against wgan_gp", "verdict"] == "worse"
-    assert set(tables["tale_digits_verdicts"]["verdict"]) == {"undecided"}
-    assert "undecided here: not refuted, not shown. ns_gan is undecided against wgan_gp and lsgan" in words
+    chapter, words, tables = told(made(SAME | {"wgan_gp": [5.0, 5.1, 4.9, 5.0]}, noise=1.0))
+    assert tables["tale_c1_digits_seeds"].set_index("pair").loc["ns_gan against wgan_gp", "verdict"] == "worse"
+    assert set(tables["tale_c1_digits_verdicts"]["verdict"]) == {"undecided"}
+    assert verdict(chapter) == "undecided" and "ns_gan is undecided against wgan_gp and lsgan." in words
 
 
 def test_the_table_gives_the_search_and_its_confirmation():
     results = made(SAME, failed=3)
     _, words, tables = told(results)
-    row = tables["tale_digits_search"].set_index("model").loc["ns_gan"]
+    row = tables["tale_c1_digits_search"].set_index("model").loc["ns_gan"]
     own = results.searched[results.searched["model"] == "ns_gan"]
     assert row["failed"] == 3 and row["tried"] == 12 and row["k"] == 6 and row["seeds ok"] == "4 of 4"
     assert row["chosen, validation"] == own["validation"].min() and row["confirmed"] == pytest.approx(10.0)
@@ -110,7 +118,7 @@ def test_a_search_whose_every_configuration_failed_is_told_and_breaks_nothing():
     results = made({**SAME, "lsgan": [math.nan] * 4})
     results.searched.loc[results.searched["model"] == "lsgan", ["validation", "test"]] = math.nan
     _, words, tables = told(results)
-    row = tables["tale_digits_search"].set_index("model").loc["lsgan"]
+    row = tables["tale_c1_digits_search"].set_index("model").loc["lsgan"]
     assert row["seeds ok"] == "0 of 4" and math.isnan(row["chosen, test"]) and "lsgan 12 of 12" in words
 
 
@@ -128,50 +136,71 @@ def test_a_single_model_has_neither_verdicts_nor_claims():
     results = made(SAME)
     results.searched.drop(results.searched.index[results.searched["model"] != "ns_gan"], inplace=True)
     results.trials.drop(results.trials.index[results.trials["model"] != "ns_gan"], inplace=True)
-    _, words, tables = told(results)
-    assert set(tables) == {"tale_digits_search"} and "pair" not in words and "Claim" not in words
+    chapter, words, tables = told(results)
+    assert {name for name in tables if "published" not in name} == {
+        "tale_claims",
+        "tale_c1_digits_search",
+        "tale_c2_digits_gains",
+    }
+    assert verdict(chapter) == "undecided" and "does not search ns_gan beside other GANs" in words and "pair" not in words
 
 
 def test_models_that_are_told_classes_are_compared_apart():
     results = made(SAME, noise=0.01)
-    results.trials["conditional"] = results.trials["model"] == "lsgan"
+    results.searched["net"] = np.where(results.searched["model"] == "lsgan", '{"conditional": true}', "{}")
     _, words, tables = told(results)
-    assert list(tables["tale_digits_verdicts"]["pair"]) == ["ns_gan against wgan_gp"]
-    assert list(tables["tale_digits_seeds"]["pair"]) == ["ns_gan against wgan_gp"]
-    assert list(tables["tale_digits_given_class_labels_search"]["model"]) == ["lsgan"]
+    assert list(tables["tale_c1_digits_verdicts"]["pair"]) == ["ns_gan against wgan_gp"]
+    assert list(tables["tale_c1_digits_seeds"]["pair"]) == ["ns_gan against wgan_gp"]
+    assert list(tables["tale_c1_digits_given_class_labels_search"]["model"]) == ["lsgan"]
     assert "ns_gan is equivalent to wgan_gp." in words and "rank the choices" not in words
 
 
 def test_the_claim_is_of_adversarial_models_and_needs_all_their_verdicts():
     results = made(SAME, apart={"wgan_gp": 0.5}, noise=0.05)
     results.study["models"] = {"ns_gan": {"family": "gan"}, "lsgan": {"family": "gan"}, "wgan_gp": {"family": "vae"}}
-    _, words, _ = told(results)
-    assert "refuted" not in words and "worse than wgan_gp" not in words
+    chapter, words, _ = told(results)
+    assert verdict(chapter) == "holds" and "digits: ns_gan is equivalent to lsgan." in words
+    assert "Against other families ns_gan is worse than wgan_gp." in words
     short = made(SAME, noise=0.01)
     gone = (short.searched["model"] == "lsgan") & (short.searched["configuration"] == 11)
     short.searched.drop(short.searched.index[gone], inplace=True)
-    _, words, _ = told(short)
-    assert "No verdict on 2 pairs" in words and "holds here" not in words
-
-
-def test_medians_that_do_not_exist_lead_nowhere():
-    results = made(SAME)
-    results.searched.loc[results.searched["model"] != "ns_gan", ["validation", "test"]] = math.nan
-    assert "leads" not in told(results)[1]
+    chapter, words, _ = told(short)
+    assert "No verdict on 2 pairs" in words and verdict(chapter) == "undecided"
 
 
 def test_a_model_that_mostly_fails_is_charged_and_found_worse():
     results = made(SAME, apart={"lsgan": 0.9}, noise=0.05, configurations=24)
     bad = (results.searched["model"] == "lsgan") & (results.searched["configuration"] > 1)
     results.searched.loc[bad, ["validation", "test"]] = math.nan
-    table = told(results)[2]["tale_digits_verdicts"].set_index("pair")
+    table = told(results)[2]["tale_c1_digits_verdicts"].set_index("pair")
     assert table.loc["ns_gan against lsgan", "verdict"] == "better"
 
 
 def test_not_worse_is_enough_for_the_claim():
-    def verdict(p):
+    def pair(p):
         return Verdict("ns_gan", "wgan_gp", "undecided", 0.95, 0.85, 1.05, 0.3, 0.2, p, None)
 
-    found = [Searched(name, name, np.ones(8), np.ones(8), 0, np.ones(3)) for name in ("ns_gan", "wgan_gp")]
-    assert "holds here. ns_gan is not worse than wgan_gp by the margin" in tale._claim_baseline(found, [verdict(0.01)])
-    assert "undecided here" in tale._claim_baseline(found, [verdict(0.2)])
+    one = np.ones(8)
+    found = [Searched(name, name, "gan", "", one, one, one, 0, one[:3], one[:3]) for name in ("ns_gan", "wgan_gp")]
+    own = Searches("digits", "digits", "fid", 0.5, tuple(found))
+    assert equal_terms._own_claim(own, [pair(0.01)]) == ("holds", "ns_gan is not worse than wgan_gp by the margin.")
+    assert equal_terms._own_claim(own, [pair(0.2)])[0] == "undecided"
+
+
+def test_datasets_that_disagree_make_it_a_part():
+    better, worse = (
+        made(SAME, apart={"wgan_gp": factor}, noise=0.02, datasets=(name,)) for factor, name in ((1.0, "a"), (0.5, "b"))
+    )
+    study = {**better.study, "datasets": {**better.study["datasets"], **worse.study["datasets"]}}
+    frames = {k: pd.concat([getattr(r, k) for r in (better, worse)]) for k in ("trials", "scores", "floors", "searched")}
+    chapter, words, _ = told(Results(study, store=Path("nowhere"), **frames))
+    assert verdict(chapter) == "holds in part" and "a: ns_gan is equivalent" in words and "b: ns_gan is" in words
+
+
+def test_searches_that_do_not_confirm_and_grids_are_not_compared():
+    results = made(SAME, noise=0.01)
+    results.searched.loc[results.searched["model"] == "lsgan", "levels"] = '{"loss": "ls"}'
+    cell = {"datasets": ["digits"], "models": ["wgan_gp"], "tune": {"confirm": False}}
+    results.study["config"]["cells"] = [cell]
+    _, _, tables = told(results)
+    assert list(tables["tale_c1_digits_search"]["model"]) == ["ns_gan"]
