@@ -11,7 +11,7 @@ __all__ = ["CriticGradients", "CriticQuality", "CriticSurfaces", "Experiments", 
 Planar = Literal["ring8", "grid25", "moons", "swiss_roll", "checkerboard", "pinwheel"]
 Adversary = Literal["mm_gan", "ns_gan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r1_gan", "hinge_gan"]
 
-Restraint = Literal["clipping", "gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "none"]
+Restraint = Literal["clipping", "gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "no restraint"]
 RESTRAINTS: tuple[Restraint, ...] = get_args(Restraint)
 
 
@@ -139,12 +139,11 @@ class WassersteinTraining(Settings):
     draws: int = Field(default=10, ge=2)  # of batches at each look
     encoder_epochs: int = Field(default=10, ge=1)  # of the classifier whose features score images
     shown: int = Field(default=10, ge=1)  # images that are kept of each kind
+    width: int = Field(default=64, ge=4)
+    depth: int = Field(default=2, ge=1)
+    lr: FiniteFloat = Field(default=1e-3, gt=0)
     limit: FiniteFloat = Field(default=0.1, gt=0)  # of clipped weights
-    gp: FiniteFloat = Field(default=10.0, gt=0)
-
-    @property
-    def recipes(self) -> tuple[str, ...]:
-        return ("wgan_gp",)  # whose networks and optimiser all critics share
+    gp: FiniteFloat = Field(default=1.0, gt=0)  # at 10, that of both sides keeps a generator from learning a ring
 
 
 class BatchWasserstein(Asked):
@@ -174,7 +173,7 @@ class PixelDistance(Asked):
 
     datasets: tuple[Classified, ...] = Field(default=("digits", "mnist5k"), min_length=1)
     images: int = Field(default=200, ge=20)  # of the test split
-    pixels: FiniteFloat = Field(default=1.0, gt=0)  # of a shift, whose median L2 distance all changes have
+    shift: FiniteFloat = Field(default=0.036, gt=0, le=0.5)  # of the side, whose median L2 distance all changes have
     encoder_epochs: int = Field(default=5, ge=1)
     shown: int = Field(default=3, ge=1, le=8)  # images in the figure
 
@@ -183,7 +182,8 @@ class FidFaults(Asked):
     """What the FID makes of small samples, lost classes, other encoders and copies."""
 
     datasets: tuple[Classified, ...] = Field(default=("digits", "mnist5k"), min_length=1)
-    redraws: int = Field(default=8, ge=2, le=100)
+    redraws: int = Field(default=8, ge=3, le=100)  # of the images that stand for samples
+    images: int = Field(default=400, ge=60)  # at most, of each sampler
     encoder_epochs: int = Field(default=5, ge=1)
 
 

@@ -13,7 +13,9 @@ from genbench.experiments import (
     critic_gradients,
     critic_quality,
     critic_surfaces,
+    fid_faults,
     generator_gradients,
+    pixel_distance,
     wasserstein_estimates,
     wasserstein_training,
 )
@@ -28,4 +30,6 @@ EXPERIMENTS: Mapping[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "wasserstein_estimates": wasserstein_estimates.run,
     "wasserstein_training": wasserstein_training.run,
     "batch_wasserstein": batch_wasserstein.run,
+    "pixel_distance": pixel_distance.run,
+    "fid_faults": fid_faults.run,
 }
