@@ -18,12 +18,15 @@ import pandas as pd
 from scipy import stats
 
 from genbench.studies.distribution import quantile
+from genbench.studies.factors import grid, tuned_shares
 from genbench.studies.ranks import agreement
+from genbench.studies.restraints import always_helps, never_hurts, restraint_contrasts
 from genbench.studies.search_curve import search_curve
-from genbench.studies.simulate import ErrorRates, Truth, error_rates, of_search, of_seeds, of_winners
+from genbench.studies.simulate import ErrorRates, Truth, crossed, error_rates, of_search, of_seeds, of_winners
 from genbench.studies.variance import components, shares
 
 MARGIN = 1.1
+FACTORS = ("loss", "restraint", "architecture")
 EQUAL = Truth(dict.fromkeys("abcdef", 1.0))
 AT_MARGIN = Truth({m: MARGIN**i for i, m in enumerate("abcde")})
 PAIR = Truth(dict.fromkeys("ab", 1.0))
@@ -108,12 +111,94 @@ def curves(studies: int, seed: int) -> None:
                 f"{np.mean([b.median_low <= median <= b.median_high for b in best]):9.1%}",
                 flush=True,
             )
+    print("  (bias against the truth; plug-in: the bootstrap with replacement, mean: without)")
 
 
-def crossed(rows: int, effects: Sequence[np.ndarray], noise: float, rng: np.random.Generator) -> pd.DataFrame:
+def scores(rows: int, effects: Sequence[np.ndarray], noise: float, rng: np.random.Generator) -> pd.DataFrame:
     model, dataset, repeat = np.indices((effects[0].size, effects[1].size, rows)).reshape(3, -1)
     log = effects[0][model] + effects[1][dataset] + effects[2][model, dataset] + noise * rng.standard_normal(model.size)
     return pd.DataFrame({"model": model, "dataset": dataset, "seed": repeat, "score": np.exp(log)})
+
+
+def planted(shape: tuple[int, ...], sizes: dict[tuple[int, ...], float], rng: np.random.Generator) -> np.ndarray:
+    """Random effects of the axes in `sizes`, each with exactly that mean square."""
+    out = np.zeros(shape)
+    for axes, size in sizes.items():
+        effect = rng.standard_normal(shape)
+        for axis in range(len(shape)):
+            mean = effect.mean(axis, keepdims=True)
+            effect = effect - mean if axis in axes else np.broadcast_to(mean, shape)
+        out = out + effect * math.sqrt(size / (effect**2).mean())
+    return out
+
+
+def leads(studies: int, seed: int) -> None:
+    titles = f"{'leads':>9} {'behind':>9} {'no share':>9} {'share':>9} {'cover':>9}"
+    print(f"\n{'Architecture against loss and restraint, 3 x 4 x 2 cells':<66}{'runs':>6} {titles}")
+    alike = {(2,): 0.04, (0,): 0.01, (1,): 0.01, (0, 1): 0.02, (0, 2): 0.0025, (1, 2): 0.0025}
+    for name, sizes, n, more in (
+        ("equal, 8 configurations", alike, 8, {}),
+        ("equal, 24 configurations", alike, 24, {}),
+        ("equal, 24, no variance of configurations common", alike, 24, {"common": 0.0}),
+        ("equal, 24, 20 % of trials fail", alike, 24, {"fails": 0.2}),
+        ("equal, 24, effects a fourth", {axes: size / 16 for axes, size in alike.items()}, 24, {}),
+        ("none differ, 24", {}, 24, {}),
+        ("architecture 4 times the others, 24", alike | {(2,): 0.16}, 24, {}),
+        ("restraint 3 times the architecture, 24", alike | {(1,): 0.12}, 24, {}),
+    ):
+        rng = np.random.default_rng(seed)
+        total, own = sum(sizes.values()), sizes.get((2,), 0.0)
+        truth = (own - sum(s for axes, s in sizes.items() if 2 not in axes)) / total if total else math.nan
+        found = []
+        for _ in range(studies):
+            frame = crossed(planted((3, 4, 2), sizes, rng), FACTORS, n, rng, **{"common": 0.8} | more)
+            found.append(tuned_shares(grid(frame, FACTORS)).lead)
+        known = [lead for lead in found if math.isfinite(lead.share)]
+        cells = [np.mean([lead.low > 0 for lead in found]), np.mean([lead.high < 0 for lead in found])]
+        cells += [1 - len(known) / studies, np.median([lead.share for lead in known]) - (truth if total else 0.0)]
+        cells += [np.mean([lead.low <= truth <= lead.high for lead in known]) if total else math.nan]
+        text = " ".join(f"{'-':>9}" if math.isnan(c) else f"{c:9.1%}" for c in cells)
+        print(f"  {name:<64}{studies:>6} {text}", flush=True)
+    print("  (share: median of the difference of shares, less the true one)")
+
+
+def helps(studies: int, seed: int) -> None:
+    titles = " ".join(f"{word:>9}" for word in ("better", "worse", "equival.", "not worse", "always", "never"))
+    print(f"\n{'Restraints against none, 2 x 2 crossings, 24 configurations':<66}{'':>6} {'false':>9}" + f" {'false':>9}" * 5)
+    print(f"{'':<66}{'runs':>6} {titles}")
+    sharp = {"common": 0.98, "seed": 0.02}
+    for name, ratios, n, more in (
+        ("two restraints that change nothing, 8", (1, 1, 1), 8, {}),
+        ("two restraints that change nothing", (1, 1, 1), 24, {}),
+        ("the same, 98 % of configurations' variance common", (1, 1, 1), 24, sharp),
+        ("the same, 20 % of trials fail", (1, 1, 1), 24, {"fails": 0.2}),
+        ("both worse by the margin", (1, MARGIN, MARGIN), 24, sharp),
+        ("one halves scores, one changes nothing", (1, 0.5, 1), 24, {}),
+        ("one halves scores, one is worse by the margin", (1, 0.5, MARGIN), 24, sharp),
+    ):
+        rng = np.random.default_rng(seed)
+        effects = np.log(ratios)[None, :, None] * np.ones((2, 1, 2))
+        wrong = np.zeros((studies, 6))
+        for i in range(studies):
+            frame = crossed(effects, FACTORS, n, rng, **{"common": 0.8} | more)
+            frame["restraint"] = frame["restraint"].replace("0", "none")
+            table = restraint_contrasts({"": grid(frame, FACTORS)}, MARGIN)
+            ratio, word = table["restraint"].map(lambda r, at=ratios: at[int(r)]), table["verdict"]
+            far, behind = (ratio - MARGIN).abs() < 1e-9, ratio > MARGIN - 1e-9
+            wrong[i] = [
+                ((word == "better") & (ratio >= 1)).any(),
+                ((word == "worse") & (ratio <= 1)).any(),
+                ((word == "equivalent") & far).any(),
+                (word.isin(["not worse", "equivalent", "better"]) & behind).any(),
+                always_helps(table) is True and max(ratios[1:]) >= 1,
+                never_hurts(table) is True and max(ratios[1:]) >= MARGIN,
+            ]
+        print(f"  {name:<64}{studies:>6} " + " ".join(f"{share:9.1%}" for share in wrong.mean(0)), flush=True)
+
+
+def grids(studies: int, seed: int) -> None:
+    leads(studies // 8, seed)
+    helps(studies // 8, seed)
 
 
 def centred(x: np.ndarray) -> np.ndarray:
@@ -142,7 +227,7 @@ def intervals(studies: int, seed: int) -> None:
         for noise in (0.1, 0.4):
             size = 20 * rows
             squares = np.array([*(size * (e**2).mean() for e in effects), (size - 1) * noise**2])
-            tables = [shares(crossed(rows, effects, noise, rng), ["model", "dataset"]) for _ in range(studies // 10)]
+            tables = [shares(scores(rows, effects, noise, rng), ["model", "dataset"]) for _ in range(studies // 10)]
             for i, name in enumerate(("model", "dataset", "model x dataset", "seed")):
                 each = iter([(t[i].low, t[i].high) for t in tables])
                 truth, r2 = squares[i] / squares.sum(), np.mean([t[i].r2 for t in tables])
@@ -173,7 +258,7 @@ def intervals(studies: int, seed: int) -> None:
         for noise in (0.05, 0.2):
 
             def taus(means: np.ndarray = means, noise: float = noise) -> tuple[float, float]:
-                found = agreement(crossed(5, [np.zeros(6), np.zeros(4), means], noise, rng), repeats=300)
+                found = agreement(scores(5, [np.zeros(6), np.zeros(4), means], noise, rng), repeats=300)
                 return found.low - 1e-9, found.high + 1e-9
 
             what = f"tau of 4 datasets that {name}, models .1 apart, seeds {noise}: {truth:.2f}"
@@ -187,7 +272,7 @@ def main() -> None:
     args = parser.parse_args()
     start = time.process_time()
     print(f"{args.studies} studies: 5 % is observed as {100 * 2 * math.sqrt(0.05 * 0.95 / args.studies):.1f} points more or less")
-    for part in (seeds, searches, curves, intervals):
+    for part in (seeds, searches, curves, grids, intervals):
         part(args.studies, args.seed)
     print(f"\n{time.process_time() - start:.0f} CPU seconds")
 

@@ -63,10 +63,9 @@ def searched(results: Results, needed: Sequence[str]) -> tuple[list[Searched], l
     """Grids with these factors in the order of datasets, and sentences on what is not in them."""
     if "levels" not in results.searched or not len(results.searched):
         return [], []
-    levels = results.searched["levels"].map(lambda text: parse(text) if isinstance(text, str) else {})
-    chosen = levels.map(lambda each: set(needed) <= set(each))
-    rows, levels = results.searched[chosen], levels[chosen]
-    rows = rows.assign(_factors=levels.map(tuple))
+    rows = results.searched.reset_index(drop=True)
+    levels = rows["levels"].map(lambda text: parse(text) if isinstance(text, str) else {})
+    rows = rows.assign(_factors=levels.map(tuple))[levels.map(lambda each: set(needed) <= set(each))]
     found, said = [], []
     for dataset in [name for name in results.datasets if name in set(rows["dataset"])]:
         own = rows[rows["dataset"] == dataset]
