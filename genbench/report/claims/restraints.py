@@ -151,7 +151,7 @@ def _drawn(table: pd.DataFrame, margin: float) -> Drawing:
     columns = _other(table.columns)
     names = [" · ".join(map(str, row)) for row in table[columns].itertuples(index=False)] if columns else [""] * len(table)
     rows, kinds = list(dict.fromkeys(names)), list(dict.fromkeys(table[FACTOR]))
-    drawing = Drawing(figsize=(1.9 + 1.75 * len(kinds), 0.27 * len(rows) + 1.5), layout="constrained")
+    drawing = Drawing(figsize=(max(1.9 + 1.75 * len(kinds), 5.6), 0.27 * len(rows) + 1.5), layout="constrained")
     axes = drawing.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     low, high = max(min(table["low"].min(), 0.9 / margin), 1 / WIDEST), min(max(table["high"].max(), 1.1 * margin), WIDEST)
     for ax, kind in zip(axes, kinds, strict=True):
