@@ -20,7 +20,7 @@ def restraint(name: str, limit: float, gp: float) -> tuple[dict[str, str], dict[
         "one-sided penalty": ({"penalty": "one_sided"}, {"gp": gp}),
         "spectral norm": ({"norm": "spectral"}, {}),
         "c-transform": ({}, {}),
-        "none": ({}, {}),
+        "no restraint": ({}, {}),
     }[name]
 
 
@@ -100,6 +100,7 @@ PAIRED = {"c-transform": CTransformOfPair}  # others: CriticOfPair
 PLAYING: Mapping[str, type[GAN]] = {"c-transform": CTransformGAN}  # others: Player
 
 
+@torch.no_grad()
 def value(model: GAN, real: Tensor, fake: Tensor, batch: int, draws: int) -> float:
     """What the critic says the distance of real (n, d) and fake (m, d) is.
 
@@ -115,6 +116,7 @@ def value(model: GAN, real: Tensor, fake: Tensor, batch: int, draws: int) -> flo
     return sum(float(model.dual(pick(real), pick(fake))) for _ in range(draws)) / draws
 
 
+@torch.no_grad()
 def bound(model: GAN, real: Tensor, fake: Tensor) -> float:
     """Largest value that the critic's potential guarantees: mean f + mean f^c over the whole sets, at most their exact W1.
 

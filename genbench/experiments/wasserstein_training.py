@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genbench.data import Dataset, space
 from genbench.experiments import transport
-from genbench.experiments.training import Bench, train
+from genbench.experiments.training import ALONE, Bench, train
 from genbench.experiments.wasserstein_critics import PLAYING, Player, restraint, value
 from genbench.metrics.encoder import extract, train_encoder
 from genbench.metrics.fidelity import frechet
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 CENTROIDS = 50
+LATENT = {"points": 2, "images": 16}
 LAST = Switches(ema=0.0)  # the players of the last look, with learning rates that fall to zero
 
 
 def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame]:
     """Train generators against Wasserstein critics of every restraint; compare the critic's value with W1 on the way.
 
-    Everything is in the models' space. All critics share networks and optimiser, those of WGAN-GP's recipe.
+    Everything is in the models' space. All games share networks and optimiser.
     Table `looks` (dataset, critic, seed, update): `value`, the distance as the critic says, of training data and as many fresh
     fakes, `samples` each; `exact`, W1 of these two finite sets; `batch` and `debiased`, of batches of them (see
     transport.Batches). Table `ends` (dataset, critic, seed, status): `quality`, the distance of samples to the test split at the
@@ -80,7 +81,8 @@ def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame
 
 def _game(name: str, critic: str, settings: "WassersteinTraining", bench: Bench) -> tuple[list[dict], list[Result]]:
     data = bench.data[name]
-    recipe, (net, hp) = bench.recipe("wgan_gp", name), restraint(critic, settings.limit, settings.gp)
+    net, hp = restraint(critic, settings.limit, settings.gp)
+    net = {"latent": LATENT[data.kind], "width": settings.width, "depth": settings.depth, **net}
     train_set = space(data, Player.space[data.kind]).encode(data.splits["train"].to(bench.device)).flatten(1)
     rows: list[dict] = []
 
@@ -101,8 +103,8 @@ def _game(name: str, critic: str, settings: "WassersteinTraining", bench: Bench)
                 row |= {"exact": transport.distance(real, fake), "batch": found.raw, "debiased": found.debiased}
 
     every = [round(settings.updates * (i + 1) / settings.looks) for i in range(settings.looks)]
-    hp = {**{key: v for key, v in recipe.hp.items() if key not in ("gp", "limit")}, **hp}
-    return rows, train(PLAYING.get(critic, Player), name, settings, bench, {**recipe.net, **net}, hp, LAST, every, look)
+    hp = {"lr": settings.lr, **ALONE, **hp}
+    return rows, train(PLAYING.get(critic, Player), name, settings, bench, net, hp, LAST, every, look)
 
 
 def _near(x: Tensor, centroids: Tensor) -> float:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from genbench.report.claim import Claim
-from genbench.report.claims import budget, equal_terms, factors, restraints
+from genbench.report.claims import budget, equal_terms, factors, restraints, wasserstein
 from genbench.report.read import Results
 
 CLAIMS: tuple[Callable[[Results], Claim | None], ...] = (
     equal_terms.claim,
     budget.claim,
     factors.architecture,
+    wasserstein.claim,
     restraints.restraints,
 )

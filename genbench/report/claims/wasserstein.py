@@ -1,0 +1,202 @@
+"""C4: Wasserstein GANs work because they fail to approximate the Wasserstein distance."""
+
+import pandas as pd
+
+from genbench.report.chapter import Figure, Paragraph, Points, Table
+from genbench.report.claim import OPEN, Claim
+from genbench.report.claims import wasserstein_figures as draw
+from genbench.report.claims import wasserstein_parts as parts
+from genbench.report.claims.wasserstein_numbers import FREE, LEVEL, MARGIN, cells, ours, overall, prefers, trials
+from genbench.report.claims.wasserstein_parts import Part
+from genbench.report.published import published
+from genbench.report.read import Experiment, Results
+from genbench.report.tables import Cell, averaged
+from genbench.report.text import plural
+
+__all__ = ["claim"]
+
+STATEMENT = "Wasserstein GANs work because their critics fail to estimate the Wasserstein distance"
+SOURCE = "Stanczuk, Etmann, Kreusser & Schönlieb 2021, arXiv:2103.01678"
+PLANE = 2  # up to so many dimensions critics are expected to be right
+WHICH = (
+    "Three distances are called W1 here. That of the laws is known for funnels (Korotin et al. 2022, arXiv:2206.07767), whose "
+    "optimal critic and plan are known, and for shifted Gaussians. That of two finite sets is computed exactly; where the laws "
+    "are unknown, it is what a critic that sees nothing but these sets is asked for. That of batches is the mean W1 of two "
+    "random batches, too large in more than a few dimensions; debiased, half of the W1 between two batches of either set is "
+    "taken off, so that equal laws get 0 on average. The paper compares with that of batches. A critic with a gradient penalty "
+    "solves another transport problem, one with congestion (Milne & Nachman 2021, arXiv:2109.00528); the c-transform is that of "
+    "Mallasto et al. 2019, arXiv:1910.03875."
+)
+VALUES = (
+    "What a critic reports as the distance over W1: of the laws for funnels and shifts, else of the two sets; a point per seed, "
+    "values below 0.003 and negative ones at the left edge. Grey: within a factor of {margin:g}. Bars: raw batch W1, crosses: "
+    "debiased. Right: mean cosine of what pulls the fakes with the optimal plan's direction; none where fakes coincide."
+)
+GAMES = (
+    "What the critic reports, and W1 of the same training data and fakes, along training: mean over seeds. If the value were W1, "
+    "the coloured line would lie on one of the others."
+)
+SCATTER = (
+    "A point per training: relative error of the critic's last value against batch W1, and how far samples are from test data."
+)
+BLUR = (
+    "W1 between batches: other data (black) against the geometric median and k-means centres. Where a coloured line lies below "
+    "the black one, a generator that knows nothing but these centres gets the better loss. Below, the same debiased: data are at "
+    "0. Means over draws."
+)
+ALIKE = "Samples of the first seed by critic, centroids of 50 clusters of the training data, and test images."
+
+
+def claim(results: Results) -> Claim | None:
+    """The claim from the experiments on Wasserstein critics; None where a study has none of them, or nothing that ended well."""
+    static = results.experiment("wasserstein_estimates")
+    found: list[Part] = []
+    blocks: list = []
+    for name, told in (("wasserstein_estimates", _static), ("wasserstein_training", _game), ("batch_wasserstein", _batches)):
+        if experiment := results.experiment(name):
+            more, shown = told(experiment, results)
+            found, blocks = found + more, blocks + shown
+    if not found:
+        return None
+    verdict = overall([part.verdict for part in found if part.own] or [OPEN])
+    asides = [part.key for part in found if not part.own]
+    because = "; ".join(f"{part.key} {part.statement}: {part.verdict} ({part.short})" for part in found)
+    because += "." + (f" {' and '.join(asides)} {'do' if len(asides) > 1 else 'does'} not enter the verdict." if asides else "")
+    lead = Points(tuple(f"{part.key} {_capital(part.statement)}: {part.verdict}. {part.because}" for part in found))
+    return Claim("C4", STATEMENT, SOURCE, verdict, because, (lead, Paragraph(WHICH, fine=True), *blocks, *_published(static)))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# ---- fixed pairs
+
+
+def _static(experiment: Experiment, results: Results) -> tuple[list[Part], list]:
+    pairs, critics, size = experiment.tables["pairs"], experiment.tables["critics"], experiment.settings
+    if not (critics["status"] == "ok").any():
+        return [], []
+    found = cells(pairs, critics)
+    held = found[found["critic"] != FREE]
+    high, plane = held[held["dim"] > PLANE], held[held["dim"] <= PLANE]
+    said = [parts.values(high)] if len(high) else []
+    said += [parts.control(plane)] if len(plane) else []
+    said += [each for each in [parts.directions(high)] if each]
+    if lost := int((critics["status"] != "ok").sum()):
+        said[-1:] = [_with_failed(said[-1], lost, "critic")] if said else []
+    caption = (
+        f"Perceptrons of {size['depth']} x {size['width']}, {size['updates']} updates of {size['batch']} examples, penalties of "
+        f"{size['gp']:g}, weights clipped at {size['limit']:g}: means over seeds and their 95 % intervals. The word allows for a "
+        f"factor of {MARGIN:g}, with Holm's correction at {LEVEL:g} over all restrained critics. half: the value on batches "
+        "after half of the updates over that in the end. bound / sets: what the critic's potential guarantees of the sets' W1, "
+        "once its c-transform is taken over both whole sets, or the constant 0 does."
+    )
+    return said, [
+        Figure("c4_value", draw.values(pairs, critics), VALUES.format(margin=MARGIN)),
+        _truths(pairs, size),
+        Table.of_cells("c4_critics", [_row(row) for row in found.to_dict("records")], caption, folded=True),
+    ]
+
+
+def _with_failed(part: Part, lost: int, what: str) -> Part:
+    failed = f" {_capital(plural(lost, what))} failed and {'counts' if lost == 1 else 'count'} in no number."
+    return Part(part.key, part.statement, part.verdict, part.short, part.because + failed, part.own)
+
+
+def _row(row: dict) -> dict:
+    shown = {
+        "pair": row["pair"],
+        "critic": row["critic"],
+        "seeds": row["seeds"],
+        "value / W1": row["ratio"],
+        "so it is": row["word"],
+    }
+    shown |= {"value / batch W1": row["batch_ratio"], "cosine": row["cosine"], "half": row["half"], "bound / sets": row["bound"]}
+    return shown
+
+
+def _truths(pairs: pd.DataFrame, size: dict) -> Table:
+    rows = [
+        {
+            "pair": row["pair"], "dimensions": row["dim"], "W1 of laws": row["known"], "of sets": row["exact"],
+            "of batches": Cell(row["batch"], 2 * row["batch_se"]), "debiased": Cell(row["debiased"], 2 * row["debiased_se"]),
+            "nearest": row["nearest"], "cosine of batch plans": row["batch_cosine"],
+        }
+        for row in pairs.to_dict("records")
+    ]  # fmt: skip
+    caption = (
+        f"The distances of each pair: sets of {plural(size['points'], 'example')} at most, batches of {size['batch']}, with two "
+        f"standard errors over {plural(size['draws'], 'draw')}. nearest: mean distance from a fake to the nearest real example, "
+        "what a critic that is 0 everywhere guarantees."
+    )
+    return Table.of_cells("c4_pairs", rows, caption, folded=True)
+
+
+# ---- games
+
+
+def _game(experiment: Experiment, results: Results) -> tuple[list[Part], list]:
+    looks, ends, size = experiment.tables["looks"], experiment.tables["ends"], experiment.settings
+    if not (ends["status"] == "ok").any():
+        return [], []
+    found = trials(looks, ends)
+    said = [each for each in (parts.thesis(found, results), parts.rule(found, results)) if each]
+    if lost := int((ends["status"] != "ok").sum()):
+        said[-1] = _with_failed(said[-1], lost, "training")
+    caption = (
+        f"Games of {size['updates']} updates of the generator, five of the critic for each, after the last: means over seeds and "
+        "95 % intervals, in the models' space; error: of the value, relative to that distance. quality: exact W1 of points to "
+        "test points, the Fréchet distance of a small classifier's features for images. centred: distance to the nearest of 50 "
+        "centroids over that of test data."
+    )
+    columns = {"value": "value", "batch W1": "batch", "debiased": "debiased", "error, batch": "error_batch"}
+    columns |= {"error, debiased": "error_debiased", "quality": "quality", "centred": "centred"}
+    rows = [
+        {"dataset": dataset, "critic": critic, "seeds": len(own)} | {name: averaged(own[key]) for name, key in columns.items()}
+        for (dataset, critic), own in found.groupby(["dataset", "critic"], sort=False)
+    ]
+    blocks = [
+        Figure("c4_training", draw.games(looks), GAMES),
+        Figure("c4_thesis", draw.thesis(found, results), SCATTER),
+        Table.of_cells("c4_games", rows, caption, folded=True),
+    ]
+    for dataset, own in experiment.tables["pictures"].groupby("dataset", sort=False):
+        blocks.append(Figure(f"c4_alike_{dataset}", draw.pictures(own), f"{dataset}: {ALIKE}"))
+    return said, blocks
+
+
+# ---- batches
+
+
+def _batches(experiment: Experiment, results: Results) -> tuple[list[Part], list]:
+    found, draws = prefers(experiment.tables["batches"]), experiment.settings["draws"]
+    caption = f"W1 of batches: means over {plural(draws, 'draw')} and 95 % intervals; gap: paired with that of other data."
+    rows = [
+        {
+            "data": row["data"], "dimensions": row["dim"], "batch": row["size"], "candidate": row["candidate"], "W1": row["raw"],
+            "gap": row["gap"], "so it is": row["word"], "debiased": row["debiased"],
+        }
+        for row in found.to_dict("records")
+        if row["candidate"] != "data"
+    ]  # fmt: skip
+    return [parts.blur(found)], [
+        Figure("c4_blur", draw.blur(found), BLUR),
+        Table.of_cells("c4_batches", rows, caption, folded=True),
+    ]
+
+
+# ---- published
+
+
+def _published(static: Experiment | None) -> list:
+    table = published("C4")
+    if static is not None:
+        table = pd.concat([ours(static.tables["pairs"], static.tables["critics"]), table], ignore_index=True)
+    if table.empty:
+        return []
+    caption = (
+        "Pairs whose W1 is known, here and in Korotin et al.: what critics report, and in brackets the cosine of their gradients "
+        "with the right direction."
+    )
+    return [Table("c4_published", table.rename(columns={"published": "value"}), caption, folded=True)]

@@ -1,0 +1,241 @@
+"""What the experiments on Wasserstein critics say, as numbers and verdicts."""
+
+import math
+from collections.abc import Sequence
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from genbench.metrics.uncertainty import welch
+from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
+from genbench.report.tables import averaged
+from genbench.report.text import number
+from genbench.studies.verdict import holm
+
+__all__ = [
+    "FREE",
+    "IS",
+    "IS_NOT",
+    "LEVEL",
+    "MARGIN",
+    "UNSURE",
+    "Rank",
+    "blurs",
+    "cells",
+    "compared",
+    "crossover",
+    "mostly",
+    "ours",
+    "overall",
+    "prefers",
+    "rivals",
+    "trials",
+]
+
+MARGIN = 1.25  # a value within this factor of W1 counts as W1
+LEVEL = 0.05
+FREE = "no restraint"  # a critic that nobody takes for a distance
+IS, IS_NOT, UNSURE = "W1", "not W1", "undecided"
+REDRAWS = 2000
+
+
+def cells(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
+    """One row per pair and critic: what the value is of W1, and whether it is W1 within the margin.
+
+    `truth` is the laws' W1 where it is known, else that of the two finite sets. `ratio` (a Cell over seeds) is value / truth;
+    `word` is IS where both one-sided t-tests of the margin's ends say so, IS_NOT where one of them says the opposite, each
+    corrected by Holm over all restrained critics, else UNSURE. `batch_ratio`: value / raw batch W1. `cosine`: a Cell.
+    """
+    rows = []
+    for (name, critic), part in critics[critics["status"] == "ok"].groupby(["pair", "critic"], sort=False):
+        pair = pairs.set_index("pair").loc[name]
+        truth = pair["known"] if math.isfinite(pair["known"]) else pair["exact"]
+        ratio = averaged(part["value"] / truth)
+        inside, outside = _p_values(ratio.values)
+        rows.append(
+            {
+                "pair": name, "kind": pair["kind"], "dim": int(pair["dim"]), "critic": critic, "seeds": len(part), "truth": truth,
+                "ratio": ratio, "batch_ratio": averaged(part["value"] / pair["batch"]), "cosine": averaged(part["cosine"]),
+                "half": averaged(part["half"]), "bound": averaged(part["bound"] / pair["exact"]),
+                "inside": inside, "outside": outside,
+            }
+        )  # fmt: skip
+    found = pd.DataFrame(rows)
+    restrained = found["critic"] != FREE
+    for key in ("inside", "outside"):
+        found.loc[restrained, key] = holm(found.loc[restrained, key])
+    found["word"] = np.where(found["inside"] <= LEVEL, IS, np.where(found["outside"] <= LEVEL, IS_NOT, UNSURE))
+    return found
+
+
+def ours(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
+    """Values on pairs of known laws in the words and columns of the published ones."""
+    own = []
+    for pair in pairs[pairs["known"].notna()].to_dict("records"):
+        name = pair["pair"]
+        own.append(("W1 between the pair, exact", name, number(pair["known"])))
+        there = critics[(critics["pair"] == name) & (critics["status"] == "ok")]
+        for critic, part in there.groupby("critic", sort=False):
+            found = f"{number(part['value'].mean())} ({number(part['cosine'].mean(), 2)})"
+            own.append((f"W1 estimate, {critic} (cosine of its gradient)", name, found))
+        batch = f"{number(pair['batch'])} ({number(pair['batch_cosine'], 2)})"
+        own.append(("W1 estimate, minibatch transport (cosine of its gradient)", name, batch))
+    return pd.DataFrame(own, columns=["what", "dataset", "published"]).assign(source="this study")
+
+
+def _p_values(ratios: Sequence[float]) -> tuple[float, float]:
+    """p-values of `the mean is not within the margin` and of `it is`; 1 and 1 for fewer than two values."""
+    if len(ratios) < 2:
+        return 1.0, 1.0
+    mean, se = np.mean(ratios), max(stats.sem(ratios), 1e-12)
+    above_low, below_high = ((mean - 1 / MARGIN) / se, (MARGIN - mean) / se)
+    inside = max(stats.t.sf(above_low, len(ratios) - 1), stats.t.sf(below_high, len(ratios) - 1))
+    outside = 2 * min(stats.t.cdf(above_low, len(ratios) - 1), stats.t.cdf(below_high, len(ratios) - 1))
+    return float(inside), min(1.0, float(outside))
+
+
+def mostly(words: Sequence[str]) -> str:
+    """The verdict on `the value is not W1` over pairs: what more than half of them say; a part where both are said."""
+    wrong, right = (sum(word == each for word in words) for each in (IS_NOT, IS))
+    if 2 * wrong > len(words):
+        return HOLDS
+    if 2 * right > len(words):
+        return REFUTED
+    return IN_PART if wrong and right else OPEN
+
+
+def overall(verdicts: Sequence[str]) -> str:
+    """The verdict on a claim of several parts: it holds or not where all parts agree, in part where some part of it stands."""
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
+    return IN_PART if {HOLDS, IN_PART} & set(verdicts) else OPEN
+
+
+# ---- better estimate, worse generator?
+
+
+def trials(looks: pd.DataFrame, ends: pd.DataFrame) -> pd.DataFrame:
+    """Trainings that ended well, with their last look and its relative errors against three distances."""
+    last = looks.sort_values("update").groupby(["dataset", "critic", "seed"], sort=False).tail(1)
+    found = ends[ends["status"] == "ok"].merge(last, on=["dataset", "critic", "seed"])
+    for truth in ("exact", "batch", "debiased"):
+        found[f"error_{truth}"] = (found["value"] - found[truth]).abs() / found[truth].abs()
+    return found
+
+
+class Rank:
+    """Spearman's rank correlation of the error of a critic's value with the distance of its generator's samples.
+
+    `rho` over trainings, `low` and `high` its 95 % bootstrap interval over seeds within critics, `p` the share of all orders of
+    the critics (by their means) whose correlation is as far from 0; `critics`, `trainings`: how many. Below 0, the better
+    estimate comes with the worse generator.
+    """
+
+    def __init__(self, part: pd.DataFrame, truth: str):
+        part = part.dropna(subset=[f"error_{truth}", "quality"])
+        groups = [np.asarray(each[[f"error_{truth}", "quality"]]) for _, each in part.groupby("critic", sort=False)]
+        self.critics, self.trainings = len(groups), len(part)
+        self.rho = self.low = self.high = self.p = math.nan
+        if self.critics < 3:
+            return
+        rng = np.random.default_rng(0)
+        self.rho = float(_spearman(np.concatenate(groups)))
+        if min(len(each) for each in groups) > 1:
+            redrawn = [each[rng.integers(len(each), size=(REDRAWS, len(each)))] for each in groups]
+            self.low, self.high = np.nanquantile(_spearman(np.concatenate(redrawn, axis=1)), [0.025, 0.975])
+        means = np.array([each.mean(0) for each in groups])
+        orders = [rng.permutation(len(means)) for _ in range(REDRAWS)] if len(means) > 7 else permutations(range(len(means)))
+        others = np.array([np.column_stack([means[list(order), 0], means[:, 1]]) for order in orders])
+        self.p = float((abs(_spearman(others)) >= abs(_spearman(means)) - 1e-9).mean())
+
+    @property
+    def verdict(self) -> str:
+        """On `the better estimate makes the worse generator`: what both the seeds and the few critics bear out."""
+        if not self.p <= LEVEL:  # nan too
+            return OPEN
+        return HOLDS if self.high < 0 else REFUTED if self.low > 0 else OPEN
+
+
+def rivals(part: pd.DataFrame) -> dict[str, tuple[float, float, float]] | None:
+    """The c-transform against the gradient penalty, the paper's own pair: means of both and the half-width of the difference.
+
+    By `error_batch`, `quality` and `batch`, 95 % Welch intervals over seeds; None where either has fewer than two trainings.
+    """
+    a, b = (part[part["critic"] == critic] for critic in ("c-transform", "gradient penalty"))
+    if min(len(a), len(b)) < 2:
+        return None
+    return {
+        key: (float(a[key].mean()), float(b[key].mean()), welch(a[key].to_numpy(float), b[key].to_numpy(float)))
+        for key in ("error_batch", "quality", "batch")
+    }
+
+
+def compared(pair: tuple[float, float, float]) -> int:
+    """-1 where the first of two means is clearly smaller, 1 where it is clearly larger, else 0."""
+    first, second, half = pair
+    return int(np.sign(first - second)) if abs(first - second) > half else 0
+
+
+def _spearman(values: np.ndarray) -> np.ndarray:
+    """Rank correlations (...) of pairs (..., n, 2); nan where one side is constant."""
+    ranks = stats.rankdata(values, axis=-2)
+    ranks = ranks - ranks.mean(-2, keepdims=True)
+    size = np.sqrt((ranks**2).sum(-2).prod(-1))
+    with np.errstate(invalid="ignore"):
+        return (ranks[..., 0] * ranks[..., 1]).sum(-1) / np.where(size > 0, size, np.nan)
+
+
+# ---- batches
+
+
+def prefers(batches: pd.DataFrame) -> pd.DataFrame:
+    """Per data, size and candidate: raw and debiased W1 (Cells over draws) and which of candidate and data is nearer.
+
+    `gap` is the paired difference of the candidate's raw W1 to that of other data; `word` is "nearer" where it is below 0 and
+    "farther" where it is above, by a t-test over draws with Holm's correction over all rows; else "level".
+    """
+    keys = ["data", "kind", "dim", "size", "draw"]
+    real = batches[batches["candidate"] == "data"].set_index(keys)["raw"]
+    rows, p = [], []
+    for (data, kind, dim, size, candidate), part in batches.groupby(["data", "kind", "dim", "size", "candidate"], sort=False):
+        part = part.set_index(keys)
+        gap = part["raw"] - real.reindex(part.index)
+        row = {"data": data, "kind": kind, "dim": dim, "size": size, "candidate": candidate, "raw": averaged(part["raw"])}
+        rows.append(row | {"debiased": averaged(part["debiased"]), "gap": averaged(gap)})
+        p.append(1.0 if candidate == "data" or len(gap) < 2 or gap.std() == 0 else float(stats.ttest_1samp(gap, 0).pvalue))
+    found = pd.DataFrame(rows)
+    clear = holm([each for each, row in zip(p, rows, strict=True) if row["candidate"] != "data"]) <= LEVEL
+    found.loc[found["candidate"] != "data", "word"] = np.where(clear, "clear", "level")
+    signs = np.array(["nearer" if cell.mean < 0 else "farther" for cell in found["gap"]])
+    found["word"] = np.where(found["word"] == "clear", signs, "level")
+    return found
+
+
+def crossover(part: pd.DataFrame) -> float:
+    """The batch size at which the gap of one candidate to the data changes its sign, by its mean, linear in the size's logarithm.
+
+    0 where the candidate is farther at every size, inf where it is nearer at every size.
+    """
+    part = part.sort_values("size")
+    sizes, gaps = np.log(part["size"].to_numpy(float)), np.array([cell.mean for cell in part["gap"]])
+    if (gaps >= 0).all():
+        return 0.0
+    turns = [i for i in range(len(gaps) - 1) if gaps[i] < 0 <= gaps[i + 1]]
+    if not turns:
+        return math.inf if (gaps < 0).all() else math.nan
+    i = turns[-1]
+    share = gaps[i] / (gaps[i] - gaps[i + 1])
+    return float(np.exp(sizes[i] + share * (sizes[i + 1] - sizes[i])))
+
+
+def blurs(part: pd.DataFrame) -> str:
+    """The verdict on `batch W1 prefers blur` for one data: a candidate nearer at all sizes, none at any, or a part."""
+    at_all = part[part["candidate"] != "data"].groupby("candidate")["word"].agg(lambda words: (words == "nearer").all())
+    words = part.loc[part["candidate"] != "data", "word"]
+    if at_all.any():
+        return HOLDS
+    if (words == "farther").all():
+        return REFUTED
+    return IN_PART if (words == "nearer").any() else OPEN
