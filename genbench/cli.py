@@ -196,8 +196,10 @@ def datasets(args) -> None:
 def check(args) -> int:
     """Validate a study, and list what would run, what is not comparable in it, and what it would cost."""
     from genbench.config.read import read_study
-    from genbench.jobs.check import findings, would_run
+    from genbench.jobs.check import cost, findings, shown, would_run
 
+    if args.cores < 1:
+        raise UserError(f"--cores: must be at least 1, got {args.cores}")
     study = read_study(args.study, asked_by="genbench check")
     rows = would_run(study, _paths(args))
     found, said = findings(study)
@@ -213,6 +215,14 @@ def check(args) -> int:
         print(f"{word}: {finding.rule}: {finding.text}{why}")
     for line in said:
         print(f"note: {line}")
+    if args.cost:
+        device = _device(args).type
+        costs, remarks = cost(study, _paths(args), device)
+        rows, wall = shown(costs, device, args.cores)
+        print()
+        _table(rows, False)
+        for line in (wall, *remarks):
+            print(f"cost: {line}")
     return status
 
 
@@ -274,10 +284,12 @@ def _parser() -> argparse.ArgumentParser:
         sub = verb(listing)
         sub.add_argument("--json", action="store_true")
     sub.add_argument("--markdown", action="store_true", help="what docs/metrics.md holds")
-    sub = verb(check)
+    sub = computes(verb(check))
     sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
     sub.add_argument("--json", action="store_true", help="the groups alone")
     sub.add_argument("--strict", action="store_true", help="exit status 1 if anything is unfair that the study does not accept")
+    sub.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="jobs that run at once (default: all cores)")
+    sub.add_argument("--cost", action=argparse.BooleanOptionalAction, default=True, help="tell what it costs, or not")
     return parser
 
 

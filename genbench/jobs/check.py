@@ -1,4 +1,4 @@
-"""The job that checks a study before it runs: names and types, what would run, and what in it is not comparable."""
+"""The job that checks a study before it runs: names and types, what would run, what is not comparable, what it costs."""
 
 import json
 
@@ -6,9 +6,10 @@ from genbench.config.expand import Trial, groups
 from genbench.config.schema import Study
 from genbench.jobs.common import Paths, chosen
 from genbench.studies.check import check_trial
+from genbench.studies.estimate import Cost, Work, estimate
 from genbench.studies.fairness import Finding, lint, notes
 
-__all__ = ["findings", "would_run"]
+__all__ = ["cost", "findings", "shown", "would_run"]
 
 
 def would_run(study: Study, paths: Paths) -> list[dict]:
@@ -38,3 +39,43 @@ def findings(study: Study) -> tuple[list[Finding], list[str]]:
     """What the linter finds in a study, and notes on its methods."""
     trials = [trial for group in groups(study) for trial in group.trials if group.phase != "confirm"]
     return lint(trials, study), notes(trials)
+
+
+def cost(study: Study, paths: Paths, device: str) -> tuple[list[Cost], list[str]]:
+    """What a study has left to do, by part, and what to know of these numbers."""
+    works = []
+    for group in groups(study):
+        if group.phase != "confirm" or paths.selected(group.name).is_file():
+            own = chosen(group, paths).trials
+            left = tuple(t for t in own if not (paths.store / t.id / "train.json").exists())
+            works.append(Work(group.phase or "train", len(own), len(left), bool(left), left))
+        else:
+            size = len(group.seeds)
+            works.append(Work("confirm", size, size, 1, group.trials))
+    return estimate(study, works, paths.results, device)
+
+
+def shown(costs: list[Cost], device: str, cores: int) -> tuple[list[dict[str, str]], str]:
+    """Rows of a table of costs with their sum, and the time that it takes where `cores` jobs run at once."""
+    unit = "core-hours" if device == "cpu" else "GPU-hours"
+    rows = [
+        {"what": c.what, "all": f"{c.trials:,}", "to do": f"{c.left:,}", unit: _hours(c.hours), "disk": _bytes(c.bytes)}
+        for c in costs
+    ]
+    hours = sum(c.hours for c in costs)
+    trials = [c for c in costs if c.what in ("search", "confirm", "train")]
+    counts = {"all": f"{sum(c.trials for c in trials):,}", "to do": f"{sum(c.left for c in trials):,}"}
+    last = {"what": "total", **counts, unit: _hours(hours), "disk": _bytes(sum(c.bytes for c in costs))}
+    at_once = "one job at a time" if cores == 1 else f"{cores} jobs at once"
+    return [*rows, last], f"about {_hours(hours / cores)} h with {at_once}"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.2f}" if hours < 10 else f"{hours:,.0f}"
+
+
+def _bytes(count: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return "-"
