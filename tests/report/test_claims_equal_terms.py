@@ -1,5 +1,6 @@
 """C1 and the tale: sentences, tables and verdicts follow from the searches."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -204,3 +205,12 @@ def test_searches_that_do_not_confirm_and_grids_are_not_compared():
     results.study["config"]["cells"] = [cell]
     _, _, tables = told(results)
     assert list(tables["tale_c1_digits_search"]["model"]) == ["ns_gan"]
+
+
+@pytest.mark.parametrize(("order", "tau"), [(1, "1.00"), (-1, "-1.00")])
+def test_encoders_may_rank_the_choices_alike_or_not(order, tau):
+    results = made({"ns_gan": [5.0, 5.1, 5.2], "wgan_gp": [10.0, 10.1, 10.2], "lsgan": [20.0, 20.1, 20.2]})
+    scores = results.scores.assign(encoder="first")
+    further = scores.assign(encoder="second", value=scores["value"] ** order)
+    _, words, _ = told(dataclasses.replace(results, scores=scores, further_scores=further))
+    assert f"digits: 2 encoders rank the choices of 3 models with a Kendall tau of {tau} (" in words

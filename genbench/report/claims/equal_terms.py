@@ -67,7 +67,7 @@ def claim(results: Results) -> Claim | None:
     blocks: list = []
     for each in every:
         blocks += _dataset(each, decided[each.name], covering[each.name], margin)
-    blocks += _together(every, decided, margin)
+    blocks += _together(every, decided, margin, _encoders(results, every))
     blocks += [Paragraph(note, fine=True) for note in (CURVE_NOTE, VERDICT_NOTE, SEEDS_NOTE)]
     if len(table := published("C1")):
         blocks.append(Table("c1_published", table, PUBLISHED, folded=True))
@@ -278,10 +278,32 @@ def _drawn(found: Sequence[Searched], curves: dict[str, list[Best]], title: str,
 # ---- over datasets
 
 
-def _together(every: Sequence[Searches], decided: dict[str, list[Verdict]], margin: float) -> list:
-    """What several datasets say together; nothing for one."""
+def _encoders(results: Results, every: Sequence[Searches]) -> list[str]:
+    """Whether encoders rank the choices of a dataset alike, a sentence for each dataset that several have scored."""
+    said = []
+    for each in every:
+        labels = {s.label for s in each.found}
+        parts = [results.scores, results.further_scores]
+        own = [part[(part["dataset"] == each.dataset) & (part["metric"] == each.metric)] for part in parts if len(part)]
+        own = [part[part["label"].isin(labels)] for part in own]
+        if len(own) < 2 or own[1].empty:
+            continue
+        frame = pd.concat(own).rename(columns={"value": "score"}).drop(columns="model").rename(columns={"label": "model"})
+        try:
+            same = agreement(frame[["model", "encoder", "seed", "score"]], judge="encoder", shared=True)
+        except ValueError:  # fewer than two models by all encoders
+            continue
+        said.append(
+            f"{each.name}: {plural(same.judges, 'encoder')} rank the choices of {same.models} models with a "
+            f"Kendall tau of {number(same.tau)} ({number(same.low)} to {number(same.high)} over redrawn seeds)."
+        )
+    return said
+
+
+def _together(every: Sequence[Searches], decided: dict[str, list[Verdict]], margin: float, encoders: list[str]) -> list:
+    """What several datasets, and several encoders, say together; nothing for one of each."""
     if len(every) < 2:
-        return []
+        return [Heading("Several encoders"), Points(tuple(encoders))] if encoders else []
     frame = pd.DataFrame(
         [
             {"model": s.label, "dataset": each.name, "seed": seed, "score": score}
@@ -305,4 +327,4 @@ def _together(every: Sequence[Searches], decided: dict[str, list[Verdict]], marg
         )
     total = [v for each in decided.values() for v in each]
     said.append(f"Over all datasets {plural(len(total), 'pair')}: {counted(total, margin)}, corrected within each alone.")
-    return [Heading("All datasets together"), Points(tuple(said))]
+    return [Heading("All datasets together"), Points((*said, *encoders))]
