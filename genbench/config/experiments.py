@@ -182,6 +182,7 @@ class FidFaults(Asked):
     """What the FID makes of small samples, lost classes, other encoders and copies."""
 
     datasets: tuple[Classified, ...] = Field(default=("digits", "mnist5k"), min_length=1)
+    seeds: int = Field(default=5, ge=1, le=16)  # of classifiers
     redraws: int = Field(default=8, ge=3, le=100)  # of the images that stand for samples
     images: int = Field(default=400, ge=60)  # at most, of each sampler
     encoder_epochs: int = Field(default=5, ge=1)

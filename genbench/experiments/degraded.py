@@ -19,7 +19,7 @@ LOST = 0.3  # share of the classes
 def samplers(images: Tensor, labels: Tensor, fresh: Tensor, levels: int, generator: torch.Generator) -> dict[str, Tensor]:
     """As many samples of each sampler as there are images (n, C, H, W), from 0 to levels - 1, as a model's would be.
 
-    `training data` are the images themselves and `fresh data` others; `noise`, `blur`, `shift` (to one of the four sides),
+    `fresh data` are other real images, as given; `noise`, `blur`, `shift` (to one of the four sides),
     `faded` (less contrast around each image's mean) and `specks` (pixels that turn black or white) change the images; `lost
     classes` repeats images of the classes that are left; `few images` repeats a tenth of the images; `pairs` averages two images
     of one class; `Gaussian` draws from the normal distribution with the images' mean and covariance, cut to the grey range.
@@ -49,7 +49,7 @@ def samplers(images: Tensor, labels: Tensor, fresh: Tensor, levels: int, generat
     }
     rounded = {name: (each * top).round().to(images.dtype) for name, each in made.items()}
     few = images[torch.arange(n) % max(1, n // 10)]
-    return {"fresh data": fresh, "training data": images, "few images": few, "lost classes": images[_filled(left, n)], **rounded}
+    return {"fresh data": fresh, "few images": few, "lost classes": images[_filled(left, n)], **rounded}
 
 
 def _filled(indices: Tensor, n: int) -> Tensor:

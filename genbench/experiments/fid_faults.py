@@ -24,19 +24,20 @@ __all__ = ["run"]
 Features = Callable[[Tensor], Tensor]
 SIZES = 5  # of real samples, each half of the one before
 COMPONENTS = 64  # of pixels
-COPIED = {"training data": 1.0, "half of them": 0.5, "a tenth of them": 0.1}
+COPIED = {"copies": 1.0, "copies, half as many": 0.5, "copies, a tenth as many": 0.1}
 
 
 def run(settings: "FidFaults", bench: Bench) -> dict[str, pd.DataFrame]:
     """Score real data and samplers of known faults against the test split, by several encoders.
 
     The encoders learn from the first half of the training split; samples are made of its second half, anew in each redraw, so
-    that no sample was seen by an encoder. "classifier s" are classifiers that differ in their seed, "untrained" is one as it was
-    initialised, "pixels" are the 64 leading principal components. Tables, all by dataset, encoder and redraw: `bias` (n, fid,
-    predicted), of n real images, and what `fid_bias` says; `dropping` (kept, classes, n, fid, coverage, recall), of n images of
-    `kept` of the classes; `samplers` (sampler, n, fid); `copies` (sampler, n, fid, fid_training, ct, authpct, nn_distance), of
-    images that repeat the training data or a share of them and of fresh ones, where fid_training is the distance to
-    these training data. Neighbours are counted by the first classifier only, copies by classifiers only.
+    that no sample was seen by an encoder, but for copies, which repeat the first half. "classifier s" are classifiers that differ
+    in their seed, "untrained" is one as it was initialised, "pixels" are the 64 leading principal components. Tables, all by
+    dataset, encoder and redraw: `bias` (n, fid, predicted), of n real images, and what `fid_bias` says; `dropping` (kept,
+    classes, n, fid, coverage, recall), of n images of `kept` of the classes; `samplers` (sampler, n, fid); `copies` (sampler, n,
+    fid, fid_training, ct, authpct, nn_distance), of n images that a classifier learned from, all different or fewer repeated, and
+    of fresh ones, where fid_training is the distance to all images that it learned from. The last two tables' samples have the
+    classes' shares of all. Neighbours are counted by the first classifier only, copies by classifiers only.
 
     References:
         Are GANs Created Equal? A Large-Scale Study (Lucic et al., 2018), arXiv 1711.10337, section on the FID's robustness
@@ -52,29 +53,42 @@ def run(settings: "FidFaults", bench: Bench) -> dict[str, pd.DataFrame]:
 def _rows(data: Dataset, settings: "FidFaults", bench: Bench) -> Iterator[tuple[str, dict]]:
     half = len(data.splits["train"]) // 2
     pool, labels = data.splits["train"][half:], data.labels["train"][half:]
+    seen, seen_labels = data.splits["train"][:half], data.labels["train"][:half]
     n = min(settings.images, len(pool) // 2)
-    draws = [torch.randperm(len(pool), generator=torch.Generator().manual_seed(r)) for r in range(settings.redraws)]
+    streams = [torch.Generator().manual_seed(r) for r in range(settings.redraws)]
+    free = [torch.randperm(len(pool), generator=stream) for stream in streams]
+    even = [(_balanced(labels, stream), _balanced(seen_labels, stream)) for stream in streams]
     made = [
-        samplers(pool[order[:n]], labels[order[:n]], pool[order[n : 2 * n]], data.levels, torch.Generator().manual_seed(r))
-        for r, order in enumerate(draws)
+        samplers(pool[own[:n]], labels[own[:n]], pool[own[n : 2 * n]], data.levels, stream)
+        for stream, (own, _) in zip(streams, even, strict=True)
     ]
     for encoder, features in _encoders(data, half, settings, bench).items():
-        reference, real = features(data.splits["test"]), features(pool)
+        reference, real, train = features(data.splits["test"]), features(pool), features(seen)
         learned = encoder.startswith("classifier")
-        for r, order in enumerate(draws):
+        memory = Memory.fit(train, reference) if learned else None
+        for r, order in enumerate(free):
             key = {"encoder": encoder, "redraw": r}
             for size in (n // 2**i for i in range(SIZES)):
                 fid = frechet(real[order[:size]], reference)[0]
                 yield "bias", {**key, "n": size, "fid": fid, "predicted": fid_bias(reference, size, len(reference))}
             for row in _dropped(real, labels, order, reference, encoder == "classifier 0"):
                 yield "dropping", {**key, **row}
-            encoded = {name: features(images) for name, images in made[r].items()}
-            for name, rows in encoded.items():
-                yield "samplers", {**key, "sampler": name, "n": n, "fid": frechet(rows, reference)[0]}
-            if learned:
-                for row in _copies(encoded["training data"], encoded["fresh data"], reference):
+            for name, images in made[r].items():
+                yield "samplers", {**key, "sampler": name, "n": n, "fid": frechet(features(images), reference)[0]}
+            if memory is not None:
+                own, copied = even[r]
+                for row in _copies(train[copied[:n]], real[own[:n]], train, reference, memory):
                     yield "copies", {**key, "n": n, **row}
         bench.log(f"{data.name}: {encoder} done")
+
+
+def _balanced(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """A random order of examples whose first ones, however many, have nearly the shares of classes that all have."""
+    place = torch.rand(len(labels), generator=generator, dtype=torch.float64)
+    for c in labels.unique():
+        own = (labels == c).nonzero()[:, 0]
+        place[own] = (torch.randperm(len(own), generator=generator) + place[own]) / len(own)
+    return place.argsort()
 
 
 def _encoders(data: Dataset, half: int, settings: "FidFaults", bench: Bench) -> dict[str, Features]:
@@ -116,10 +130,10 @@ def _dropped(real: Tensor, labels: Tensor, order: Tensor, reference: Tensor, cou
         yield {**row, "coverage": scores.get("coverage", np.nan), "recall": scores.get("recall", np.nan)}
 
 
-def _copies(train: Tensor, fresh: Tensor, reference: Tensor) -> Iterator[dict]:
-    """Repetitions of the training data or a part of them beside fresh data, in a classifier's features."""
-    memory, n = Memory.fit(train, reference), len(train)
-    rows = {"fresh data": fresh} | {name: train[torch.arange(n) % max(1, round(n * share))] for name, share in COPIED.items()}
+def _copies(copied: Tensor, fresh: Tensor, train: Tensor, reference: Tensor, memory: Memory) -> Iterator[dict]:
+    """Training data again, all different or a few of them many times, beside fresh data, in a classifier's features."""
+    n = len(copied)
+    rows = {"fresh data": fresh} | {name: copied[torch.arange(n) % max(1, round(n * share))] for name, share in COPIED.items()}
     for name, each in rows.items():
         scores = {score.metric: score.value for score in memorisation(each, memory)}
         fids = {"fid": frechet(each, reference)[0], "fid_training": frechet(each, train)[0]}

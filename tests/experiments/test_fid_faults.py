@@ -6,7 +6,8 @@ import torch
 from genbench.config.experiments import FidFaults
 from genbench.experiments import fid_faults
 from genbench.experiments.degraded import FADED, LOST, NOISE, samplers
-from genbench.experiments.fid_faults import _copies, _dropped
+from genbench.experiments.fid_faults import _balanced, _copies, _dropped
+from genbench.metrics.memorisation import Memory
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def made(bench):
 def test_samplers_have_the_faults_that_they_are_named_for(bench, made):
     x, y, found = made
     assert all(each.shape == x.shape and each.dtype == x.dtype and int(each.max()) <= 16 for each in found.values())
-    assert torch.equal(found["training data"], x)
+    assert torch.equal(found["fresh data"], bench.data["digits"].splits["test"][:200])
     assert len(found["few images"].unique(dim=0)) == 20
     kept = round((1 - LOST) * 10)
     classes = {tuple(image.flatten().tolist()): int(label) for image, label in zip(x, y, strict=True)}
@@ -27,8 +28,8 @@ def test_samplers_have_the_faults_that_they_are_named_for(bench, made):
     gap = (found["faded"].float() - x.float()).std((2, 3)) / x.float().std((2, 3))
     assert float(gap.mean()) == pytest.approx(1 - FADED, abs=0.03)
     assert float((found["specks"] != x).float().mean()) < 0.03  # of 3 % of the pixels some were so already
-    steep = {name: float((each[..., 1:].float() - each[..., :-1].float()).square().mean()) for name, each in found.items()}
-    assert steep["blur"] < steep["training data"] and steep["pairs"] < steep["training data"]
+    steep = {name: float(each.float().diff().square().mean()) for name, each in {**found, "images": x}.items()}
+    assert steep["blur"] < steep["images"] and steep["pairs"] < steep["images"]
     middle = (x > 5) & (x < 11)  # far from where noise is cut
     assert float((found["noise"].float() - x.float())[middle].std()) == pytest.approx(NOISE * 16, rel=0.1)
 
@@ -60,11 +61,10 @@ def test_tables_of_a_small_run(bench):
     assert dropping.groupby("encoder")["coverage"].count().to_dict() == {"classifier 0": 15, "pixels": 0, "untrained": 0}
     few, all_of_them = (dropping[dropping["kept"] == kept].groupby("encoder")["fid"].mean() for kept in (2, 10))
     assert (few > 2 * all_of_them).drop("untrained").all() and (few > all_of_them).all()
-    assert tables["samplers"].groupby("encoder")["sampler"].nunique().eq(11).all()
+    assert tables["samplers"].groupby("encoder")["sampler"].nunique().eq(10).all()
     copies = tables["copies"].groupby("sampler").mean(numeric_only=True)
-    assert copies.loc["training data", "fid_training"] == pytest.approx(0, abs=1e-6)
-    assert copies.loc["training data", "nn_distance"] == pytest.approx(0, abs=1e-5)
-    assert copies.loc["training data", "ct"] < -5 < copies.loc["fresh data", "ct"]
+    assert (copies["nn_distance"].drop("fresh data") < 1e-5).all() and copies.loc["fresh data", "nn_distance"] > 0.8
+    assert copies.loc["copies", "ct"] < -5 < copies.loc["fresh data", "ct"]
     again = fid_faults.run(settings, bench)
     for name, frame in tables.items():
         pd.testing.assert_frame_equal(frame, again[name])
@@ -89,8 +89,18 @@ def test_dropped_classes_are_gone_and_the_number_stays():
 def test_copies_are_told_from_fresh_data_by_neighbours_and_not_by_the_distance():
     generator = torch.Generator().manual_seed(0)
     train, fresh, test = (torch.randn(300, 3, generator=generator, dtype=torch.float64) for _ in range(3))
-    rows = {row["sampler"]: row for row in _copies(train, fresh, test)}
-    assert rows["training data"]["fid"] < 3 * rows["fresh data"]["fid"] and rows["training data"]["fid_training"] < 1e-9
+    rows = {row["sampler"]: row for row in _copies(train, fresh, train, test, Memory.fit(train, test))}
+    assert rows["copies"]["fid"] < 3 * rows["fresh data"]["fid"] and rows["copies"]["fid_training"] < 1e-9
     assert all(rows[name]["nn_distance"] < 1e-6 and rows[name]["ct"] < -5 for name in rows if name != "fresh data")
     assert abs(rows["fresh data"]["ct"]) < 3 and rows["fresh data"]["nn_distance"] == pytest.approx(1, abs=0.2)
-    assert rows["a tenth of them"]["fid"] > rows["training data"]["fid"]
+    assert rows["copies, a tenth as many"]["fid"] > rows["copies"]["fid"]
+
+
+def test_balanced_orders_have_the_shares_of_classes_at_every_length():
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    order = _balanced(labels, torch.Generator().manual_seed(0))
+    assert sorted(order.tolist()) == list(range(100))
+    for n in (10, 20, 50):
+        counts = torch.bincount(labels[order[:n]], minlength=3)
+        assert ((counts - n * torch.tensor([0.6, 0.3, 0.1])).abs() <= 2).all()
+    assert not torch.equal(order, _balanced(labels, torch.Generator().manual_seed(1)))

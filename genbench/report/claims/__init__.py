@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from genbench.report.claim import Claim
-from genbench.report.claims import budget, equal_terms, factors, restraints, wasserstein
+from genbench.report.claims import budget, equal_terms, factors, fid, pixels, restraints, wasserstein
 from genbench.report.read import Results
 
 CLAIMS: tuple[Callable[[Results], Claim | None], ...] = (
@@ -12,4 +12,6 @@ CLAIMS: tuple[Callable[[Results], Claim | None], ...] = (
     factors.architecture,
     wasserstein.claim,
     restraints.restraints,
+    pixels.claim,
+    fid.claim,
 )

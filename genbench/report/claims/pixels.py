@@ -1,0 +1,246 @@
+"""C6, W1 in pixels conflicts with perception: changes of images at one distance in pixels, as classifiers see them."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+from genbench.report.chapter import Figure, Paragraph, Points, Table
+from genbench.report.claim import OPEN, Claim, together
+from genbench.report.crossed import crossed, exceeds, ratio
+from genbench.report.published import published
+from genbench.report.read import Experiment, Results
+from genbench.report.style import FLOOR, inks
+from genbench.report.text import listing, number, plural
+
+__all__ = ["MARGIN", "claim"]
+
+MARGIN = 2.0  # least ratio of two feature distances at one pixel distance that is a conflict; fixed before any run
+LEAST = 1e-9  # of a feature distance, for its logarithm
+STATEMENT = "W1 in pixels conflicts with perception"
+SOURCE = "Stanczuk et al. 2021 (arXiv:2103.01678), figure 26"
+NOTE = (
+    "W1 between sets of images inherits the distance between two images, here L2 in pixels (Stanczuk et al. 2021, "
+    "arXiv:2103.01678). Test images are changed in several ways, each by the same L2 in units of the grey range: the median "
+    "distance of a test image to itself moved aside by {shift:g} of its side. Blend: towards the nearest training image of "
+    "another class that is at least so far; shifts and turns by bicubic interpolation; nothing is rounded. Feature distances are "
+    "in the z-scored last hidden layer of small classifiers, in units of the mean distance of two test images of one class: 1 "
+    "is as different as two of a class. Classifiers stand for perception here: they are no human eye, and those trained "
+    "on warped copies learned that small shifts and turns mean nothing, so both kinds are shown and judged. The most and the "
+    "least telling change are chosen on every other image; ratios are geometric means over the rest, with intervals for other "
+    "images and other classifiers, corrected by Bonferroni for {cases}. Rule, fixed beforehand: the claim holds in a case "
+    "where the interval of the ratio is above {margin:g}, and not where it is below."
+)
+DOTS = (
+    "What classifiers make of changes of equal size in pixels; a dot is the mean over images of one classifier. Dashed: the "
+    "distance of two images of one class."
+)
+
+
+def claim(results: Results) -> Claim | None:
+    """C6 from the experiment `pixel_distance`; None without."""
+    experiment = results.experiment("pixel_distance")
+    if experiment is None:
+        return None
+    changes, size = experiment.tables["changes"], experiment.settings
+    lost = _left_out(experiment.tables["sets"])
+    if not len(changes):
+        return Claim("C6", STATEMENT, SOURCE, OPEN, listing(lost), _published())
+    parts = list(changes.groupby(["dataset", "kind"], sort=False))
+    cases = [_case(str(dataset), str(kind), part, 1 - 0.05 / len(parts)) for (dataset, kind), part in parts]
+    order = list(changes.groupby("change")["feature"].mean().sort_values().index)
+    note = NOTE.format(shift=size["shift"], cases=plural(len(cases), "case"), margin=MARGIN)
+    blocks = (
+        Points((*_ordered(changes), *_warping(changes), *_nearer(experiment), *lost)),
+        Figure("c6_panel", _panel(experiment, order), _panel_caption(experiment)),
+        Figure("c6_distances", _dots(changes, order), DOTS),
+        Paragraph(note, fine=True),
+        _table(changes, order),
+        _case_table(cases),
+        *_published(),
+    )
+    return Claim("C6", STATEMENT, SOURCE, together(case["verdict"] for case in cases), _because(cases), blocks)
+
+
+def _published() -> tuple[Table, ...]:
+    frame = published("C6")
+    return (Table("c6_published", frame, "Published on the claim", folded=True),) if len(frame) else ()
+
+
+# ---- numbers
+
+
+def _case(dataset: str, kind: str, part: pd.DataFrame, level: float) -> dict:
+    """The most and the least telling change of one dataset for one kind of classifier, and the ratio of what they do."""
+    logs = part.assign(log=np.log(part["feature"].clip(lower=LEAST)))
+    logs = logs.pivot(index="seed", columns=["change", "image"], values="log")
+    images = np.sort(part["image"].unique())
+    choosing, judging = images[::2], images[1::2]
+    means = {change: logs[change][choosing].to_numpy().mean() for change in logs.columns.levels[0]}
+    most, least = max(means, key=means.get), min(means, key=means.get)
+    found = crossed(logs[most][judging] - logs[least][judging], level)
+    about = {"dataset": dataset, "kind": kind, "most": most, "least": least, "ratio": found}
+    return {**about, "verdict": exceeds(found, MARGIN), "seeds": len(logs), "images": len(judging)}
+
+
+def _because(cases: list[dict]) -> str:
+    said: dict[str, list[str]] = {}
+    for case in cases:
+        key = f"on {case['dataset']}, {case['most']} moves classifiers' features so many times as far as {case['least']}"
+        said.setdefault(key, []).append(f"{ratio(case['ratio'])} ({case['kind']} classifiers)")
+    alone = " One classifier of a kind allows no verdict." if any(case["seeds"] < 2 for case in cases) else ""
+    found = "; ".join(f"{key}: {listing(each)}" for key, each in said.items())
+    return f"At one and the same distance in pixels, {found}. The bar is {MARGIN:g} times.{alone}"
+
+
+def _left_out(sets: pd.DataFrame) -> list[str]:
+    """Images that some change could not take so far, as sentences."""
+    first = sets.drop_duplicates("dataset")
+    return [
+        f"{row.dataset}: {row.left_out} of {plural(row.images + row.left_out, 'image')} can't be taken so far "
+        f"(L2 {number(row.target)}) in every way and count nowhere."
+        for row in first.itertuples()
+        if row.left_out
+    ]
+
+
+def _ordered(changes: pd.DataFrame) -> list[str]:
+    said = []
+    for dataset, part in changes.groupby("dataset", sort=False):
+        means = part.groupby("change")[["feature", "flipped"]].mean().sort_values("feature", ascending=False)
+        each = [f"{name} {number(row.feature, 2)} ({_percent(row.flipped)})" for name, row in means.iterrows()]
+        said.append(
+            f"{dataset}, L2 {number(part['l2'].mean())} in pixels in every case: feature distances, and in brackets the share "
+            f"of images that then get another class: {listing(each)}; means over {part['image'].nunique()} images and "
+            f"{plural(len(part.drop_duplicates(['kind', 'seed'])), 'classifier')}."
+        )
+    return said
+
+
+def _warping(changes: pd.DataFrame) -> list[str]:
+    """What training on warped copies changes."""
+    means = changes.groupby(["dataset", "kind", "change"])["feature"].mean().unstack("kind")
+    if not {"plain", "warped"} <= set(means.columns):
+        return []
+    shares = (means["warped"] / means["plain"]).unstack("change")
+    said = []
+    for dataset in changes["dataset"].unique():
+        each = [f"{name} {number(share, 2)}" for name, share in shares.loc[dataset].sort_values().items()]
+        said.append(f"{dataset}: classifiers that learned from warped copies are moved so many times as far: {listing(each)}.")
+    return said
+
+
+def _nearer(experiment: Experiment) -> list[str]:
+    """What is nearer than the image itself, moved aside, in pixels and in features."""
+    said = []
+    for dataset, part in experiment.tables["neighbours"].groupby("dataset", sort=False):
+        shares = {
+            words: (part[column] < part["shifted"]).groupby([part["kind"], part["seed"]]).mean()
+            for words, column in (
+                ("the nearest training image", "nearest"),
+                ("the nearest one of another class", "nearest_other"),
+                ("the mean image of its class", "mean"),
+            )
+        }
+        each = [
+            f"{words} {_percent(share['pixels'].mean())} (by classifiers {_range(share.drop('pixels', level='kind'))})"
+            for words, share in shares.items()
+        ]
+        said.append(
+            f"{dataset}: nearer in pixels than the image itself moved aside by {experiment.settings['shift']:g} of its side is, "
+            f"for so many of {part['image'].nunique()} test images: {listing(each)}."
+        )
+    return said
+
+
+def _percent(share: float) -> str:
+    return "0 %" if share == 0 else f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
+
+
+def _range(shares: pd.Series) -> str:
+    low, high = _percent(shares.min()), _percent(shares.max())
+    return low if low == high else f"{low.removesuffix(' %')} to {high}"
+
+
+def _table(changes: pd.DataFrame, order: list[str]) -> Table:
+    rows = []
+    for dataset, part in changes.groupby("dataset", sort=False):
+        for change in order[::-1]:
+            own = part[part["change"] == change]
+            row = {"dataset": dataset, "change": change, "strength, median": float(own["strength"].median())}
+            for kind, each in own.groupby("kind"):
+                row[f"feature distance, {kind}"] = crossed(each.pivot(index="seed", columns="image", values="feature"))
+                row[f"other class, {kind}"] = float(each["flipped"].mean())
+            rows.append(row)
+    caption = (
+        "Changes at one distance in pixels: strengths in pixels, degrees, shares or of the grey range; feature distances with "
+        "95 % intervals for other images and classifiers; share of images whose predicted class is another."
+    )
+    return Table.of_cells("c6_changes", rows, caption, folded=True)
+
+
+def _case_table(cases: list[dict]) -> Table:
+    rows = [
+        {
+            "dataset": case["dataset"], "classifiers": case["kind"], "seeds": case["seeds"], "images": case["images"],
+            "most": case["most"], "least": case["least"], "log ratio": case["ratio"], "verdict": case["verdict"],
+        }
+        for case in cases
+    ]  # fmt: skip
+    caption = "Log of the ratio of the most and the least telling change by case, with corrected intervals"
+    return Table.of_cells("c6_cases", rows, caption, folded=True)
+
+
+# ---- figures
+
+
+def _panel_caption(experiment: Experiment) -> str:
+    sets = experiment.tables["sets"].drop_duplicates("dataset")
+    sizes = [f"{number(row.target)} ({row.dataset})" for row in sets.itertuples()]
+    return (
+        f"Originals and versions at exactly one L2 distance in pixels, {listing(sizes)}; below each its feature distance, the "
+        "mean of all classifiers. Red: most classifiers put it into another class than the original."
+    )
+
+
+def _panel(experiment: Experiment, order: list[str]) -> Drawing:
+    pictures, changes = experiment.tables["pictures"], experiment.tables["changes"]
+    rows = list(pictures[["dataset", "image"]].drop_duplicates().itertuples(index=False, name=None))
+    columns = ["original", *order]
+    drawing = Drawing(figsize=(1.12 * len(columns), 1.32 * len(rows) + 0.3), layout="constrained")
+    axes = drawing.subplots(len(rows), len(columns), squeeze=False)
+    felt = changes.groupby(["dataset", "image", "change"])[["feature", "flipped"]].mean()
+    for (dataset, image), line in zip(rows, axes, strict=True):
+        own = pictures[(pictures["dataset"] == dataset) & (pictures["image"] == image)]
+        for change, ax in zip(columns, line, strict=True):
+            grey = own[own["change"] == change].pivot(index="row", columns="column", values="value")
+            ax.imshow(grey.to_numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            if change != "original":
+                feature, flipped = felt.loc[(dataset, image, change)]
+                ax.set_xlabel(number(feature, 2), fontsize=8, color="#c4352b" if flipped > 0.5 else "#222", labelpad=2)
+        line[0].set_ylabel(dataset, fontsize=8)
+    for change, ax in zip(columns, axes[0], strict=True):
+        ax.set_title(change, fontsize=8.5, loc="center")
+    return drawing
+
+
+def _dots(changes: pd.DataFrame, order: list[str]) -> Drawing:
+    datasets, kinds = list(changes["dataset"].unique()), list(changes["kind"].unique())
+    colours = inks(kinds)
+    drawing = Drawing(figsize=(1 + 3.6 * len(datasets), 0.28 * len(order) + 1.2), layout="constrained")
+    axes = drawing.subplots(1, len(datasets), sharey=True, sharex=True, squeeze=False)[0]
+    for dataset, ax in zip(datasets, axes, strict=True):
+        means = changes[changes["dataset"] == dataset].groupby(["kind", "seed", "change"])["feature"].mean()
+        for place, kind in enumerate(kinds):
+            for seed, own in means.get(kind, pd.Series(dtype=float)).groupby("seed"):
+                heights = [order.index(change) + 0.16 * (2 * place + 1 - len(kinds)) for change in own.index.get_level_values(-1)]
+                label = f"{kind} classifiers" if seed == 0 else None
+                ax.scatter(own, heights, s=22, color=colours[kind], alpha=0.75, linewidths=0, label=label, zorder=3)
+        ax.axvline(1, **FLOOR)
+        ax.set_title(dataset)
+        ax.set_xlabel("feature distance")
+    axes[0].set_yticks(range(len(order)), order)
+    axes[0].set_xlim(left=0)
+    drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(kinds))
+    return drawing
