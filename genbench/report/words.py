@@ -37,14 +37,17 @@ def overview(results: Results) -> str:
         f"{plural(len(trials), 'trial')}: {plural(trials['model'].nunique(), 'model')} on "
         f"{plural(trials['dataset'].nunique(), 'dataset')}, {each} seed{'' if each == '1' else 's'} each. "
     )
+    searched = results.searched
+    tried = f" Searches tried {plural(len(searched), 'further trial')}, of which {(searched['status'] != 'ok').sum()} failed."
+    tried *= bool(len(searched))
     if bad.empty:
-        return text + "All ended ok."
+        return text + "All ended ok." + tried
     where = bad.groupby(["label", "dataset"], sort=False).size()
     if len(where) > 6:
         named = f"in {plural(len(where), 'pair')} of model and dataset"
     else:
         named = listing([f"{n} of {label} on {dataset}" for (label, dataset), n in where.items()])
-    return text + f"{len(trials) - len(bad)} ended ok, {len(bad)} did not ({named}); means are over those that did."
+    return text + f"{len(trials) - len(bad)} ended ok, {len(bad)} did not ({named}); means are over those that did.{tried}"
 
 
 def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str]:
