@@ -43,7 +43,7 @@ def test_values_are_gaps_of_the_whole_sets_and_duals_of_batches():
     assert critics.value(model, x, y, 8, 2) == pytest.approx((model.score(x).mean() - model.score(y).mean()).item(), abs=1e-12)
     model = of_pair("c-transform")
     whole = model.score(x).mean() + critics.c_transform(x, model.score(x), y).mean()
-    assert critics.value(model, x, y, 100, 1) == pytest.approx(float(whole), abs=1e-9)
+    assert critics.value(model, x, y, 100, 1) == pytest.approx(whole.item(), abs=1e-9)
     assert critics.value(model, x, y, 8, 20) <= transport.batches(x, y, 8, 50).raw + 0.5
 
 

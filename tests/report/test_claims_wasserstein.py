@@ -108,11 +108,15 @@ def test_values_are_told_from_w1_by_pairs():
     said = sentences(found)
     assert list(said) == ["(i)", "(ii)", "(iii)"] and found.verdict == IN_PART
     assert "clipping 2 wrong, 0 right (value / W1 0.010 to 0.020)" in said["(i)"]
-    assert "gradient penalty 1 of 1 and 0 of 1; c-transform 0 of 1 and 1 of 1" in said["(i)"]
+    assert "Right on known laws: clipping 0 of 1; gradient penalty 1 of 1; c-transform 0 of 1." in said["(i)"]
     assert "no restraint" not in said["(i)"] and "reports is 0.64 to 0.88 times the raw batch W1" in said["(i)"]
     assert said["(ii)"].startswith("(ii) In the plane some critics find W1: holds.") and "on none clipping" in said["(ii)"]
     assert "a generator less well than the gradient penalty: holds." in said["(iii)"]
-    assert "(4 of 6 values wrong, 2 right)" in found.because and "(ii) and (iii) do not enter the verdict" in found.because
+    assert (
+        "(4 of 6 values wrong, 2 right; right on all known laws gradient penalty; right on all finite sets c-transform)"
+        in found.because
+        and "(ii) and (iii) do not enter the verdict" in found.because
+    )
     assert names(found, "figure") == ["c4_value"] and names(found, "table") == ["c4_pairs", "c4_critics", "c4_published"]
     assert all(name.startswith("c4_") for name in names(found, "figure") + names(found, "table"))
 
@@ -211,8 +215,10 @@ def test_images_decide_where_there_are_any():
 def test_crossovers_lie_between_sizes():
     part = prefers(batches({"k = 10": (-1, -1, 3)}).tables["batches"])
     part = part[(part["candidate"] == "k = 10") & (part["data"] == "digits")]
-    assert crossover(part) == pytest.approx(256 * 4**0.25, rel=0.02) and list(part["word"]) == ["nearer", "nearer", "farther"]
-    assert np.isnan(crossover(part.assign(size=[1024, 256, 64])))  # nearer only in larger batches
+    size, low, high = crossover(part)
+    assert low < size < high and [low, size, high] == pytest.approx([256 * 4**0.25] * 3, rel=0.02)
+    assert list(part["word"]) == ["nearer", "nearer", "farther"]
+    assert np.isnan(crossover(part.assign(size=[1024, 256, 64]))[0])  # nearer only in larger batches
 
 
 def test_verdicts_of_several_statements():

@@ -213,21 +213,29 @@ def prefers(batches: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def crossover(part: pd.DataFrame) -> float:
-    """The batch size at which the gap of one candidate to the data changes its sign, by its mean, linear in the size's logarithm.
+def crossover(part: pd.DataFrame) -> tuple[float, float, float]:
+    """The batch size up to which one candidate is nearer than data, and its 95 % bootstrap interval over draws.
 
-    0 where the candidate is farther at every size, inf where it is nearer at every size.
+    By the mean gap, linear in the size's logarithm. 0 where the candidate is farther at every size, inf where it is nearer at
+    every size, nan where it is nearer at larger ones only.
     """
     part = part.sort_values("size")
-    sizes, gaps = np.log(part["size"].to_numpy(float)), np.array([cell.mean for cell in part["gap"]])
+    sizes, values = np.log(part["size"].to_numpy(float)), [np.array(cell.values) for cell in part["gap"]]
+    rng = np.random.default_rng(0)
+    redrawn = np.stack([each[rng.integers(len(each), size=(REDRAWS // 4, len(each)))].mean(1) for each in values], axis=1)
+    turns = [_turn(sizes, gaps) for gaps in redrawn]
+    low, high = np.nanquantile(turns, [0.025, 0.975], method="nearest") if np.isfinite(turns).any() else (math.nan, math.nan)
+    return _turn(sizes, np.array([each.mean() for each in values])), float(low), float(high)
+
+
+def _turn(sizes: np.ndarray, gaps: np.ndarray) -> float:
     if (gaps >= 0).all():
         return 0.0
     turns = [i for i in range(len(gaps) - 1) if gaps[i] < 0 <= gaps[i + 1]]
     if not turns:
         return math.inf if (gaps < 0).all() else math.nan
     i = turns[-1]
-    share = gaps[i] / (gaps[i] - gaps[i + 1])
-    return float(np.exp(sizes[i] + share * (sizes[i + 1] - sizes[i])))
+    return float(np.exp(sizes[i] + gaps[i] / (gaps[i] - gaps[i + 1]) * (sizes[i + 1] - sizes[i])))
 
 
 def blurs(part: pd.DataFrame) -> str:

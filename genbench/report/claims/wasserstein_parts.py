@@ -26,6 +26,7 @@ from genbench.report.text import listing, number, plural, value
 
 __all__ = ["Part", "blur", "control", "directions", "rule", "thesis", "values"]
 
+MOVING = 0.1  # change of a value over the second half of training that says that it has not converged
 WORDS = {-1: "smaller", 0: "not clearly different", 1: "larger"}
 
 
@@ -56,13 +57,19 @@ def values(held: pd.DataFrame) -> Part:
         f"Of {plural(held['pair'].nunique(), 'pair')} in more than two dimensions, the value is, by critic: {'; '.join(said)}. "
         "Right is the W1 of the laws where it is known, else of the finite sets."
     )
-    if (known := held[held["kind"] == "law"]).size and (sets := held[held["kind"] != "law"]).size:
-        each = [f"{critic} {_right(part)} and {_right(sets[sets['critic'] == critic])}" for critic, part in _by(known)]
-        because += f" Right on known laws and on finite sets: {'; '.join(each)}."
+    always = []
+    for what, part in (("known laws", held[held["kind"] == "law"]), ("finite sets", held[held["kind"] != "law"])):
+        if len(part):
+            counts = "; ".join(f"{critic} {_right(each)}" for critic, each in _by(part))
+            because += f" Right on {what}: {counts}."
+            able = [str(critic) for critic, each in _by(part) if set(each["word"]) == {IS}]
+            always.append(f"right on all {what} {listing(able) if able else 'none'}")
     if (own := held[held["critic"] == "c-transform"]).size:
         because += f" What the c-transform reports is {_span([cell.mean for cell in own['batch_ratio']])} times the raw batch W1."
     wrong, right = (int((held["word"] == word).sum()) for word in (IS_NOT, IS))
-    short = f"{wrong} of {len(held)} values wrong, {right} right"
+    moving = sum(abs(cell.mean - 1) > MOVING for cell in held.loc[held["word"] == IS_NOT, "half"])
+    because += f" In {moving} of the {wrong} wrong cases the value still moved by more than {100 * MOVING:.0f} % in the second half of training."
+    short = "; ".join([f"{wrong} of {len(held)} values wrong, {right} right", *always])
     return Part(
         "(i)", f"beyond the plane a critic's value is not W1 within a factor of {MARGIN:g}", together(verdicts), short, because
     )
@@ -208,17 +215,17 @@ def blur(found: pd.DataFrame) -> Part:
     for (data, kind), part in found.groupby(["data", "kind"], sort=False):
         verdicts.setdefault(str(kind), []).append(blurs(part))
         turns = {c: crossover(each) for c, each in part[part["candidate"] != "data"].groupby("candidate", sort=False)}
-        said.append(f"{data}: {'; '.join(f'{name} {_turn(size)}' for name, size in turns.items())}.")
+        said.append(f"{data}: {'; '.join(f'{name} {_turn(*turn)}' for name, turn in turns.items())}.")
         if kind == "images" or "images" not in set(found["kind"]):
-            short.append(f"{data}: {'; '.join(f'{name} {_turn(size)}' for name, size in turns.items())}")
+            short.append(f"{data}: {'; '.join(f'{name} {_turn(*turn)}' for name, turn in turns.items())}")
     judged = verdicts.get("images") or sum(verdicts.values(), [])
     others = found[found["candidate"] != "data"]
     above = sum(cell.mean - cell.half > 0 for cell in others["debiased"])
     below = sum(cell.mean + cell.half < 0 for cell in others["debiased"])
     because = (
-        f"By mean W1 at batch sizes from {found['size'].min()} to {found['size'].max()}, a batch of centres is nearer to a batch "
-        f"of data than another batch of data is: {' '.join(said)} Debiased, centres are clearly farther than data in {above} of "
-        f"{plural(len(others), 'case')} and clearly nearer in {below}."
+        f"By mean W1 at batch sizes from {found['size'].min()} to {found['size'].max()}, with intervals over draws, a batch of "
+        f"centres is nearer to a batch of data than another batch of data is: {' '.join(said)} Debiased, centres are clearly "
+        f"farther than data in {above} of {plural(len(others), 'case')} and clearly nearer in {below}."
     )
     of = ", judged on images" if "images" in verdicts else ""
     return Part(
@@ -226,9 +233,16 @@ def blur(found: pd.DataFrame) -> Part:
     )
 
 
-def _turn(size: float) -> str:
+def _turn(size: float, low: float, high: float) -> str:
     if size == 0:
         return "at no size"
     if math.isinf(size):
         return "at every size"
-    return "at some sizes" if math.isnan(size) else f"up to a batch of about {number(size, 2)}"
+    if math.isnan(size):
+        return "at larger sizes only"
+    interval = f" ({_end(low)} to {_end(high)})" if not math.isnan(low + high) else ""
+    return f"up to a batch of about {number(size, 2)}{interval}"
+
+
+def _end(size: float) -> str:
+    return "none" if size == 0 else "all" if math.isinf(size) else number(size, 2)
