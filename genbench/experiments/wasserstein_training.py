@@ -40,7 +40,7 @@ def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame
     end, exact W1 in raw units for points and the Fréchet distance of a small classifier's features for images; `centred`, mean
     distance of samples to the nearest of 50 centroids of the training data, over that of test data: 1 for real data, less where
     samples are like centroids. Table `pictures` (dataset, kind, index, levels, height, width, pixels): of images, some
-    of the first seed's samples by critic, of the centroids and of test images, pixels in raw grey values, row by row.
+    of the first seed's samples by critic and of test images, and all centroids, pixels in raw grey values, row by row.
 
     References:
         Wasserstein GANs Work Because They Fail (to Approximate the Wasserstein Distance) (Stanczuk et al. 2021), arXiv 2103.01678
@@ -55,8 +55,8 @@ def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame
         count = min(CENTROIDS, len(fitted) // 2)
         centres = KMeans(count, n_init=1, random_state=0).fit(fitted.flatten(1).numpy()).cluster_centers_
         centroids = torch.from_numpy(centres).reshape(count, *data.shape).float()
-        pictures += _pictures(data, "centroids", seen.decode(centroids), settings)
-        pictures += _pictures(data, "test images", data.splits["test"], settings)
+        pictures += _pictures(data, "centroids", seen.decode(centroids))
+        pictures += _pictures(data, "test images", data.splits["test"][: settings.shown])
         for critic in settings.critics:
             rows, results = _game(name, critic, settings, bench)
             looks += rows
@@ -70,7 +70,7 @@ def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame
                 ends[-1]["quality"] = distance(seen.decode(samples))
                 ends[-1]["centred"] = _near(samples, centroids) / _near(test, centroids)
                 if not seed:
-                    pictures += _pictures(data, critic, seen.decode(samples[: settings.shown]), settings)
+                    pictures += _pictures(data, critic, seen.decode(samples[: settings.shown]))
             mine = [end.get("quality", math.nan) for end in ends if end["dataset"] == name and end["critic"] == critic]
             last = rows[-1] if rows else {}
             said = ", ".join(f"{key} {last[key]:.3g}" for key in ("value", "exact", "batch", "debiased") if key in last)
@@ -112,11 +112,11 @@ def _near(x: Tensor, centroids: Tensor) -> float:
     return float(transport.costs(x.flatten(1), centroids.flatten(1)).min(1).values.mean())
 
 
-def _pictures(data: Dataset, kind: str, images: Tensor, settings: "WassersteinTraining") -> list[dict]:
+def _pictures(data: Dataset, kind: str, images: Tensor) -> list[dict]:
     if data.kind != "images":
         return []
     about = {"dataset": data.name, "kind": kind, "levels": data.levels, "height": data.shape[1], "width": data.shape[2]}
-    grey = images[: settings.shown].double().mean(1).round().flatten(1).numpy().astype(np.int64)
+    grey = images.double().mean(1).round().flatten(1).numpy().astype(np.int64)
     return [{**about, "index": i, "pixels": pixels.tolist()} for i, pixels in enumerate(grey)]
 
 

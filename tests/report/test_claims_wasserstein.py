@@ -54,7 +54,10 @@ def game(errors, qualities, seeds=4, datasets=("digits",), **ends):
         for k in ("c-transform", "centroids", "test images")
         for i in range(2)
     ]
-    return Experiment(SIZE, {"looks": pd.DataFrame(looks), "ends": pd.DataFrame(last), "pictures": pd.DataFrame(pictures)})
+    return Experiment(
+        SIZE | {"critics": list(CRITICS)},
+        {"looks": pd.DataFrame(looks), "ends": pd.DataFrame(last), "pictures": pd.DataFrame(pictures)},
+    )
 
 
 CRITICS = ("clipping", "gradient penalty", "one-sided penalty", "spectral norm", "c-transform")
@@ -179,7 +182,11 @@ def test_ranks_are_those_of_scipy_and_p_counts_orders():
 def test_failures_are_said_and_not_counted():
     experiment = game((0.8, 0.7, 0.6, 0.9, 0.05), (5, 3, 3, 4, 8))
     experiment.tables["ends"].loc[0, ["status", "quality"]] = ["diverged", np.nan]
-    said = sentences(made(wasserstein_training=experiment))
+    pictures = experiment.tables["pictures"]
+    experiment.tables["pictures"] = pictures[pictures["kind"] != "c-transform"]
+    found = made(wasserstein_training=experiment)
+    said = sentences(found)
+    assert names(found, "figure") == ["c4_training", "c4_thesis"]
     assert said["(v)"].endswith("1 training failed and counts in no number.") and "of 19 trainings" in said["(v)"]
 
 

@@ -158,26 +158,28 @@ def blur(found: pd.DataFrame) -> Drawing:
 
 
 def pictures(part: pd.DataFrame) -> Drawing:
-    """Rows of images, one per kind: samples of each critic beside centroids and test images."""
-    kinds = [
-        *(k for k in CRITICS if k in set(part["kind"])),
-        *(k for k in ("centroids", "test images") if k in set(part["kind"])),
-    ]
-    kinds.sort(key=lambda kind: kind in ("c-transform", "centroids", "test images"))  # those to compare side by side
-    columns = int(part["index"].max()) + 1
-    drawing = Drawing(figsize=(0.62 * columns + 1.6, 0.66 * len(kinds) + 0.2), layout="constrained")
-    axes = drawing.subplots(len(kinds), columns, squeeze=False)
-    for row, kind in enumerate(kinds):
-        own = part[part["kind"] == kind].set_index("index")
-        for column in range(columns):
-            ax = axes[row, column]
-            ax.set_xticks([])
-            ax.set_yticks([])
-            for spine in ax.spines.values():
-                spine.set_visible(False)
-            if column in own.index:
-                each = own.loc[column]
-                image = np.asarray(each["pixels"], dtype=float).reshape(each["height"], each["width"])
-                ax.imshow(image, cmap="gray", vmin=0, vmax=each["levels"] - 1, interpolation="nearest")
-        axes[row, 0].set_ylabel(kind, rotation=0, ha="right", va="center")
+    """Rows of images, one per kind: samples of each critic, test images, and under the last critic's the nearest centroids."""
+    rows = {kind: _images(part, kind) for kind in (*CRITICS, "test images") if kind in set(part["kind"])}
+    centroids = _images(part, "centroids")
+    own = "c-transform" if "c-transform" in rows else next(iter(rows))
+    rows = {"test images": rows.pop("test images"), **{k: v for k, v in rows.items() if k != own}, own: rows[own]}
+    away = np.linalg.norm(rows[own][:, None] - centroids[None], axis=(2, 3))
+    rows["nearest centroids"] = centroids[away.argmin(1)]
+    columns = max(len(images) for images in rows.values())
+    drawing = Drawing(figsize=(0.62 * columns + 1.6, 0.66 * len(rows) + 0.2), layout="constrained")
+    axes = drawing.subplots(len(rows), columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    for line, (kind, images) in zip(axes, rows.items(), strict=True):
+        for ax, image in zip(line, images, strict=False):
+            ax.imshow(image, cmap="gray", vmin=0, vmax=part["levels"].iloc[0] - 1, interpolation="nearest")
+        line[0].set_ylabel(kind, rotation=0, ha="right", va="center")
     return drawing
+
+
+def _images(part: pd.DataFrame, kind: str) -> np.ndarray:
+    own = part[part["kind"] == kind].sort_values("index")
+    return np.stack(
+        [np.asarray(p, dtype=float).reshape(h, w) for p, h, w in zip(own["pixels"], own["height"], own["width"], strict=True)]
+    )

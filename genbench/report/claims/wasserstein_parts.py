@@ -68,7 +68,10 @@ def values(held: pd.DataFrame) -> Part:
         because += f" What the c-transform reports is {_span([cell.mean for cell in own['batch_ratio']])} times the raw batch W1."
     wrong, right = (int((held["word"] == word).sum()) for word in (IS_NOT, IS))
     moving = sum(abs(cell.mean - 1) > MOVING for cell in held.loc[held["word"] == IS_NOT, "half"])
-    because += f" In {moving} of the {wrong} wrong cases the value still moved by more than {100 * MOVING:.0f} % in the second half of training."
+    share = f"{100 * MOVING:.0f} %"
+    because += (
+        f" In {moving} of the {wrong} wrong cases the value still moved by more than {share} in the second half of training."
+    )
     short = "; ".join([f"{wrong} of {len(held)} values wrong, {right} right", *always])
     return Part(
         "(i)", f"beyond the plane a critic's value is not W1 within a factor of {MARGIN:g}", together(verdicts), short, because
