@@ -116,6 +116,10 @@ def test_one_kind_two_datasets_and_nothing_kept():
     assert (
         claim.verdict == "holds" and "on mnist5k" in claim.because and "warped copies are moved" not in " ".join(sentences(claim))
     )
+    both, alone = planted(datasets=("digits",)), planted(datasets=("polygons",), kinds=("plain",))
+    mixed = Experiment(both.settings, {name: pd.concat([frame, alone.tables[name]]) for name, frame in both.tables.items()})
+    table = next(block for block in made(mixed).blocks if block.kind == "table" and block.name == "c6_changes")
+    assert table.frame.set_index("dataset").loc["polygons", "feature distance, warped"].isna().all()
     empty = planted(left_out=40)
     empty.tables["changes"] = empty.tables["changes"].iloc[:0]
     assert made(empty).verdict == "undecided"
