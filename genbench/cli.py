@@ -195,14 +195,16 @@ def datasets(args) -> None:
 
 def check(args) -> int:
     """Validate a study, and list what would run, what is not comparable in it, and what it would cost."""
+    from genbench.config.expand import groups
     from genbench.config.read import read_study
     from genbench.jobs.check import cost, findings, shown, would_run
 
     if args.cores < 1:
         raise UserError(f"--cores: must be at least 1, got {args.cores}")
     study = read_study(args.study, asked_by="genbench check")
-    rows = would_run(study, _paths(args))
-    found, said = findings(study)
+    parts = groups(study)
+    rows = would_run(parts, _paths(args))
+    found, said = findings(study, parts)
     unaccepted = [finding for finding in found if not finding.reason]
     status = int(args.strict and bool(unaccepted))
     _table(rows, args.json)
@@ -217,7 +219,7 @@ def check(args) -> int:
         print(f"note: {line}")
     if args.cost:
         device = _device(args).type
-        costs, remarks = cost(study, _paths(args), device)
+        costs, remarks = cost(study, parts, _paths(args), device)
         rows, wall = shown(costs, device, args.cores)
         print()
         _table(rows, False)

@@ -1,8 +1,9 @@
 """The job that checks a study before it runs: names and types, what would run, what is not comparable, what it costs."""
 
 import json
+from collections.abc import Sequence
 
-from genbench.config.expand import Trial, groups
+from genbench.config.expand import Group, Trial
 from genbench.config.schema import Study
 from genbench.jobs.common import Paths, chosen
 from genbench.studies.check import check_trial
@@ -12,10 +13,10 @@ from genbench.studies.fairness import Finding, lint, notes
 __all__ = ["cost", "findings", "shown", "would_run"]
 
 
-def would_run(study: Study, paths: Paths) -> list[dict]:
+def would_run(parts: Sequence[Group], paths: Paths) -> list[dict]:
     """A row for each group of trials; UserError at the first trial that can't run."""
     rows, seen = [], set()
-    for group in groups(study):
+    for group in parts:
         first = group.trials[0]
         for trial in group.trials if group.phase == "search" else [first]:
             if (key := _checked(trial)) not in seen:
@@ -35,16 +36,16 @@ def _checked(trial: Trial) -> str:
     return json.dumps([trial.dataset, trial.model, trial.net, sorted(trial.hp), trial.train], sort_keys=True)
 
 
-def findings(study: Study) -> tuple[list[Finding], list[str]]:
+def findings(study: Study, parts: Sequence[Group]) -> tuple[list[Finding], list[str]]:
     """What the linter finds in a study, and notes on its methods."""
-    trials = [trial for group in groups(study) for trial in group.trials if group.phase != "confirm"]
+    trials = [trial for group in parts for trial in group.trials if group.phase != "confirm"]
     return lint(trials, study), notes(trials)
 
 
-def cost(study: Study, paths: Paths, device: str) -> tuple[list[Cost], list[str]]:
+def cost(study: Study, parts: Sequence[Group], paths: Paths, device: str) -> tuple[list[Cost], list[str]]:
     """What a study has left to do, by part, and what to know of these numbers."""
     works = []
-    for group in groups(study):
+    for group in parts:
         if group.phase != "confirm" or paths.selected(group.name).is_file():
             own = chosen(group, paths).trials
             left = tuple(t for t in own if not (paths.store / t.id / "train.json").exists())
@@ -75,7 +76,7 @@ def _hours(hours: float) -> str:
 
 
 def _bytes(count: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return "-"

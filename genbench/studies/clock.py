@@ -28,28 +28,38 @@ from genbench.models import MODELS
 from genbench.studies.check import arguments, built
 from genbench.training.trainer import DIAGNOSES, VALIDATIONS, Switches, Trainer
 
-__all__ = ["Clock", "recorded", "time_trial"]
+__all__ = ["Clock", "Speed", "network", "recorded", "time_trial"]
 
-LEAST = 0.05  # seconds that updates of one network are timed for, and at least two updates
+LEAST = 0.05  # seconds that updates of one network are timed for
+SLOW = 0.3  # seconds of a first call beside which what only a first call does is small
+SAMPLED = 128  # examples that are generated
 EXAMPLES = 2000  # random examples that they are drawn from
 PASSES = 20  # of a model that is fitted by passes over the data until it converges, if its budget has as many
 FITTED = 3  # passes of it that are timed
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of training of a trial, and of one generated example."""
+
+    training: float
+    sampling: float
 
 
 class Stopwatch(Trainer):
     """A trainer that runs a few updates to tell how long all would take."""
 
     def seconds_in_all(self, least: float = LEAST) -> float:
-        """Seconds of a run of all replicas together, from updates timed for `least` seconds, two at least."""
+        """Seconds of a run of all replicas together, from updates timed for `least` seconds, one at least."""
         if not self.players:
             passes, self.updates = self.updates, min(self.updates, FITTED)
             return self._warm(self._fit) / self.replicas.count / self.updates * min(passes, PASSES)
         self.model.train()
-        self._one()  # the first one also draws noise for many, and warms up
-        count, spent = 0, 0.0
-        while count < 2 or (spent < least and count < self.updates):
+        spent, grads = self._clock(self._one)  # also draws noise for many, and warms up; small beside a long update
+        count = 1 if spent > SLOW else 0
+        while not count or (spent < least and count < self.updates):
             took, grads = self._clock(self._one)
-            count, spent = count + 1, spent + took
+            count, spent = count + 1, spent * (count > 0) + took
         total = spent / count * self.updates
         if hasattr(self.model, "diagnose"):
             total += self._warm(lambda: self._diagnose(grads)) * min(DIAGNOSES, self.updates)
@@ -67,8 +77,17 @@ class Stopwatch(Trainer):
         return grads
 
     def _warm(self, what: Callable[[], Any]) -> float:
-        what()
-        return self._clock(what)[0]
+        """Seconds of a call that is not the first, unless the first is long."""
+        first = self._clock(what)[0]
+        return first if first > SLOW else self._clock(what)[0]
+
+    def seconds_per_example(self) -> float:
+        """Seconds for a generated example, of as many as are drawn at once here."""
+        model = self.replicas.extract(0)
+        model.finish(torch.Generator(self.replicas.device).manual_seed(0))
+        generator = torch.Generator(self.replicas.device).manual_seed(0)
+        with torch.no_grad():
+            return self._warm(lambda: model.sample(SAMPLED, generator)) / SAMPLED
 
     def _clock(self, what: Callable[[], Any]) -> tuple[float, Any]:
         """Seconds of a call, and what it returns: the processor's own on a CPU, where others may be at work as well."""
@@ -83,8 +102,8 @@ class Stopwatch(Trainer):
         return time.perf_counter() - start, out
 
 
-def time_trial(trials: Sequence[Trial], device: torch.device | str = "cpu", root: Path = ROOT, least: float = LEAST) -> float:
-    """Seconds of training per trial, where these, which differ in seed and hyperparameters only, train together."""
+def time_trial(trials: Sequence[Trial], device: torch.device | str = "cpu", root: Path = ROOT, least: float = LEAST) -> Speed:
+    """Speed of a trial where these, which differ in seed and hyperparameters only, train together."""
     first = trials[0]
     spec, cls = dataset_spec(first.dataset, root), MODELS[first.model]
     make = functools.partial(cls, spec.shape, spec.levels, **arguments(first, root))
@@ -95,7 +114,7 @@ def time_trial(trials: Sequence[Trial], device: torch.device | str = "cpu", root
         first.batch, Budget(**first.budget), Switches(**first.train), device=device,
         labels={"train": labels, "validation": labels[:held_out]},
     )  # fmt: skip
-    return watch.seconds_in_all(least) / len(trials)
+    return Speed(watch.seconds_in_all(least) / len(trials), watch.seconds_per_example())
 
 
 def _random(spec: DatasetSpec, most: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,7 +133,7 @@ def _space(spec: DatasetSpec, name: str) -> Space:
     return SPACES[name](tuple(spec.shape), spec.levels)
 
 
-def _network(trial: Trial) -> str:
+def network(trial: Trial) -> str:
     """All that a trial's speed depends on."""
     train = {key: value for key, value in trial.train.items() if key != "replicas"}
     return json.dumps([trial.model, trial.dataset, trial.net, trial.batch, trial.budget, train], sort_keys=True)
@@ -126,7 +145,7 @@ def recorded(store: Path, wanted: Iterable[Trial], device: str = "cpu") -> dict[
     Arguments:
         store: folder of the trials. device: "cpu" or "cuda", where they must have run.
     """
-    names, seconds = {_network(trial) for trial in wanted}, {}
+    names, seconds = {network(trial) for trial in wanted}, {}
     for file in store.glob("*/trial.json"):
         definition = read_json(file)
         name = json.dumps(
@@ -143,63 +162,72 @@ def recorded(store: Path, wanted: Iterable[Trial], device: str = "cpu") -> dict[
 
 @dataclass
 class Clock:
-    """Seconds of training per trial, by network.
+    """How fast trials train and generate, by network.
 
     Attributes:
-        known: from trials that ran. timed: from updates that were timed here. scaled: networks that no time was left for.
-        rates: seconds per amount of work of what was timed, by model and dataset, by model, and of all.
+        known: seconds of training by network, from trials that ran. timed: speeds of networks that were timed here.
+        scaled: networks that no time was left for. rates: speeds per amount of work of what was timed, by model, dataset and
+            unit of the budget, by model and unit, by kind of network and unit, by unit.
     """
 
     known: Mapping[str, float]
     root: Path = ROOT
     device: str = "cpu"
-    timed: dict[str, float] = field(default_factory=dict)
-    rates: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-    scaled: set[str] = field(default_factory=set)
+    timed: dict[str, Speed] = field(default_factory=dict)
+    scaled: dict[str, Speed] = field(default_factory=dict)
+    rates: dict[tuple[str, ...], list[Speed]] = field(default_factory=dict)
 
     def time(self, trials: Iterable[Trial], limit: float) -> None:
-        """Time the networks of these trials for `limit` seconds, those first that the most work is done with."""
+        """Time the networks of these trials for `limit` seconds: each model once, then on each dataset once, then all."""
         alike: dict[str, list[Trial]] = {}
         for trial in trials:
-            alike.setdefault(_network(trial), []).append(trial)
+            alike.setdefault(network(trial), []).append(trial)
+        # the cheapest first, so that many are timed
+        todo = sorted((pair for pair in alike.items() if pair[0] not in self.known), key=lambda pair: self._amount(pair[1][0])[0])
+        met: set[tuple[str, ...]] = set()
+        turns = []
+        for name, own in todo:
+            keys = {(own[0].model,), (own[0].model, own[0].dataset)}
+            turns.append((2 - len(keys - met), name, own))
+            met |= keys
         end = time.process_time() + limit
-        first = sorted(alike.items(), key=lambda pair: -len(pair[1]) * self._amount(pair[1][0]))
-        models: set[tuple[str, str]] = set()
-        # each model on each dataset comes once before any comes again, so that what is left can be scaled from it
-        first.sort(key=lambda pair: self._again(models, pair[1][0]))
-        for name, own in first:
-            if name in self.known:
-                continue
+        for _, name, own in sorted(turns, key=lambda each: each[0]):
             if time.process_time() > end and self.rates:
                 break
             size = int(own[0].train.get("replicas", Switches.replicas)) if MODELS[own[0].model].liftable else 1
-            self.timed[name] = time_trial(own[: max(size, 1)], self.device, self.root)
-            rate = self.timed[name] / self._amount(own[0])
-            for key in ((own[0].model, own[0].dataset), (own[0].model, ""), ("", "")):
-                self.rates.setdefault(key, []).append(rate)
+            speed = self.timed[name] = time_trial(own[: max(size, 1)], self.device, self.root)
+            work, numbers = self._amount(own[0])
+            for key in _keys(own[0]):
+                self.rates.setdefault(key, []).append(Speed(speed.training / work, speed.sampling / numbers))
 
-    def seconds(self, trial: Trial) -> float:
-        """Seconds of training of a trial."""
-        name = _network(trial)
-        if name in self.known:
-            return self.known[name]
+    def speed(self, trial: Trial) -> Speed:
+        """Speed of a trial: of its training as it ran or was timed, else scaled from its model's, or from all that were timed."""
+        name = network(trial)
         if name in self.timed:
             return self.timed[name]
-        self.scaled.add(name)
-        keys = ((trial.model, trial.dataset), (trial.model, ""), ("", ""))
-        rates = next((self.rates[key] for key in keys if key in self.rates), [math.nan])
-        return statistics.median(rates) * self._amount(trial)
+        if name not in self.scaled:
+            work, numbers = self._amount(trial)
+            rates = next((self.rates[key] for key in _keys(trial) if key in self.rates), [])
+            training, sampling = (
+                statistics.median(getattr(rate, key) for rate in rates) if rates else math.nan for key in ("training", "sampling")
+            )
+            known = self.known.get(name)
+            self.scaled[name] = Speed(training * work if known is None else known, sampling * numbers)
+        return self.scaled[name]
 
-    def _amount(self, trial: Trial) -> float:
-        """What the time of networks of one kind goes with, roughly: parameters times examples times updates of all players."""
-        cls = MODELS[trial.model]
+    def _amount(self, trial: Trial) -> tuple[float, float]:
+        """What the times of training and of generating an example go with, roughly: parameters, times examples that are seen."""
+        cls, value, unit = MODELS[trial.model], trial.budget["value"], trial.budget["unit"]
         players = cls.players | ({"critic": trial.net["critic_steps"]} if trial.net.get("critic_steps") else {})
-        updates = trial.budget["value"] if trial.budget["unit"] == "updates" else 1.0
-        return built(trial, self.root).parameters * trial.batch * updates * max(sum(players.values()), 1)
+        numbers = max(built(trial, self.root).parameters, 1)
+        if unit in ("flops", "evaluations"):
+            return value * (numbers if unit == "evaluations" else 1), numbers
+        shown = max(sum(n for player, n in players.items() if player not in cls.blind), 1)
+        updates = value if unit == "updates" else value / (trial.batch * shown)
+        return numbers * trial.batch * updates * max(sum(players.values()), 1), numbers
 
-    @staticmethod
-    def _again(models: set[tuple[str, str]], trial: Trial) -> bool:
-        pair = (trial.model, trial.dataset)
-        again = pair in models
-        models.add(pair)
-        return again
+
+def _keys(trial: Trial) -> tuple[tuple[str, ...], ...]:
+    unit = trial.budget["unit"]
+    kind = f"network {trial.net.get('network', 'mlp')}"
+    return (trial.model, trial.dataset, unit), (trial.model, unit), (kind, unit), (unit,)

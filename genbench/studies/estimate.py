@@ -11,19 +11,19 @@ from genbench.config.read import ROOT, dataset_spec
 from genbench.config.schema import Study
 from genbench.files import read_json
 from genbench.studies.check import built
-from genbench.studies.clock import Clock, recorded
+from genbench.studies.clock import Clock, network, recorded
 from genbench.studies.experiments import experiment_folders
 
 __all__ = ["Cost", "Work", "bytes_of", "estimate"]
 
 LIMIT = 10.0  # seconds for timing updates
 STARTUP = 4.0  # seconds that a job's imports take
-# Seconds, seen on one core, of what has no updates to time: a trial's evaluation and a checkpoint's judgement by kind of data,
-# more for families whose likelihoods or samples take many passes; and two classifiers with what real data score.
+# Seconds, seen on one core, of what has no updates to time: metrics of so many examples, for a trial's evaluation and for a
+# judgement of a checkpoint; more where a likelihood takes many passes; and two classifiers with what real data score.
+SEEN = {"points": 2500, "images": 1000}
 EVALUATE = {"points": 1.2, "images": 0.5}
-DEAR = {"ebm": 10.0, "diffusion": 12.0, "continuous_flow": 1.5, "vae": 3.0}
 JUDGE = {"points": 1.2, "images": 0.1}
-SLOW = {"ebm": 5.0, "diffusion": 2.0}
+DEAR = {"ebm": 5.0, "diffusion": 10.0, "continuous_flow": 1.5, "vae": 3.0}
 REFERENCE = {"points": 4.0, "images": 30.0}
 KEPT = 100_000  # bytes of a trial's curves, picture and JSON
 
@@ -67,26 +67,60 @@ def estimate(
     trials = [trial for work in works for trial in work.trials]
     clock = Clock(recorded(results / "store", trials, device), root, device)
     clock.time(trials, limit)
-    seen = _evaluations(results / "store", trials)
+    prices = Prices(study, clock, results / "store", root)
     costs = []
     for what in dict.fromkeys(work.what for work in works):
         own = [work for work in works if work.what == what]
-        seconds = sum(work.left * _mean(clock.seconds(t) for t in work.trials) for work in own)
-        kept = sum(work.left * _mean(bytes_of(t, _samples(study, t, root), root) for t in work.trials) for work in own)
+        training, _, kept = (sum(each) for each in zip(*(prices.of(work) for work in own), strict=True))
         total, left = sum(work.total for work in own), sum(work.left for work in own)
-        costs.append(Cost(what, total, left, seconds / 3600, kept))
-    costs.append(_scoring(study, works, seen, root))
+        costs.append(Cost(what, total, left, training / 3600, kept))
+    scoring = sum(prices.of(work)[1] for work in works)
+    total, left = sum(work.total for work in works), sum(work.left for work in works)
+    costs.append(Cost("scoring", total, left, scoring / 3600, 0))
     costs.append(_references(works, results, root))
     jobs = sum(2 * work.jobs for work in works)
     costs.append(Cost("starting jobs", jobs, jobs, jobs * STARTUP / 3600, 0))
     experiments, unknown = _experiments(study, results, root)
-    lines = [f"{len(clock.known)} networks from trials that ran, {len(clock.timed)} from a few timed updates, "
-             f"{len(clock.scaled)} scaled from these"]  # fmt: skip
+    scaled = len(clock.scaled.keys() - clock.known.keys())
+    how = f"{len(clock.timed)} from a few timed updates, {scaled} scaled from these by parameters and examples"
+    lines = [f"{len(clock.known)} networks from trials that ran, {how}"]
     if unknown:
         lines.append(f"experiments that never ran here are not counted: {', '.join(unknown)}")
     if study.refine:
         lines.append("refined samples are not counted")
     return costs + experiments, lines
+
+
+class Prices:
+    """Seconds of training and of scoring, and bytes, of trials of a study; those of one network and kind cost the same."""
+
+    def __init__(self, study: Study, clock: Clock, store: Path, root: Path):
+        self.study, self.clock, self.root = study, clock, root
+        self.evaluated, self.judged = (_scored(store, pattern) for pattern in ("metrics.json", "judged-*.json"))
+        self.found: dict[tuple[str, str], tuple[float, float, float]] = {}
+
+    def of(self, work: Work) -> tuple[float, float, float]:
+        """Of all that is left of some work: any of its trials may be what is left."""
+        each = [self._trial(trial, work.what) for trial in work.trials]
+        return tuple(work.left * sum(part) / len(each) for part in zip(*each, strict=True)) if each else (0.0, 0.0, 0.0)
+
+    def _trial(self, trial: Trial, what: str) -> tuple[float, float, float]:
+        key = (network(trial), what)
+        if key not in self.found:
+            speed, spec = self.clock.speed(trial), dataset_spec(trial.dataset, self.root)
+            least = self.study.samples if spec.kind == "images" else self.study.point_samples
+            count = max(least, spec.samples or 0)
+            share, drawing, scoring = count / SEEN[spec.kind], count * speed.sampling, 0.0
+            pair = (trial.dataset, trial.model)
+            if what != "train":
+                usual = trial.train.get("checkpoints", 1) * (JUDGE[spec.kind] * share + drawing)
+                scoring += self.judged.get(pair, usual)
+            if what != "search":
+                usual = EVALUATE[spec.kind] * share + DEAR.get(trial.family, 0.0) + drawing
+                scoring += self.evaluated.get(pair, usual)
+            kept = bytes_of(trial, 0 if what == "search" else count, self.root)
+            self.found[key] = (speed.training, scoring, kept)
+        return self.found[key]
 
 
 def bytes_of(trial: Trial, samples: int, root: Path = ROOT) -> int:
@@ -96,45 +130,14 @@ def bytes_of(trial: Trial, samples: int, root: Path = ROOT) -> int:
     return 4 * built(trial, root).numbers * trial.train.get("checkpoints", 1) + samples * each + KEPT
 
 
-def _samples(study: Study, trial: Trial, root: Path) -> int:
-    """Generated examples that are kept: none of a search's trials."""
-    spec = dataset_spec(trial.dataset, root)
-    least = study.samples if spec.kind == "images" else study.point_samples
-    return 0 if trial.phase == "search" else max(least, spec.samples or 0)
-
-
-def _mean(values) -> float:
-    values = list(values)
-    return sum(values) / len(values) if values else 0.0
-
-
-def _evaluations(store: Path, trials: Sequence[Trial]) -> dict[tuple[str, str], float]:
-    """Median seconds that evaluating a stored trial took, by dataset and model of these trials."""
-    wanted, found = {(t.dataset, t.model) for t in trials}, {}
-    for file in store.glob("*/metrics.json"):
-        definition, seconds = read_json(file.with_name("trial.json")), read_json(file)["costs"].get("evaluate_seconds")
-        pair = (definition["dataset"], definition["model"])
-        if pair in wanted and seconds:
-            found.setdefault(pair, []).append(seconds)
+def _scored(store: Path, pattern: str) -> dict[tuple[str, str], float]:
+    """Median seconds that scoring a stored trial took, by dataset and model."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for file in store.glob(f"*/{pattern}"):
+        trial, seconds = read_json(file.with_name("trial.json")), read_json(file)["costs"].get("evaluate_seconds")
+        if seconds:
+            found.setdefault((trial["dataset"], trial["model"]), []).append(seconds)
     return {pair: statistics.median(each) for pair, each in found.items()}
-
-
-def _scoring(study: Study, works: Sequence[Work], seen: dict[tuple[str, str], float], root: Path) -> Cost:
-    """Judging checkpoints of searches and of what confirms them, and evaluating all but a search's trials."""
-    seconds, total, left = 0.0, 0, 0
-    for work in works:
-        total, left = total + work.total, left + work.left
-        if not work.trials:
-            continue
-        first = work.trials[0]
-        kind = dataset_spec(first.dataset, root).kind
-        if work.what != "train":
-            each = JUDGE[kind] + SLOW.get(first.family, 0.0)
-            seconds += work.left * each * first.train.get("checkpoints", 1)
-        if work.what != "search":
-            usual = EVALUATE[kind] + DEAR.get(first.family, 0.0)
-            seconds += work.left * seen.get((first.dataset, first.model), usual)
-    return Cost("scoring", total, left, seconds / 3600, 0)
 
 
 def _references(works: Sequence[Work], results: Path, root: Path) -> Cost:

@@ -8,7 +8,8 @@ from genbench.config.expand import Trial, expand
 from genbench.config.fairness import RULES
 from genbench.config.read import ROOT, model_spec
 from genbench.config.schema import Study
-from genbench.studies.fairness_rules import FOUND_BY, Case
+from genbench.studies.fairness_case import Case
+from genbench.studies.fairness_rules import FOUND_BY
 
 __all__ = ["Finding", "lint", "notes", "unfair"]
 

@@ -1,21 +1,18 @@
 """The rules of the fairness linter, each a function of a study that gives sentences; names and meanings: config/fairness.py."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from genbench.config.expand import Trial
 from genbench.config.read import dataset_spec, model_spec
-from genbench.config.schema import Search, Study
 from genbench.models import MODELS
 from genbench.models.gan import GAN
 from genbench.studies.check import built, references
+from genbench.studies.fairness_case import Case, by_place, differing, joined, merged, of_models, place_of, told, unlike, values_of
 from genbench.training.trainer import HP, Switches
 
-__all__ = ["FOUND_BY", "Case", "Rule"]
+__all__ = ["FOUND_BY", "Rule"]
 
 RATIO = 2.0  # of parameters, up to which two models count as equally large
 FEWEST = 4  # configurations of a search, and ...
@@ -24,104 +21,7 @@ EPOCHS = 10  # of a classifier, below which its features are hardly those of a t
 PHOTOGRAPHS = ("cifar10", "folder", "npz")  # sources of images that resemble, or may resemble, what Inception and DINOv2 saw
 
 
-@dataclass(frozen=True)
-class Case:
-    """A study's trials that are known before it runs, and the study, of which tests may have none."""
-
-    trials: Sequence[Trial]
-    study: Study | None
-    root: Path
-
-    @cached_property
-    def datasets(self) -> dict[str, list[Trial]]:
-        """Trials by dataset."""
-        out: dict[str, list[Trial]] = {}
-        for trial in self.trials:
-            out.setdefault(trial.dataset, []).append(trial)
-        return out
-
-    @cached_property
-    def cells(self) -> dict[tuple[str, str], list[Trial]]:
-        """Trials by dataset and variant: models in one of these are compared as they are."""
-        out: dict[tuple[str, str], list[Trial]] = {}
-        for trial in self.trials:
-            out.setdefault((trial.dataset, trial.variant), []).append(trial)
-        return out
-
-    @cached_property
-    def searches(self) -> dict[str, dict[str, Search]]:
-        """Search spaces by dataset and model; by dataset, variant and model where a study has variants."""
-        out: dict[str, dict[str, Search]] = {}
-        for cell in self.study.cells if self.study else ():
-            for dataset in cell.datasets if cell.tune else ():
-                for model in cell.models:
-                    space = cell.tune.space  # the models' own of this name, or one for all
-                    search = getattr(model_spec(model, self.root).space, space) if isinstance(space, str) else space
-                    out.setdefault(_place(dataset, cell.variant), {})[model] = search
-        return out
-
-
 Rule = Callable[[Case], Iterable[str]]
-
-
-# ---- helpers
-
-
-def _place(dataset: str, variant: str) -> str:
-    return f"{dataset} · {variant}" if variant else dataset
-
-
-def _values(trials: Iterable[Trial], value: Callable[[Trial], Any]) -> dict[str, set[Any]]:
-    """The values that each model's trials have."""
-    out: dict[str, set[Any]] = {}
-    for trial in trials:
-        out.setdefault(trial.model, set()).add(value(trial))
-    return out
-
-
-def _told(of: Mapping[str, Any]) -> str:
-    """Models by what they have: "a 5 (ns_gan, wgan), 3 (vae)", most models first."""
-    by: dict[str, list[str]] = {}
-    for model, value in of.items():
-        by.setdefault(str(value), []).append(model)
-    return ", ".join(f"{value} ({', '.join(each)})" for value, each in sorted(by.items(), key=lambda pair: -len(pair[1])))
-
-
-def _joined(values: Iterable[Any]) -> str:
-    return " or ".join(map(str, sorted(values)))
-
-
-def _merged(found: Iterable[tuple[str, str]]) -> list[str]:
-    """Texts by place, with the places of equal ones together."""
-    places: dict[str, list[str]] = {}
-    for place, text in found:
-        places.setdefault(text, []).append(place)
-    return [f"{', '.join(each)}: {text}" for text, each in places.items()]
-
-
-def _differing(groups: Mapping[str, list[Trial]], value: Callable[[Trial], Any], text: str) -> list[str]:
-    """A sentence for each group whose models have different sets of values; "{}" in the text stands for who has which."""
-    found = [(place, _values(trials, value)) for place, trials in groups.items()]
-    told = [(place, text.format(_told({m: _joined(v) for m, v in of.items()}))) for place, of in found if _unlike(of.values())]
-    return _merged(told)
-
-
-def _unlike(values: Iterable[Any]) -> bool:
-    values = list(values)
-    return any(each != values[0] for each in values)
-
-
-def _placed(cells: Mapping[tuple[str, str], list[Trial]]) -> dict[str, list[Trial]]:
-    return {_place(*key): trials for key, trials in cells.items()}
-
-
-def _models(case: Case, holds: Callable[[Trial], bool], text: str) -> list[str]:
-    """One sentence on the models of which some trial has a property, with in how many settings where not in all."""
-    count: dict[str, list[bool]] = {}
-    for trial in {repr((t.dataset, t.model, t.net, t.hp)): t for t in case.trials}.values():
-        count.setdefault(trial.model, []).append(holds(trial))
-    some = {m: f" (in {sum(each)} of {len(each)} settings)" if not all(each) else "" for m, each in count.items() if any(each)}
-    return [f"{', '.join(f'{model}{share}' for model, share in some.items())}: {text}"] if some else []
 
 
 def _grid(trial: Trial, key: str) -> str:
@@ -147,24 +47,24 @@ def recipes(case: Case) -> list[str]:
 def searches(case: Case) -> list[str]:
     found = []
     for dataset, trials in case.datasets.items():
-        tried: dict[str, set[int]] = {}
+        sizes: dict[str, dict[str, set[int]]] = {}
         for trial in trials:
             if trial.phase == "search":
-                tried.setdefault(_place(trial.model, trial.variant), set()).add(trial.configuration)
-        if _unlike(map(len, tried.values())):
-            who = _told({name: len(each) for name, each in tried.items()})
+                crossed = " x ".join(factor for factor, _ in trial.levels)
+                name = place_of(trial.model, crossed or trial.variant)
+                sizes.setdefault(name, {}).setdefault(trial.variant, set()).add(trial.configuration)
+        tried = {name: joined({len(each) for each in of.values()}) for name, of in sizes.items()}
+        if unlike(tried.values()):
+            who = told(tried)
             found.append((dataset, f"searches of unequal size, configurations: {who}"))
     judged: dict[str, dict[str, str]] = {}
-    for cell in case.study.cells if case.study else ():
-        if cell.tune:
-            rest = cell.tune.model_dump(mode="json", exclude={"configurations", "space", "seeds"})
-            for dataset in cell.datasets:
-                for model in cell.models:
-                    judged.setdefault(_place(dataset, cell.variant), {})[model] = ", ".join(f"{k} {v}" for k, v in rest.items())
+    for place, model, tune in case.tuned:
+        rest = tune.model_dump(mode="json", exclude={"configurations", "space", "seeds"})
+        judged.setdefault(place, {})[model] = ", ".join(f"{key} {value}" for key, value in rest.items())
     for place, of in judged.items():
-        if _unlike(of.values()):
-            found.append((place, f"searches judge differently: {_told(of)}"))
-    return _merged(found)
+        if unlike(of.values()):
+            found.append((place, f"searches judge differently: {told(of)}"))
+    return merged(found)
 
 
 def spaces(case: Case) -> list[str]:
@@ -175,10 +75,10 @@ def spaces(case: Case) -> list[str]:
             for key in dict.fromkeys(key for each in ranges.values() for key in each):
                 # an optimiser's hyperparameter is every model's; of another, those models can be asked that have it
                 asked = {m: each for m, each in ranges.items() if key in each or (section == "hp" and key in HP)}
-                if _unlike(each.get(key) for each in asked.values()):
-                    who = _told({model: _range(each.get(key)) for model, each in asked.items()})
+                if unlike(each.get(key) for each in asked.values()):
+                    who = told({model: _range(each.get(key)) for model, each in asked.items()})
                     found.append((place, f"{key} is searched in different ranges: {who}"))
-    return _merged(found)
+    return merged(found)
 
 
 def _range(value: Any) -> str:
@@ -190,16 +90,15 @@ def _range(value: Any) -> str:
 
 def authors(case: Case) -> list[str]:
     found, asked = [], {}
-    for cell in case.study.cells if case.study else ():
-        if cell.tune and cell.tune.defaults:
-            for dataset in cell.datasets:
-                asked.setdefault(_place(dataset, cell.variant), []).extend(cell.models)
+    for place, model, tune in case.tuned:
+        if tune.defaults:
+            asked.setdefault(place, []).append(model)
     for place, models in asked.items():
         has = {m: any(model_spec(m, case.root).space.authors.model_dump().values()) for m in models}
-        if _unlike(has.values()):
+        if unlike(has.values()):
             lack = ", ".join(model for model, given in has.items() if not given)
             found.append((place, f"no authors' defaults of {lack}, whose first configuration is the recipe set by hand"))
-    return _merged(found)
+    return merged(found)
 
 
 def switches(case: Case) -> list[str]:
@@ -207,7 +106,7 @@ def switches(case: Case) -> list[str]:
     for key in ("ema", "schedule", "warmup"):
         default = getattr(Switches, key)
         groups = {p: [t for t in each if t.phase and MODELS[t.model].players] for p, each in case.datasets.items()}
-        found += _differing(
+        found += differing(
             groups, lambda t, k=key, d=default: t.train.get(k, d), f"{key} is not searched and differs between models: {{}}"
         )
     return found
@@ -224,14 +123,14 @@ def few_configurations(case: Case) -> list[str]:
 
 def seeds(case: Case) -> list[str]:
     found = []
-    for place, trials in _placed(case.cells).items():
-        own = _values(trials, lambda t: (t.phase, t.configuration, t.seed))
+    for place, trials in by_place(case.cells).items():
+        own = values_of(trials, lambda t: (t.phase, t.configuration, t.seed))
         per = {}
         for model, each in own.items():
             per[model] = max(sum(1 for e in each if e[:2] == head) for head in {e[:2] for e in each})
-        if _unlike(per.values()) and not _unlike({t.phase for t in trials}):
-            found.append((place, f"models have different numbers of seeds: {_told(per)}"))
-    return _merged(found)
+        if unlike(per.values()) and not unlike({t.phase for t in trials}):
+            found.append((place, f"models have different numbers of seeds: {told(per)}"))
+    return merged(found)
 
 
 def few_seeds(case: Case) -> list[str]:
@@ -266,7 +165,7 @@ def budget(case: Case) -> list[str]:
     def spent(trial: Trial) -> str:
         return f"{trial.budget['value']:g} {trial.budget['unit']} x {trial.batch}"
 
-    return _differing(_placed(case.cells), spent, "budgets differ between models: {}")
+    return differing(by_place(case.cells), spent, "budgets differ between models: {}")
 
 
 def critic_steps(case: Case) -> list[str]:
@@ -275,7 +174,7 @@ def critic_steps(case: Case) -> list[str]:
         return max({**MODELS[trial.model].players, **own}.values(), default=1)
 
     counted = {p: [t for t in each if t.budget["unit"] == "updates"] for p, each in case.datasets.items()}
-    return _differing(counted, steps, "an update of the budget includes so many updates of one network: {}")
+    return differing(counted, steps, "an update of the budget includes so many updates of one network: {}")
 
 
 def passes(case: Case) -> list[str]:
@@ -293,11 +192,11 @@ def parameters(case: Case) -> list[str]:
     found = []
     for dataset, trials in case.datasets.items():
         distinct = {repr((t.model, t.variant, t.net)): t for t in trials if MODELS[t.model].players}.values()
-        sizes = [(built(t, case.root).parameters, _place(t.model, t.variant)) for t in distinct]
+        sizes = [(built(t, case.root).parameters, place_of(t.model, t.variant)) for t in distinct]
         (low, small), (high, large) = min(sizes, default=(1, "")), max(sizes, default=(1, ""))
         if high > RATIO * low:
             found.append((dataset, f"parameters differ by a factor of {high / low:.1f}: {low:,} of {small}, {high:,} of {large}"))
-    return _merged(found)
+    return merged(found)
 
 
 def networks(case: Case) -> list[str]:
@@ -305,18 +204,18 @@ def networks(case: Case) -> list[str]:
         default = inspect.signature(MODELS[trial.model].__init__).parameters.get("network")
         return trial.net.get("network", default.default) if default else "their own"
 
-    cells = {place: [t for t in each if MODELS[t.model].players] for place, each in _placed(case.cells).items()}
-    return _differing(cells, network, "models are built from different kinds of networks: {}")
+    cells = {place: [t for t in each if MODELS[t.model].players] for place, each in by_place(case.cells).items()}
+    return differing(cells, network, "models are built from different kinds of networks: {}")
 
 
 def variants(case: Case) -> list[str]:
     text = "models stand in different variants, so that some have more tries: {}"
     found = []
     for dataset, trials in case.datasets.items():
-        of = _values(trials, lambda t: t.variant)
-        if _unlike(of.values()):
-            found.append((dataset, text.format(_told({model: len(each) for model, each in of.items()}))))
-    return _merged(found)
+        of = values_of(trials, lambda t: t.variant)
+        if unlike(of.values()):
+            found.append((dataset, text.format(told({model: len(each) for model, each in of.items()}))))
+    return merged(found)
 
 
 def labels(case: Case) -> list[str]:
@@ -354,22 +253,22 @@ def reference(case: Case) -> list[str]:
 def beta(case: Case) -> list[str]:
     off = sorted({f"{t.hp['beta']:g}" for t in case.trials if t.hp.get("beta", 1.0) != 1.0})
     text = f"beta = {', '.join(off)} makes its objective no bound on the likelihood"
-    return _models(case, lambda t: t.hp.get("beta", 1.0) != 1.0, text)
+    return of_models(case, lambda t: t.hp.get("beta", 1.0) != 1.0, text)
 
 
 def sigmoid(case: Case) -> list[str]:
     text = "its critic's output is a probability (Lucic et al. 2018), not the real number of Mao et al. 2017"
-    return _models(case, lambda t: t.net.get("output") == "sigmoid", text)
+    return of_models(case, lambda t: t.net.get("output") == "sigmoid", text)
 
 
 def batch_norm(case: Case) -> list[str]:
     text = "batch norm makes its critic's value of an example depend on the batch"
-    return _models(case, lambda t: _grid(t, "norm") == "batch", text)
+    return of_models(case, lambda t: _grid(t, "norm") == "batch", text)
 
 
 def clipping(case: Case) -> list[str]:
     text = "clipped weights are rescaled by the spectral norm, so that the limit limits nothing"
-    return _models(case, lambda t: _grid(t, "norm") == "spectral" and _grid(t, "penalty") == "clipping", text)
+    return of_models(case, lambda t: _grid(t, "norm") == "spectral" and _grid(t, "penalty") == "clipping", text)
 
 
 def slope(case: Case) -> list[str]:
@@ -377,7 +276,7 @@ def slope(case: Case) -> list[str]:
         free = _grid(trial, "penalty") in ("none", "dragan", "r1") and _grid(trial, "norm") != "spectral"
         return _grid(trial, "loss") == "wasserstein" and free
 
-    return _models(case, unbounded, "nothing bounds the slope of its critic everywhere, so its loss is no Wasserstein distance")
+    return of_models(case, unbounded, "nothing bounds the slope of its critic everywhere, so its loss is no Wasserstein distance")
 
 
 FOUND_BY: dict[str, Rule] = {

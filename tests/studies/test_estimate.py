@@ -12,7 +12,7 @@ import torch
 
 from genbench.cli import main
 from genbench.config.budget import Budget
-from genbench.config.expand import expand
+from genbench.config.expand import expand, groups
 from genbench.config.read import dataset_spec, read_study
 from genbench.config.schema import Study
 from genbench.files import write_json
@@ -68,7 +68,7 @@ def test_timed_updates_tell_the_time_of_a_whole_training(model):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        ratio = time_trial(own, root=CONFIG, least=0.2) / trained()
+        ratio = time_trial(own, root=CONFIG, least=0.2).training / trained()
     finally:
         torch.set_num_threads(threads)
     assert 0.5 < ratio < 2
@@ -78,13 +78,14 @@ def test_timed_updates_tell_the_time_of_a_whole_training(model):
 def test_every_model_can_be_timed_and_more_updates_take_longer(model):
     first = trials([model], cell={"batch": 4})[:1]
     short, long = ([dataclasses.replace(first[0], budget={"unit": "updates", "value": value})] for value in (1, 4000))
-    assert 0 < time_trial(short, root=CONFIG, least=0) < time_trial(long, root=CONFIG, least=0)
+    one, more = (time_trial(each, root=CONFIG, least=0) for each in (short, long))
+    assert 0 < one.training < more.training and one.sampling > 0
 
 
 def test_images_with_labels_and_budgets_in_other_units_can_be_timed():
     cell = {"datasets": ["digits"], "batch": 8, "budget": {"unit": "samples", "value": 800}}
     (own, *_) = trials(["vae"], cell={**cell, "recipes": {"vae": {"net": {**ONE, "conditional": True}}}})
-    assert 0 < time_trial([own], root=CONFIG, least=0) < 60
+    assert 0 < time_trial([own], root=CONFIG, least=0).training < 60
 
 
 def test_stored_trials_of_the_same_network_say_how_long_it_takes(tmp_path):
@@ -94,7 +95,7 @@ def test_stored_trials_of_the_same_network_say_how_long_it_takes(tmp_path):
     assert list(recorded(tmp_path / "store", [three, other]).values()) == [5.0]
     clock = Clock(recorded(tmp_path / "store", [three, other]), CONFIG)
     clock.time([three], 0.0)
-    assert clock.seconds(three) == 5.0 and not clock.timed and not clock.scaled
+    assert clock.speed(three).training == 5.0 and not clock.timed
 
 
 @pytest.mark.parametrize(
@@ -127,9 +128,31 @@ def test_networks_that_no_time_is_left_for_are_scaled_from_those_of_their_model(
     clock = Clock({}, CONFIG)
     clock.time([one, one, one, one], 0.0)
     assert len(clock.timed) == 1 and not clock.scaled
-    assert clock.seconds(longer) == pytest.approx(3 * clock.seconds(one))
-    assert clock.seconds(steps) == pytest.approx(3 * clock.seconds(one))  # 5 + 1 updates of players instead of 1 + 1
+    assert clock.speed(longer).training == pytest.approx(3 * clock.speed(one).training)
+    assert clock.speed(steps).training == pytest.approx(3 * clock.speed(one).training)  # 5 + 1 updates of players, not 1 + 1
+    assert clock.speed(longer).sampling == clock.speed(steps).sampling == clock.speed(one).sampling
     assert len(clock.scaled) == 2
+
+
+def test_updates_that_a_budget_of_samples_buys_are_scaled():
+    """Five critic updates show five batches, so a sixth of the work per sample is the generator's: 6/5 against 2/1."""
+    cell = {"budget": {"unit": "samples", "value": 32_000}}
+    (one, *_) = trials(["ns_gan"], cell=cell)
+    steps = dataclasses.replace(one, net={**one.net, "critic_steps": 5})
+    longer = dataclasses.replace(one, budget={"unit": "samples", "value": 96_000})
+    clock = Clock({}, CONFIG)
+    clock.time([one], 0.0)
+    assert clock.speed(steps).training == pytest.approx(0.6 * clock.speed(one).training)
+    assert clock.speed(longer).training == pytest.approx(3 * clock.speed(one).training)
+
+
+@pytest.mark.parametrize("unit", ["flops", "evaluations"])
+def test_budgets_of_other_units_are_scaled_by_their_value(unit):
+    (one, *_) = trials(["ns_gan"], cell={"budget": {"unit": unit, "value": 1e8 if unit == "flops" else 3e4}})
+    longer = dataclasses.replace(one, budget={"unit": unit, "value": 3 * one.budget["value"]})
+    clock = Clock({}, CONFIG)
+    clock.time([one], 0.0)
+    assert clock.speed(longer).training == pytest.approx(3 * clock.speed(one).training)
 
 
 def test_the_time_for_timing_is_kept_to():
@@ -163,28 +186,26 @@ def test_parts_add_up_and_what_is_done_costs_nothing(tmp_path, monkeypatch):
         stored(tmp_path, trial, 10.0)
     for name in searched[3:]:  # of the same networks, so that nothing is timed
         stored(tmp_path, dataclasses.replace(name, id="x" + name.id, seed=7), 20.0)
-    costs, remarks = cost(made, Paths(tmp_path), "cpu")
+    costs, remarks = cost(made, groups(made), Paths(tmp_path), "cpu")
     parts = {each.what: each for each in costs}
     assert (parts["search"].trials, parts["search"].left) == (4, 1)
     known = recorded(tmp_path / "store", searched)
     clock = Clock(known)
-    assert parts["search"].hours == pytest.approx(clock.seconds(searched[3]) / 3600)
-    mean = sum(map(clock.seconds, searched)) / 4  # any configuration may be chosen
+    assert parts["search"].hours == pytest.approx(clock.speed(searched[3]).training / 3600)
+    mean = sum(clock.speed(trial).training for trial in searched) / 4  # any configuration may be chosen
     assert parts["confirm"].left == 3 and parts["confirm"].hours == pytest.approx(3 * mean / 3600)
     assert parts["search"].bytes == bytes_of(searched[3], 0)
     assert parts["experiments"].left == 1 and parts["experiments"].hours == 0
     assert any("generator_gradients" in line for line in remarks) and remarks[0].startswith(f"{len(known)} networks from trials")
     write_json(tmp_path / "experiments" / "generator_gradients-0" / "about.json", {"seconds": 36.0})
-    costs, remarks = cost(made, Paths(tmp_path), "cpu")
+    costs, remarks = cost(made, groups(made), Paths(tmp_path), "cpu")
     assert {c.what: c.hours for c in costs}["experiments"] == pytest.approx(0.01) and not any("never" in r for r in remarks)
     write_json(tmp_path / "experiments" / experiment_folders(made)["generator_gradients"] / "about.json", {"seconds": 36.0})
-    costs, _ = cost(made, Paths(tmp_path), "cpu")
+    costs, _ = cost(made, groups(made), Paths(tmp_path), "cpu")
     assert {c.what: (c.left, c.hours) for c in costs}["experiments"] == (0, 0)
 
 
 def test_a_chosen_configuration_is_what_confirming_costs(tmp_path, monkeypatch):
-    from genbench.config.expand import groups
-
     monkeypatch.chdir(ROOT)
     made = study(["ns_gan"], cell={"tune": {"configurations": 4}})
     paths = Paths(tmp_path)
@@ -192,8 +213,8 @@ def test_a_chosen_configuration_is_what_confirming_costs(tmp_path, monkeypatch):
     write_json(paths.selected(confirm.name), {"configuration": 2})
     for trial in expand(made):
         stored(tmp_path, trial, 100.0 if trial.configuration == 2 else 1.0)
-    parts = {each.what: each for each in cost(made, paths, "cpu")[0]}
-    found = Clock(recorded(paths.store, expand(made))).seconds(expand(made)[2])
+    parts = {each.what: each for each in cost(made, groups(made), paths, "cpu")[0]}
+    found = Clock(recorded(paths.store, expand(made))).speed(expand(made)[2]).training
     assert parts["confirm"].hours == pytest.approx(3 * found / 3600) and parts["search"].left == 0
 
 
@@ -227,3 +248,16 @@ def test_updates_of_every_network_are_counted_in_parameters_that_a_trial_has():
     (one, *_) = trials(["vae"])
     model = MODELS["vae"]((2,), None, **arguments(one, CONFIG))
     assert built(one, CONFIG).parameters == sum(p.numel() for p in model.parameters())
+
+
+def test_scoring_that_was_seen_is_what_more_of_it_costs(tmp_path, monkeypatch):
+    """A judgement for each trial of a search, a judgement and an evaluation for each that confirms."""
+    monkeypatch.chdir(ROOT)
+    made = study(["ns_gan"], cell={"tune": {"configurations": 4, "checkpoints": 2}})
+    for trial in expand(made):
+        stored(tmp_path, trial, 1.0)
+        write_json(tmp_path / "store" / trial.id / "judged-0.json", {"costs": {"evaluate_seconds": 30.0}})
+        write_json(tmp_path / "store" / trial.id / "metrics.json", {"costs": {"evaluate_seconds": 60.0}})
+    parts = {each.what: each for each in cost(made, groups(made), Paths(tmp_path), "cpu")[0]}
+    assert (parts["scoring"].trials, parts["scoring"].left) == (7, 3)
+    assert parts["scoring"].hours == pytest.approx(3 * (30 + 60) / 3600)

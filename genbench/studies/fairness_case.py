@@ -1,0 +1,120 @@
+"""What the rules of the fairness linter look at, and the sentences that they make of it."""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from genbench.config.expand import Trial
+from genbench.config.read import model_spec
+from genbench.config.schema import Search, Study, Tune
+
+__all__ = ["Case", "by_place", "differing", "joined", "merged", "of_models", "place_of", "told", "unlike", "values_of"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A study's trials that are known before it runs, and the study, of which tests may have none."""
+
+    trials: Sequence[Trial]
+    study: Study | None
+    root: Path
+
+    @cached_property
+    def datasets(self) -> dict[str, list[Trial]]:
+        """Trials by dataset."""
+        out: dict[str, list[Trial]] = {}
+        for trial in self.trials:
+            out.setdefault(trial.dataset, []).append(trial)
+        return out
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, str], list[Trial]]:
+        """Trials by dataset and variant: models in one of these are compared as they are."""
+        out: dict[tuple[str, str], list[Trial]] = {}
+        for trial in self.trials:
+            out.setdefault((trial.dataset, trial.variant), []).append(trial)
+        return out
+
+    @cached_property
+    def searches(self) -> dict[str, dict[str, Search]]:
+        """Search spaces by place (a dataset or its variant) and model; what a grid's levels add is the same for all."""
+        out: dict[str, dict[str, Search]] = {}
+        for place, model, tune in self.tuned:
+            space = tune.space  # the models' own of this name, or one for all
+            search = getattr(model_spec(model, self.root).space, space) if isinstance(space, str) else space
+            out.setdefault(place, {})[model] = search
+        return out
+
+    @cached_property
+    def tuned(self) -> list[tuple[str, str, Tune]]:
+        """Place, model and settings of every search."""
+        return [
+            (place_of(dataset, variant), model, cell.tune)
+            for cell in (self.study.cells if self.study else ())
+            if cell.tune
+            for dataset, model, (variant, *_) in itertools.product(cell.datasets, cell.models, cell.crossings())
+        ]
+
+
+def place_of(dataset: str, variant: str) -> str:
+    """A dataset's, or a model's, name with that of its variant, as in reports."""
+    return f"{dataset} · {variant}" if variant else dataset
+
+
+def values_of(trials: Iterable[Trial], value: Callable[[Trial], Any]) -> dict[str, set[Any]]:
+    """The values that each model's trials have."""
+    out: dict[str, set[Any]] = {}
+    for trial in trials:
+        out.setdefault(trial.model, set()).add(value(trial))
+    return out
+
+
+def told(of: Mapping[str, Any]) -> str:
+    """Models by what they have: "a 5 (ns_gan, wgan), 3 (vae)", most models first."""
+    by: dict[str, list[str]] = {}
+    for model, value in of.items():
+        by.setdefault(str(value), []).append(model)
+    return ", ".join(f"{value} ({', '.join(each)})" for value, each in sorted(by.items(), key=lambda pair: -len(pair[1])))
+
+
+def joined(values: Iterable[Any]) -> str:
+    """Values in order: "1 or 5"."""
+    return " or ".join(map(str, sorted(values)))
+
+
+def merged(found: Iterable[tuple[str, str]]) -> list[str]:
+    """Texts by place, with the places of equal ones together."""
+    places: dict[str, list[str]] = {}
+    for place, text in found:
+        places.setdefault(text, []).append(place)
+    return [f"{', '.join(each)}: {text}" for text, each in places.items()]
+
+
+def differing(groups: Mapping[str, list[Trial]], value: Callable[[Trial], Any], text: str) -> list[str]:
+    """A sentence for each group whose models have different sets of values; "{}" in the text stands for who has which."""
+    found = [(place, values_of(trials, value)) for place, trials in groups.items()]
+    who = [(place, {model: joined(own) for model, own in of.items()}) for place, of in found if unlike(of.values())]
+    return merged((place, text.format(told(of))) for place, of in who)
+
+
+def unlike(values: Iterable[Any]) -> bool:
+    """Whether values are not all equal."""
+    values = list(values)
+    return any(each != values[0] for each in values)
+
+
+def by_place(cells: Mapping[tuple[str, str], list[Trial]]) -> dict[str, list[Trial]]:
+    """Trials of cells by the name of their place."""
+    return {place_of(*key): trials for key, trials in cells.items()}
+
+
+def of_models(case: Case, holds: Callable[[Trial], bool], text: str) -> list[str]:
+    """One sentence on the models of which some trial has a property, with in how many settings where not in all."""
+    count: dict[str, list[bool]] = {}
+    for trial in {repr((t.dataset, t.model, t.net, t.hp)): t for t in case.trials}.values():
+        count.setdefault(trial.model, []).append(holds(trial))
+    some = {m: f" (in {sum(each)} of {len(each)} settings)" if not all(each) else "" for m, each in count.items() if any(each)}
+    return [f"{', '.join(f'{model}{share}' for model, share in some.items())}: {text}"] if some else []
