@@ -337,3 +337,8 @@ def test_strict_fails_where_something_is_not_accepted(planted, monkeypatch, caps
     assert main(["check", "s", "--strict"]) == 0
     out = capsys.readouterr().out
     assert "unfair" not in out and re.search(r"accepted: labels: sngan: .*\(they are the question\)", out)
+
+
+def test_every_rule_is_documented():
+    text = (CONFIG / "README.md").read_text()
+    assert all(f"| `{rule}` | {meaning} |" in text for rule, meaning in RULES.items())
