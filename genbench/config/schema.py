@@ -14,8 +14,8 @@ from genbench.config.experiments import Experiments
 from genbench.config.fairness import check_accepts
 
 __all__ = [
-    "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study", "Tune",
-    "load_yaml", "parse",
+    "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study",
+    "Tune", "load_yaml", "parse",
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")

@@ -19,7 +19,7 @@ from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.metrics.encoder import extract
 from genbench.metrics.fidelity import frechet
-from genbench.metrics.neighbours import covered
+from genbench.metrics.neighbours import Coverage
 from genbench.metrics.points import sliced_w1
 from genbench.training.replicas import stream
 
@@ -47,6 +47,7 @@ class Judge:
         code = code_hash(*(f"genbench.metrics.{module}" for module in ("fidelity", "neighbours", "points")))
         self.key = short_hash([self.count, name, data.content_hash, code], 8)
         self.real: dict[str, Tensor] = {}
+        self.coverage: Coverage | None = None
 
     def __call__(self, trial: Trial) -> dict[str, Any]:
         """Status, cause, costs and, of a trial that ended ok, `checkpoints`: dicts of `update` (None: the end), validation
@@ -70,7 +71,8 @@ class Judge:
                 checkpoints.append({"update": update, **found})
                 if found["validation"] <= best:  # of equal ones the last
                     best, samples = found["validation"], made
-            coverage = covered(self.features(samples), self._reference("test"))
+            self.coverage = self.coverage or Coverage(self._reference("test"))
+            coverage = self.coverage(self.features(samples))
         except INFRASTRUCTURE:
             raise
         except Exception as error:

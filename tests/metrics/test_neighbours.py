@@ -7,7 +7,7 @@ from prdc import compute_prdc
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from genbench.metrics import neighbours as module
-from genbench.metrics.neighbours import covered, neighbours
+from genbench.metrics.neighbours import Coverage, neighbours
 
 
 def gaussian(n, d, seed, mean=0.0, scale=1.0):
@@ -36,7 +36,7 @@ def test_t02_equal_to_prdc_and_torchfidelity(case):
         assert 0.01 < ours[key] < 1
     for key in ("density", "coverage"):
         assert ours[key] == pytest.approx(fifth[key], abs=1e-12)
-    assert covered(a, b) == ours["coverage"]
+    assert Coverage(b)(a) == ours["coverage"]
 
 
 def test_t02_blocks_do_not_matter(monkeypatch):

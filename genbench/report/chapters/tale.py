@@ -11,7 +11,7 @@ __all__ = ["chapter"]
 INTRO = (
     "Lucic et al. (2018, arXiv:1711.10337) and Stanczuk et al. (2021, arXiv:2103.01678) warned that much of what is said of "
     "adversarial models does not survive a fair comparison. Each claim below is tested on this study's own runs; every word of "
-    "the verdicts follows from the numbers beside it, by rules and margins fixed before the runs."
+    "the verdicts follows from the numbers beside it, by rules and margins that stand in the code and in the study's file."
 )
 PROTOCOL = (
     "Searched models tried equally many configurations of one quasi-random stream that all share, each over its own space; the "
