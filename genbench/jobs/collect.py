@@ -28,10 +28,12 @@ def collect(
     study = read_study(study_name)
     found = [chosen(group, paths) for group in groups(study)]
     trials = {t.id: t for group in found for t in group.trials}
+    # variants may share a trial, such as the authors' defaults: only its group tells what it stands for
+    members = {group.name: {t.id: t for t in group.trials} for group in found}
     rows, scores, examples = [], [], []
-    for manifest in manifests:
-        for row in read_json(manifest)["rows"]:
-            trial = trials[row["trial"]]
+    for manifest in map(read_json, manifests):
+        for row in manifest["rows"]:
+            trial = members[manifest["group"]][row["trial"]]
             training = read_json(paths.trial(trial.id) / "train.json")
             base = _base(trial)
             costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
@@ -55,8 +57,8 @@ def collect(
     write_parquet(folder / "scores.parquet", pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]))
     write_parquet(folder / "examples.parquet", pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)))
     write_parquet(folder / "floors.parquet", pd.DataFrame(floors))
-    write_parquet(folder / "searched.parquet", pd.DataFrame(_searched(searched, trials), columns=list(SEARCHED)))
-    write_parquet(folder / "refined.parquet", pd.DataFrame(_refined(refined, trials, paths), columns=list(REFINED)))
+    write_parquet(folder / "searched.parquet", pd.DataFrame(_searched(searched, members), columns=list(SEARCHED)))
+    write_parquet(folder / "refined.parquet", pd.DataFrame(_refined(refined, members, paths), columns=list(REFINED)))
     write_json(folder / "study.json", _about(study, trials.values(), datasets, paths))
 
 
@@ -74,12 +76,12 @@ def _checkpoints(row: dict) -> dict:
     return {"checkpoint": row.get("update"), "checkpoints": json.dumps(row.get("checkpoints") or [])}
 
 
-def _searched(manifests: Sequence[Path], trials: dict[str, Trial]) -> list[dict]:
+def _searched(manifests: Sequence[Path], members: dict[str, dict[str, Trial]]) -> list[dict]:
     """A row per trial of a search, with the metric that chooses on both splits; no number where it failed."""
     rows = []
     for manifest in map(read_json, manifests):
         for row in manifest["rows"]:
-            trial = trials[row["trial"]]
+            trial = members[manifest["group"]][row["trial"]]
             place = {
                 "variant": trial.variant,
                 **_levels(trial),
@@ -92,13 +94,13 @@ def _searched(manifests: Sequence[Path], trials: dict[str, Trial]) -> list[dict]
     return rows
 
 
-def _refined(manifests: Sequence[Path], trials: dict[str, Trial], paths: Paths) -> list[dict]:
+def _refined(manifests: Sequence[Path], members: dict[str, dict[str, Trial]], paths: Paths) -> list[dict]:
     """Numbers of refined samples, and faults as rows with a cause and no number; `pictures`: a file of the results folder."""
     rows = []
-    for manifest in manifests:
-        pictures = str(manifest.with_suffix(".npz").relative_to(paths.results))
-        for row in read_json(manifest)["rows"]:
-            base = _base(trials[row["trial"]])
+    for path in manifests:
+        pictures, manifest = str(path.with_suffix(".npz").relative_to(paths.results)), read_json(path)
+        for row in manifest["rows"]:
+            base = _base(members[manifest["group"]][row["trial"]])
             rows += [{**base, **each, "pictures": pictures} for each in row["numbers"] + row["faults"]]
     return rows
 

@@ -26,6 +26,14 @@ STUDY = {
         {"datasets": ["ring8"], "models": ["gmm", "ns_gan"], "budget": {"unit": "updates", "value": 8}, "batch": 32},
         {"datasets": ["digits"], "models": ["vae"], "budget": {"unit": "updates", "value": 8}, "batch": 32},
         {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 8}, "batch": 32, "tune": {"configurations": 3}},
+        {
+            "variant": "narrow",
+            "datasets": ["ring8"],
+            "models": ["vae"],
+            "budget": {"value": 8},
+            "batch": 32,
+            "tune": {"configurations": 3, "space": "narrow", "confirm": False},
+        },
     ],
     "experiments": {
         "critic_gradients": {
@@ -85,7 +93,9 @@ def test_run_writes_report_tables_and_mlflow(project):
 
 def test_a_search_is_scored_chosen_and_confirmed(project):
     folder = project / "results" / "studies" / "tiny"
-    searched = pd.read_parquet(folder / "searched.parquet").set_index("configuration")
+    every = pd.read_parquet(folder / "searched.parquet")
+    searched, narrow = (every[every["variant"] == name].set_index("configuration") for name in ("", "narrow"))
+    assert list(narrow.index) == [0, 1, 2] and narrow.loc[0, "trial"] == searched.loc[0, "trial"]  # the authors' defaults
     assert list(searched.index) == [0, 1, 2] and set(searched["status"]) == {"ok"}
     confirmed = trials(project).query("phase == 'confirm'")
     assert list(confirmed["configuration"]) == [searched["validation"].idxmin()] * 2 and list(confirmed["seed"]) == [0, 1]
@@ -119,7 +129,7 @@ def test_adding_a_model_and_a_seed_runs_only_the_new_part(project):
     done = snakemake(project)
     assert done.returncode == 0, done.stderr[-3000:]
     new = {p.parent.name: p.stat().st_mtime_ns for p in (project / "results" / "store").glob("*/train.json")}
-    assert len(old) == 11 and len(new) == 18  # with three of a search
+    assert len(old) == 13 and len(new) == 20  # with five of two searches
     assert all(new[trial] == stamp for trial, stamp in old.items())
     assert set(trials(project).groupby(["dataset", "model"]).size()) == {3}
 

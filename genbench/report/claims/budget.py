@@ -1,6 +1,7 @@
 """C2: does what one reports depend on how much one searches?"""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -55,8 +56,8 @@ def claim(results: Results) -> Claim | None:
     margin = float(results.config.get("margin", 1.1))
     blocks, words, told = [], [], []
     for each in every:
-        first = each.found[0].variant
-        own = [s for s in each.found if s.variant == first and len(s.validation) >= 4]
+        count = Counter(s.variant for s in each.found)
+        own = [s for s in each.found if s.variant == max(count, key=count.get) and len(s.validation) >= 4]
         if not own:
             continue
         gains, changes = _gains(own, margin), _changes(own, margin)
@@ -211,7 +212,7 @@ def _spaces_words(each: Searches, spaces: dict[int, list[Verdict]]) -> str:
 
 def _drawn(each: Searches, own: list[Searched]) -> Drawing:
     """Expected best scores against the budget, by space where a model has several."""
-    groups = {s.variant: [t for t in each.found if t.variant == s.variant] for s in each.found}
+    groups = {s.variant: [t for t in each.found if t.variant == s.variant] for s in (*own, *each.found)}
     drawing = Drawing(figsize=(4.6 * len(groups) + 1.6, 3.2), layout="constrained")
     axes = np.atleast_1d(drawing.subplots(1, len(groups), sharey=True))
     labels = list(dict.fromkeys(s.model for s in each.found))
@@ -233,7 +234,8 @@ def _drawn(each: Searches, own: list[Searched]) -> Drawing:
         axes[0].set_yscale("log")
         log_axis(axes[0].yaxis, low, high)
     axes[0].set_ylabel(f"expected best {each.title}")
-    axes[-1].legend(*axes[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(1.02, 1))
+    known = {name: line for ax in axes for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+    axes[-1].legend(known.values(), known.keys(), loc="upper left", bbox_to_anchor=(1.02, 1))
     return drawing
 
 

@@ -49,7 +49,7 @@ DRAWN = (
     "left, what each configuration scored on the test split (diamond: the authors' defaults; ring: the choice by validation; "
     "dashed: real data against real data). Right, the expected best of k configurations."
 )
-PUBLISHED = (
+PUBLISHED = "Published best Fréchet distances: Inception features, 50 seeds of the best of 100 configurations; not the same budget"
     "Published: best Fréchet distances by Inception features after 150 configurations, 50 seeds; not the same budget nor encoder"
 )
 
@@ -75,7 +75,7 @@ def claim(results: Results) -> Claim | None:
     because = " ".join(f"{name}: {sentence}" for name, (_, sentence) in own.items() if sentence)
     because = because or f"The study does not search {BASELINE} beside other GANs, so nothing is said of it."
     if total:
-        because += f" Of all {plural(len(total), 'pair')} of models, {counted(total, margin)}."
+        because += f" Of {plural(len(total), 'pair')} of models in all, {counted(total, margin)}."
     return Claim("C1", STATEMENT, SOURCE, verdict, because, tuple(blocks))
 
 
