@@ -49,8 +49,9 @@ DRAWN = (
     "left, what each configuration scored on the test split (diamond: the authors' defaults; ring: the choice by validation; "
     "dashed: real data against real data). Right, the expected best of k configurations."
 )
-PUBLISHED = "Published best Fréchet distances: Inception features, 50 seeds of the best of 100 configurations; not the same budget"
-    "Published: best Fréchet distances by Inception features after 150 configurations, 50 seeds; not the same budget nor encoder"
+PUBLISHED = (
+    "Published best Fréchet distances: Inception features, mean and deviation over 50 seeds of the best configuration; not the "
+    "same budget"
 )
 
 
