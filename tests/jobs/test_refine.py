@@ -177,7 +177,7 @@ def test_what_is_refined_reaches_the_report(here):
     for group in groups(read_study("tiny")):
         manifests.append(here.results / "scores" / f"{group.name}.json")
         unscored = {"status": "failed", "cause": "not scored", "scores": [], "costs": {}}
-        write_json(manifests[-1], {"rows": [{"trial": trial.id, **unscored} for trial in group.trials]})
+        write_json(manifests[-1], {"group": group.name, "rows": [{"trial": t.id, **unscored} for t in group.trials]})
         extra.append(refined(here, group.model)[1])
     collect("tiny", manifests, here, extra)
     results = read(here.study("tiny"), here.store)
