@@ -75,12 +75,17 @@ class CriticOfPair(GAN):
         return {"fake": self.others[noise["pick"]]}
 
     def diagnose(self, x, noise, hp):
-        """estimate: the critic's own value, on a batch."""
-        return {"estimate": -self.loss_critic(x, {**noise, **self.prepare_critic(x, noise, hp)}, hp)}
+        """estimate: the critic's own value, on a batch, without what a penalty adds to its loss."""
+        fake = self.prepare_critic(x, noise, hp)["fake"]
+        return {"estimate": self.score(self.flat(x)).mean() - self.score(fake).mean()}
 
 
 class CTransformOfPair(CTransforms, CriticOfPair):
     """A critic of a pair by the c-transform."""
+
+    def diagnose(self, x, noise, hp):
+        """estimate: the dual, on a batch."""
+        return {"estimate": self.dual(self.flat(x), self.prepare_critic(x, noise, hp)["fake"])}
 
 
 class Player(GAN):

@@ -67,7 +67,12 @@ class Judge:
         checkpoints, best, samples = [], math.inf, None
         try:
             for update in [*training.get("earlier", ()), None]:
-                found, made = self._scored(trial, update)
+                try:
+                    found, made = self._scored(trial, update)
+                except ValueError:  # not finite on the way, which the end need not be
+                    if update is None:
+                        raise
+                    continue
                 checkpoints.append({"update": update, **found})
                 if found["validation"] <= best:  # of equal ones the last
                     best, samples = found["validation"], made

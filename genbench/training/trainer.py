@@ -320,7 +320,8 @@ class Trainer:
         if failed >= 0:
             cause = f"the loss became non-finite or exceeded {DIVERGED:.0e}"
             return Result("diverged", cause, failed, 0, None, [p for p in self.history[k] if p[0] <= failed], self._costs(failed))
-        chosen = self.model.selects and math.isfinite(self.best_loss[k])
+        # of several checkpoints a metric chooses that all families have, so none brings the best of its own looks
+        chosen = self.model.selects and self.switches.checkpoints == 1 and math.isfinite(self.best_loss[k])
         selected = int(self.selected[k]) if chosen else self.done
         model = self._finished(k, self.best if chosen else self.average)
         earlier = {mark: self._finished(k, *kept) for mark, kept in self.earlier.items()}

@@ -151,3 +151,14 @@ def test_the_median_minimises_the_mean_distance():
     for step in torch.cat([torch.eye(3), -torch.eye(3)]).double():
         assert (x - point - 0.01 * step).norm(dim=1).mean() > best
     assert math.isclose(float(geometric_median(torch.tensor([[0.0], [1.0], [9.0]]).double())), 1, abs_tol=0.02)
+
+
+def test_the_value_that_is_watched_has_no_penalty_in_it():
+    torch.manual_seed(0)
+    net = {"width": 8, "depth": 2, "penalty": "interpolates"}
+    critic = critics.CriticOfPair((2,), None, others=torch.randn(40, 2) + 3, **net)
+    x, noise = torch.randn(30, 2), critic.noise((30,), torch.Generator().manual_seed(0))
+    hp = {"gp": torch.tensor(10.0)}
+    expected = critic.score(x).mean() - critic.score(critic.others[noise["pick"]]).mean()
+    assert torch.equal(critic.diagnose(x, noise, hp)["estimate"], expected)
+    assert critic.loss_critic(x, {**noise, **critic.prepare_critic(x, noise, hp)}, hp) > 1 - expected  # the penalty is large

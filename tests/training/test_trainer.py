@@ -391,6 +391,14 @@ def test_a_checkpoint_on_the_way_is_what_a_shorter_run_ends_with(lifted):
             assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
 
 
+def test_no_model_brings_its_own_best_among_several_checkpoints():
+    hps = [{"lr": 0.3}] * 4
+    for parts, jumps in ((1, True), (4, False)):
+        switches = Switches(ema=0.0, schedule="constant", checkpoints=parts)
+        results = small(Point, hps, 200, switches=switches).run()
+        assert any(r.selected_update < 200 for r in results) == jumps
+
+
 def test_checkpoints_survive_an_interruption(tmp_path):
     def make(log=None, checkpoint=None):
         switches = Switches(checkpoints=4)
