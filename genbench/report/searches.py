@@ -40,6 +40,8 @@ class Searched:
     confirmed_coverage: np.ndarray
     checkpoints: tuple[tuple[dict[str, float], ...], ...] = ()
     space: str = "wide"
+    defaults: bool = True  # whether the first configuration is the authors' defaults
+    examples: int = 1000  # of the test split, that coverage is the share of
 
     @property
     def failed(self) -> int:
@@ -48,8 +50,8 @@ class Searched:
 
     @property
     def uncovered(self) -> np.ndarray:
-        """1 / coverage, lower is better; nan where nothing is covered."""
-        return 1 / np.where(self.coverage > 0, self.coverage, math.nan)
+        """1 / coverage, lower is better; where nothing is covered, as if half an example were."""
+        return 1 / np.maximum(self.coverage, 0.5 / self.examples)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _tunes(results: Results) -> dict[tuple[str, str, str], dict]:
     return {
         (dataset, model, cell.get("variant", "")): cell["tune"]
         for cell in results.config.get("cells") or ()
-        if cell.get("tune")
+        if cell.get("tune") and not cell.get("grid")
         for dataset in cell["datasets"]
         for model in cell["models"]
     }
@@ -138,6 +140,8 @@ def _searched(results: Results, dataset: str, model: str, variant: str, part, tu
         confirmed_coverage=fresh["coverage"],
         checkpoints=tuple(tuple(each) for each in kept if each),
         space=space if isinstance(space, str) else "the study's own",
+        defaults=tune.get("defaults", True),
+        examples=int((results.meta(dataset).get("n") or {}).get("test", 1000)),
     )
 
 
@@ -146,10 +150,10 @@ def charge(scores: Sequence[np.ndarray]) -> float:
     return max((float(np.nanmax(each)) for each in scores if np.isfinite(each).any()), default=math.inf)
 
 
-def of_searches(found: Sequence[Searched], margin: float, metric: str = "test") -> list[Verdict]:
+def of_searches(found: Sequence[Searched], margin: float, metric: str = "test", level: float = 0.05) -> list[Verdict]:
     """Verdicts on all pairs of models that were searched alike, with equally many configurations, four at least.
 
-    `metric`: "test", the metric that chooses, or "uncovered". The validation split chooses for both.
+    `metric`: "test", the metric that chooses, or "uncovered". The validation split chooses for both. `level` is of all pairs.
     """
     worst = charge([getattr(s, metric) for s in found])
     contrasts = [
@@ -162,7 +166,7 @@ def of_searches(found: Sequence[Searched], margin: float, metric: str = "test") 
         for a, b in combinations(sorted(found, key=lambda s: s.model != BASELINE), 2)  # its pairs ask about it, not the other
         if len(a.validation) == len(b.validation) >= 4 and a.space == b.space
     ]
-    return decide(contrasts, margin) if contrasts else []
+    return decide(contrasts, margin, level) if contrasts else []
 
 
 def budget_words(found: Sequence[Searched]) -> str:

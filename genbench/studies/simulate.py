@@ -15,6 +15,7 @@ from genbench.studies.verdict import Verdict, decide, verdicts
 __all__ = ["ErrorRates", "Truth", "confirm", "crossed", "error_rates", "of_search", "of_seeds", "of_winners", "search"]
 
 COLLAPSED = 5.0  # factor of a collapsed score
+UNTRAINED = 20.0  # factor of a configuration that does not train
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Truth:
     `ratios`: factor of each model's score, lower is better. Standard deviations of the log score: `configuration`, of which
     the share `common` of the variance is the same for all models, as of one stream of configurations; `seed`, likewise with
     `shared` of its variance the same for all models, times a model's `spreads` (1 where it has none); `evaluation`: of a
-    score given the trained model. `fails`: the chance that a trial fails; `collapses`: per model, that a fresh seed scores 5
+    score given the trained model. `fails`: the chance that a trial fails; `untrained`: that a configuration of a model scores 20
+    times as high, so that searches have two heaps; `collapses`: per model, that a fresh seed scores 5
     times as high.
     """
 
@@ -35,6 +37,7 @@ class Truth:
     shared: float = 0.0
     evaluation: float = 0.02
     fails: float = 0.0
+    untrained: float = 0.0
     spreads: Mapping[str, float] = field(default_factory=dict)
     collapses: Mapping[str, float] = field(default_factory=dict)
 
@@ -67,6 +70,7 @@ def search(truth: Truth, configurations: int, rng: np.random.Generator) -> pd.Da
     for model, ratio in truth.ratios.items():
         alone = math.sqrt(1 - truth.common) * rng.standard_normal(configurations)
         effect = ratio * np.exp(truth.configuration * (together + alone))
+        effect = effect * np.where(rng.random(configurations) < truth.untrained, UNTRAINED, 1.0)
         trained = effect * np.exp(truth.seed * rng.standard_normal(configurations))
         trained[rng.random(configurations) < truth.fails] = math.inf
         noise = np.exp(truth.evaluation * rng.standard_normal((2, configurations)))

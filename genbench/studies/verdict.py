@@ -12,7 +12,7 @@ from scipy.special import nctdtr, stdtr, stdtrit
 
 from genbench.studies.distribution import losses
 
-__all__ = ["Contrast", "Verdict", "compare", "decide", "holm", "seeds_needed", "verdicts"]
+__all__ = ["Contrast", "Verdict", "compare", "decide", "holm", "p_at_least", "seeds_needed", "verdicts"]
 
 MANY = 10_000  # more seeds than this are no advice
 
@@ -133,8 +133,8 @@ def decide(contrasts: Sequence[Contrast], margin: float, level: float = 0.05) ->
         raise ValueError(f"a margin is a ratio above 1, got {margin}")
     limit = math.log(margin)
     different = holm([_p_difference(c) for c in contrasts])
-    above = [_p_at_least(c, -limit) for c in contrasts]
-    below = [_p_at_least(Contrast(c.b, c.a, -c.estimate, c.error, c.freedom), -limit) for c in contrasts]
+    above = [p_at_least(c, -limit) for c in contrasts]
+    below = [p_at_least(Contrast(c.b, c.a, -c.estimate, c.error, c.freedom), -limit) for c in contrasts]
     equal = holm(np.maximum(above, below))
     not_worse = holm(below)
     out = []
@@ -201,10 +201,10 @@ def seeds_needed(contrast: Contrast, margin: float, level: float = 0.05, power: 
 def _p_difference(c: Contrast) -> float:
     if math.isnan(c.estimate):
         return 1.0 if math.isnan(c.p_rank) else abs(c.p_rank)
-    return min(1.0, 2 * _p_at_least(Contrast(c.a, c.b, abs(c.estimate), c.error, c.freedom), 0.0))
+    return min(1.0, 2 * p_at_least(Contrast(c.a, c.b, abs(c.estimate), c.error, c.freedom), 0.0))
 
 
-def _p_at_least(c: Contrast, bound: float) -> float:
+def p_at_least(c: Contrast, bound: float) -> float:
     """One-sided p of a log ratio of at most `bound`: small where the estimate is above it."""
     if math.isnan(c.estimate):
         return 1.0

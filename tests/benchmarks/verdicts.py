@@ -21,7 +21,7 @@ from genbench.studies.distribution import quantile
 from genbench.studies.factors import grid, tuned_shares
 from genbench.studies.ranks import agreement
 from genbench.studies.restraints import always_helps, never_hurts, restraint_contrasts
-from genbench.studies.search_curve import search_curve
+from genbench.studies.search_curve import degrees, search_curve
 from genbench.studies.simulate import ErrorRates, Truth, crossed, error_rates, of_search, of_seeds, of_winners
 from genbench.studies.variance import components, shares
 
@@ -87,6 +87,12 @@ def searches(studies: int, seed: int) -> None:
                 truth = replace(truth, common=common)
                 what = "equal" if truth.ratios["b"] == 1 else "apart"
                 row(f"{name}, {what}", error_rates(of_search(truth, configurations, k, MARGIN), truth, MARGIN, studies, seed))
+    for untrained in (0.0, 0.4):
+        nine = replace(Truth(dict.fromkeys("abcdefghi", 1.0)), untrained=untrained)
+        for configurations in (8, 16):
+            k = configurations // 4
+            name = f"best {k} of {configurations}, nine equal, {untrained:.0%} of configurations score 20 times as high"
+            row(name, error_rates(of_search(nine, configurations, k, MARGIN), nine, MARGIN, studies // 2, seed))
 
 
 def curves(studies: int, seed: int) -> None:
@@ -102,7 +108,7 @@ def curves(studies: int, seed: int) -> None:
             mean, median = truth[k]
             best = [each[place] for each in curve]
             # the same standard error with the degrees of freedom of n configurations
-            wide = stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, min(n - 1, 2 * n / k - 1))
+            wide = stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, degrees(n, k))
             print(
                 f"  n {n:<4} k {k:<36}{np.mean([b.mean for b in best]) / mean - 1:14.1%}"
                 f"{np.mean([b.plug_in for b in best]) / mean - 1:14.1%}"

@@ -92,3 +92,9 @@ def test_checkpoints_tell_what_the_end_and_peeking_cost():
 
 def test_a_study_without_searches_says_nothing():
     assert budget.claim(made({})) is None
+
+
+def test_of_equal_checkpoints_the_last_is_the_chosen_one():
+    same = [{"update": u, "validation": 1.0, "test": t} for u, t in ((5, 3.0), (None, 2.0))]
+    _, words, tables = told(made({"ns_gan": wide, "vae": flat}, checkpoints=same))
+    assert tables["c2_checkpoints"].iloc[0]["not the last"] == 0 and tables["c2_checkpoints"].iloc[0]["last, median"] == 1

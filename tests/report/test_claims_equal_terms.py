@@ -202,7 +202,8 @@ def test_searches_that_do_not_confirm_and_grids_are_not_compared():
     results = made(SAME, noise=0.01)
     results.searched.loc[results.searched["model"] == "lsgan", "levels"] = '{"loss": "ls"}'
     cell = {"datasets": ["digits"], "models": ["wgan_gp"], "tune": {"confirm": False}}
-    results.study["config"]["cells"] = [cell]
+    grid = {"datasets": ["digits"], "models": ["ns_gan"], "grid": {"loss": {"ls": {}}}, "tune": {"confirm": False}}
+    results.study["config"]["cells"] = [cell, grid]  # the grid's cell has the variant "" as the search of ns_gan has
     _, _, tables = told(results)
     assert list(tables["tale_c1_digits_search"]["model"]) == ["ns_gan"]
 
@@ -214,3 +215,29 @@ def test_encoders_may_rank_the_choices_alike_or_not(order, tau):
     further = scores.assign(encoder="second", value=scores["value"] ** order)
     _, words, _ = told(dataclasses.replace(results, scores=scores, further_scores=further))
     assert f"digits: 2 encoders rank the choices of 3 models with a Kendall tau of {tau} (" in words
+
+
+def test_models_that_failed_altogether_are_no_evidence():
+    results = made(SAME, noise=0.05)
+    gone = results.searched["model"] != "ns_gan"
+    results.searched.loc[gone, ["validation", "test", "coverage"]] = math.nan
+    chapter, _, tables = told(results)
+    assert set(tables["tale_c1_digits_verdicts"]["verdict"]) == {"undecided"} and verdict(chapter) == "undecided"
+    assert "equivalent" not in set(tables["tale_c2_digits_gains"].set_index("model").loc[["wgan_gp", "lsgan"], "verdict"])
+
+
+def test_what_covers_nothing_is_worse_than_what_covers_little():
+    results = made(SAME, noise=0.05)
+    results.searched["coverage"] = results.searched["model"].map({"ns_gan": 0.5, "wgan_gp": 0.0, "lsgan": 0.5})
+    _, _, tables = told(results)
+    pairs = tables["tale_c1_digits_coverage"].set_index("pair")
+    assert pairs.loc["ns_gan against wgan_gp", "verdict"] == "better"
+    assert pairs.loc["ns_gan against wgan_gp", "ratio of scores"] == pytest.approx(2 * 0.5 / 1000)
+
+
+def test_the_first_configuration_is_called_the_defaults_only_where_it_is():
+    results = made(SAME)
+    assert "authors' defaults" in told(results)[2]["tale_c1_digits_search"]
+    cell = {"datasets": ["digits"], "models": list(MODELS), "tune": {"defaults": False}}
+    results.study["config"]["cells"] = [cell]
+    assert "authors' defaults" not in told(results)[2]["tale_c1_digits_search"]

@@ -95,3 +95,10 @@ def test_the_curve_of_a_simulated_search_is_its_expected_best():
     chosen = (effects + noise[0]).argmin(1)[:, None]
     expected = np.exp(np.take_along_axis(effects + noise[1], chosen, 1)).mean()
     assert np.mean(estimates) == pytest.approx(expected, abs=3.5 * np.std(estimates) / math.sqrt(600))
+
+
+@pytest.mark.parametrize("configurations", [8, 16])
+def test_equal_models_are_not_told_apart_where_much_of_a_search_does_not_train(configurations):
+    truth = Truth(dict.fromkeys("abcdefghi", 1.0), untrained=0.4)
+    found = error_rates(of_search(truth, configurations, configurations // 4, 1.1), truth, 1.1, 150)
+    assert found.false_better <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 150)

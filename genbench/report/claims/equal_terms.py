@@ -24,30 +24,32 @@ from genbench.studies.verdict import Verdict, verdicts
 __all__ = ["claim"]
 
 STATEMENT = "The non-saturating GAN does as well as the other GANs, once all are searched on equal terms"
+LEVEL = 0.05  # of a false verdict on any pair of any dataset
 SOURCE = "Lucic et al. 2018, arXiv:1711.10337"
 CURVE_NOTE = (
     "Expected score of the best of k configurations: the mean over all subsets of k of those that were run, with its 95 % "
-    "jackknife interval as a band (arXiv:2004.13705), cut at 0; the defaults count as one draw. The curve stops at half of the "
-    "configurations: beyond it, subsets overlap too much to say what another search would find. Plug-in: the same with "
-    "replacement, as Lucic et al. have it, which is biased. Median: of single configurations. A failed configuration is "
-    "charged the worst test score that any configuration of any model got on the dataset."
+    "jackknife interval as a band (arXiv:2004.13705), cut at 0; the authors' defaults, where tried, count as one draw. The curve "
+    "stops at half of the configurations: beyond it, subsets overlap too much to say what another search would find. Plug-in: "
+    "the same with replacement, as Lucic et al. have it, which is biased. Median: of single configurations. A failed "
+    "configuration is charged the worst test score that any configuration of any model got on the dataset."
 )
 VERDICT_NOTE = (
     "Verdicts compare models with their search: the expected score of the best of k configurations, k a quarter of what "
     "was run, with the jackknife's standard error over configurations that all models share. “Better”: the log ratio is not 0 "
-    "(two-sided). “Equivalent”: it is shown to lie within the margin (two one-sided tests). Both corrected for all pairs of the "
-    "dataset by Holm, at 5 %; not corrected: the 95 % interval of the ratio, low to high. “Undecided”: neither. Coverage "
-    "enters as its inverse, so that below 1 is better here too; the same configurations are chosen for it."
+    "(two-sided). “Equivalent”: it is shown to lie within the margin (two one-sided tests). Each corrected for all pairs of the "
+    "dataset by Holm and for the number of datasets, at 5 %; not corrected: the 95 % interval of the ratio, low to high. "
+    "“Undecided”: neither, or every configuration of a model failed. Coverage enters as its inverse, so that below 1 is better "
+    "here too; the same configurations are chosen for it, and where nothing is covered half a test example counts as covered."
 )
 SEEDS_NOTE = (
     "Verdicts on the chosen configurations alone (Welch's tests over fresh seeds, of ranks where one failed, corrected "
-    "in the same way; seeds to decide: per model, for a chance of 80 %, if ratio and spread are as seen) say little about "
+    "by Holm; seeds to decide: per model, for a chance of 80 %, if ratio and spread are as seen) say little about "
     "the models: where two equal models are searched once each, such seeds call one of them better in most studies, because one "
     "search was luckier (simulated: tests/benchmarks/verdicts.py)."
 )
 DRAWN = (
-    "left, what each configuration scored on the test split (diamond: the authors' defaults; ring: the choice by validation; "
-    "dashed: real data against real data). Right, the expected best of k configurations."
+    "left, what each configuration scored on the test split (diamond: the authors' defaults, where tried; ring: the choice by "
+    "validation; dashed: real data against real data). Right, the expected best of k configurations."
 )
 PUBLISHED = (
     "Published best Fréchet distances: Inception features, mean and deviation over 50 seeds of the best configuration; not the "
@@ -61,13 +63,14 @@ def claim(results: Results) -> Claim | None:
     if not every:
         return None
     margin = float(results.config.get("margin", 1.1))
-    decided = {each.name: of_searches(each.found, margin) for each in every}
-    covering = {each.name: of_searches(each.found, margin, "uncovered") for each in every}
-    own = {each.name: _own_claim(each, decided[each.name]) for each in every}
+    level = LEVEL / len(every)
+    decided = {each.name: of_searches(each.found, margin, level=level) for each in every}
+    covering = {each.name: of_searches(each.found, margin, "uncovered", level) for each in every}
+    own = {each.name: _own_claim(each, decided[each.name], level) for each in every}
     verdict = together(word for word, _ in own.values())
     blocks: list = []
     for each in every:
-        blocks += _dataset(each, decided[each.name], covering[each.name], margin)
+        blocks += _dataset(each, decided[each.name], covering[each.name], margin, level)
     blocks += _together(every, decided, margin, _encoders(results, every))
     blocks += [Paragraph(note, fine=True) for note in (CURVE_NOTE, VERDICT_NOTE, SEEDS_NOTE)]
     if len(table := published("C1")):
@@ -80,7 +83,7 @@ def claim(results: Results) -> Claim | None:
     return Claim("C1", STATEMENT, SOURCE, verdict, because, tuple(blocks))
 
 
-def _own_claim(own: Searches, decided: Sequence[Verdict]) -> tuple[str, str]:
+def _own_claim(own: Searches, decided: Sequence[Verdict], level: float = LEVEL) -> tuple[str, str]:
     """Verdict on the claim on one dataset and its sentence; undecided and "" without the baseline or other GANs."""
     found = own.found
     labels = [s.label for s in found if s.model == BASELINE]
@@ -91,16 +94,16 @@ def _own_claim(own: Searches, decided: Sequence[Verdict]) -> tuple[str, str]:
     against = [v for v in decided if v.a == labels[0] and v.b in rivals]
     if not against:
         return OPEN, ""
-    parts, open_ = _against(against)
+    parts, open_ = _against(against, level)
     lost = any(v.word == "worse" for v in against)
     shown = not open_ and len(against) == len(rivals)
     return REFUTED if lost else HOLDS if shown else OPEN, f"{labels[0]} is {'; '.join(parts)}."
 
 
-def _against(against: Sequence[Verdict]) -> tuple[list[str], list[str]]:
+def _against(against: Sequence[Verdict], level: float) -> tuple[list[str], list[str]]:
     """What a model is against others, in words, and against whom it is undecided."""
     by = {word: [v.b for v in against if v.word == word] for word in ("better", "equivalent", "worse")}
-    no_worse = [v.b for v in against if v.word == "undecided" and v.p_not_worse <= 0.05]
+    no_worse = [v.b for v in against if v.word == "undecided" and v.p_not_worse <= level]
     open_ = [v.b for v in against if v.word == "undecided" and v.b not in no_worse]
     parts = [f"better than {listing(by['better'])}"] * bool(by["better"])
     parts += [f"equivalent to {listing(by['equivalent'])}"] * bool(by["equivalent"])
@@ -109,7 +112,7 @@ def _against(against: Sequence[Verdict]) -> tuple[list[str], list[str]]:
     return parts + [f"undecided against {listing(open_)}"] * bool(open_), open_
 
 
-def _dataset(own: Searches, decided: list[Verdict], covering: list[Verdict], margin: float) -> list:
+def _dataset(own: Searches, decided: list[Verdict], covering: list[Verdict], margin: float, level: float) -> list:
     """The blocks of one dataset's models."""
     found, key = own.found, f"c1_{own.key}"
     worst = charge([s.test for s in found])
@@ -119,7 +122,7 @@ def _dataset(own: Searches, decided: list[Verdict], covering: list[Verdict], mar
     seeds = f"{own.name}: verdicts on the chosen configurations, over fresh seeds"
     return [
         Heading(own.name),
-        Points(tuple(_sentences(own, decided, covering, curves, margin))),
+        Points(tuple(_sentences(own, decided, covering, margin, level))),
         Figure(f"{key}_search", _drawn(found, curves, own.title, own.floor), f"{own.name}: {DRAWN}"),
         _table(f"{key}_search", own, curves),
         *([_pairs(f"{key}_verdicts", f"{own.name}, {own.title}: {budget}", decided)] if decided else ()),
@@ -131,7 +134,7 @@ def _dataset(own: Searches, decided: list[Verdict], covering: list[Verdict], mar
 # ---- sentences
 
 
-def _sentences(own: Searches, decided: list[Verdict], covering: list[Verdict], curves: dict, margin: float) -> list[str]:
+def _sentences(own: Searches, decided: list[Verdict], covering: list[Verdict], margin: float, level: float) -> list[str]:
     found = own.found
     pairs = f"of {plural(len(decided), 'pair')} of models, each with its search ({budget_words(found)})"
     said = [f"{own.title}: {pairs}, {counted(decided, margin)}."] if decided else []
@@ -141,11 +144,11 @@ def _sentences(own: Searches, decided: list[Verdict], covering: list[Verdict], c
         )
     other = [v for v in decided if v.a == _baseline(found) and v.b not in _rivals(found)]
     if other:
-        said.append(f"Against other families {other[0].a} is {'; '.join(_against(other)[0])}.")
+        said.append(f"Against other families {other[0].a} is {'; '.join(_against(other, level)[0])}.")
     if covering:
         told = f"Coverage of the test split by the same choices: {counted(covering, margin)}"
         mine = [v for v in covering if v.a == _baseline(found)]
-        said.append(told + (f"; {mine[0].a} is {'; '.join(_against(mine)[0])}." if mine else "."))
+        said.append(told + (f"; {mine[0].a} is {'; '.join(_against(mine, level)[0])}." if mine else "."))
     if optimism := _optimism(found):
         said.append(optimism)
     if failed := [s for s in found if s.failed]:
@@ -185,7 +188,7 @@ def _optimism(found: Sequence[Searched]) -> str:
 # ---- tables and figures
 
 
-def _table(name: str, own: Searches, curves: dict[str, list[Best]]) -> Table:
+def _table(file: str, own: Searches, curves: dict[str, list[Best]]) -> Table:
     rows, shown = [], {"best of k": [], "confirmed": [], "coverage, confirmed": []}
     for s in own.found:
         best = curves[s.label][-1]
@@ -196,7 +199,7 @@ def _table(name: str, own: Searches, curves: dict[str, list[Best]]) -> Table:
                 "tried": len(s.validation),
                 "failed": s.failed,
                 "median": float(np.median(np.where(np.isnan(s.test), np.inf, s.test))),
-                "authors' defaults": s.test[0],
+                "authors' defaults": s.test[0] if s.defaults else math.nan,
                 "k": best.k,
                 "best of k": best.mean,
                 "plug-in": best.plug_in,
@@ -214,10 +217,11 @@ def _table(name: str, own: Searches, curves: dict[str, list[Best]]) -> Table:
         shown["coverage, confirmed"].append(value(covered))
     caption = f"{own.name}, {own.title}, lower is better; real data against real data: {number(own.floor)}"
     frame = pd.DataFrame(rows)
-    if frame["coverage, confirmed"].isna().all():
-        frame = frame.drop(columns="coverage, confirmed")
-        del shown["coverage, confirmed"]
-    return Table(name, frame, caption, shown)
+    for name in ("coverage, confirmed", "authors' defaults"):
+        if frame[name].isna().all():
+            frame = frame.drop(columns=name)
+            shown.pop(name, None)
+    return Table(file, frame, caption, shown)
 
 
 def _pairs(name: str, caption: str, decided: list[Verdict]) -> Table:
@@ -246,7 +250,8 @@ def _drawn(found: Sequence[Searched], curves: dict[str, list[Best]], title: str,
     for place, s in enumerate(found):
         ink, ok = palette[s.label], np.isfinite(s.test)
         left.scatter(s.test[ok], np.full(ok.sum(), place), s=13, color=ink, alpha=0.6, linewidths=0, zorder=3)
-        left.scatter(s.test[:1], [place], s=34, marker="D", color=ink, zorder=4)
+        if s.defaults:
+            left.scatter(s.test[:1], [place], s=34, marker="D", color=ink, zorder=4)
         if s.chosen is not None:
             left.scatter([s.test[s.chosen]], [place], s=80, facecolors="none", edgecolors="#222", linewidths=1.1, zorder=5)
         curve = [b for b in curves[s.label] if math.isfinite(b.mean)]
