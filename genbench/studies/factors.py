@@ -58,7 +58,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Gain:
-    """How many times lower the geometric mean over cells is at a factor's best level than at its median level."""
+    """How many times lower scores are at a factor's best level than at its others, by geometric means over cells.
+
+    Each of the other levels counts the same: factors with two levels and with more are on one scale.
+    """
 
     factor: str
     best: str
@@ -141,8 +144,9 @@ def tuned_shares(
     cancels. Shares are over the corrected total: they sum to 1 and may be a little below 0.
 
     Intervals are of the delta method, variance g' V g with the gradient g of the ratio at y, which is on the wide side as y
-    varies more than the truth; Student's t at 2 n / k - 1 degrees of freedom. They are of the levels and search spaces at
-    hand. A gain is of the level found best, so it is 1 or more even where levels are equal.
+    varies more than the truth; Student's t, degrees of freedom as in `genbench.studies.search_curve.degrees`. They are of the
+    levels and search spaces at hand. Gains are of factors with two levels or more, over the level found best: 1 or more even
+    where levels are equal, the more the more levels there are.
 
     The response is the log score, not the log of its distance to the score of real data: tuned cells come near that floor
     or, by chance, below it, where such logs explode; shares near a floor thus say little of how much of the gap is closed.
@@ -176,7 +180,7 @@ def tuned_shares(
     behind = [form for name, form in zip(terms, forms, strict=False) if set(name.split(":")) <= set(rivals)]
     ahead = forms[terms.index(asked)] if asked in terms else np.zeros_like(total)
     lead = share(f"{asked} minus {' and '.join(rivals)}", ahead - sum(behind, np.zeros_like(total)))
-    gains = [_gain(found.cells[factor], y, covariance, t) for factor in found.factors]
+    gains = [_gain(found.cells[factor], y, covariance, t) for factor in terms if ":" not in factor]
     return Tuned(k, n, np.exp(y), parts, min(noise / raw, 1.0), gains, lead)
 
 
@@ -217,8 +221,7 @@ def _forms(cells: pd.DataFrame, terms: Sequence[str]) -> list[np.ndarray]:
 def _gain(column: pd.Series, y: np.ndarray, covariance: np.ndarray, t: float) -> Gain:
     levels = list(dict.fromkeys(column))
     means = np.array([(column == level) / (column == level).sum() for level in levels], dtype=float)
-    order = np.argsort(means @ y)
-    middle = means[order[(len(order) - 1) // 2 : len(order) // 2 + 1]].mean(0)
-    contrast = middle - means[order[0]]
+    best = int(np.argmin(means @ y))
+    contrast = np.delete(means, best, axis=0).mean(0) - means[best]
     log, half = float(contrast @ y), t * math.sqrt(max(float(contrast @ covariance @ contrast), 0.0))
-    return Gain(str(column.name), str(levels[order[0]]), *(math.exp(v) for v in (log, log - half, log + half)))
+    return Gain(str(column.name), str(levels[best]), *(math.exp(v) for v in (log, log - half, log + half)))

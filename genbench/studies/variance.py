@@ -19,7 +19,7 @@ class Share:
     `term`: a factor, an interaction "a:b", "other interactions" of all factors, or "within cells": trials that agree in all
     factors. `r2`: its part of the R^2 of the data at hand, `share`: the same without what noise adds to it, with its interval
     `low` to `high`; each sums to 1. `gain`: of a factor, how many times lower the geometric mean score is at its best level
-    than at its median level; nan for other terms.
+    than over its other levels, each counting the same; nan for other terms.
     """
 
     term: str
@@ -218,6 +218,6 @@ def _stratified_jackknife(design: _Design, strata: Sequence[Sequence[np.ndarray]
 
 
 def _gain(means: pd.Series, place: int) -> float:
-    """Ratio of the median level's geometric mean to the best level's, over cells with equal weight."""
+    """Ratio of the other levels' geometric mean to the best level's, over cells with equal weight; nan for a single level."""
     levels = means.groupby(level=place).mean()
-    return float(np.exp(levels.median() - levels.min()))
+    return float(np.exp(levels.drop(levels.idxmin()).mean() - levels.min()))

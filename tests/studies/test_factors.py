@@ -56,8 +56,20 @@ def test_tuned_scores_and_gains_by_hand():
     assert tuned.best == pytest.approx(by_hand) and tuned.k == 4
     means = pd.Series(np.log(by_hand)).groupby(found.cells["loss"].to_numpy()).mean()
     gain = next(gain for gain in tuned.gains if gain.factor == "loss")
-    assert gain.best == "0" and gain.gain == pytest.approx(np.exp(means["1"] - means["0"]))
+    assert gain.best == "0" and gain.gain == pytest.approx(np.exp((means["1"] + means["2"]) / 2 - means["0"]))
     assert gain.low < gain.gain < gain.high
+
+
+def test_gains_do_not_depend_on_the_number_of_levels():
+    """All other levels score twice the best, of two, three and four; a factor with one level has no gain."""
+    exact, effects = {"common": 1.0, "seed": 1e-9, "evaluation": 1e-9}, np.zeros(SHAPE)
+    for axis, best in enumerate((1, 3, 0)):
+        place = np.arange(SHAPE[axis]) != best
+        effects = effects + np.log(2) * np.expand_dims(place, [other for other in range(3) if other != axis])
+    gains = tuned_shares(drawn(effects, **exact)).gains
+    assert [(gain.factor, gain.best) for gain in gains] == list(zip(FACTORS, "130", strict=True))
+    assert [gain.gain for gain in gains] == pytest.approx([2, 2, 2], rel=1e-6)
+    assert [gain.factor for gain in tuned_shares(drawn(effects[:, :1], **exact)).gains] == ["loss", "architecture"]
 
 
 def test_raw_shares_of_an_incomplete_grid_agree_with_those_of_single_scores():

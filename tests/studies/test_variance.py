@@ -45,7 +45,16 @@ def test_balanced_shares_are_sums_of_squares():
     assert [s.share for s in found] == pytest.approx((squares - noise * np.array([2, 1, 2, 0, -5])) / squares.sum(), abs=1e-9)
     lumped = shares(frame, ["model", "dataset"])
     assert lumped[2].r2 == pytest.approx(found[2].r2)
-    assert found[0].gain == pytest.approx(math.exp(np.median(table.mean(axis=1)) - table.mean(axis=1).min()))
+    ordered = np.sort(table.mean(axis=1))
+    assert found[0].gain == pytest.approx(math.exp((ordered[1] + ordered[2]) / 2 - ordered[0]))
+    ordered = np.sort(table.mean())
+    assert found[1].gain == pytest.approx(math.exp(ordered[1] - ordered[0])) and math.isnan(found[2].gain)
+
+
+def test_gains_do_not_depend_on_the_number_of_levels():
+    effects = {(name,): [0.0] + [math.log(2)] * more for name, more in (("a", 1), ("b", 2), ("c", 3))}
+    found = shares(crossed({"a": 2, "b": 3, "c": 4}, 2, np.random.default_rng(0), effects, 0.0), ["a", "b", "c"])
+    assert [s.gain for s in found[:3]] == pytest.approx([2, 2, 2])
 
 
 def test_unbalanced_shares_average_over_all_orders():
