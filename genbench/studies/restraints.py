@@ -10,7 +10,7 @@ from scipy import stats
 from genbench.studies.distribution import failures, quantile
 from genbench.studies.factors import Grid
 from genbench.studies.search_curve import best_contrast
-from genbench.studies.verdict import decide, holm
+from genbench.studies.verdict import decide, holm, p_at_least
 
 __all__ = ["always_helps", "failure_rates", "never_hurts", "restraint_contrasts"]
 
@@ -24,8 +24,9 @@ def restraint_contrasts(
     "dataset", the other factors, `factor`, and
 
     - of the tuned score, the expected best of a quarter of the configurations: "ratio" with its uncorrected interval "low" to
-      "high" (below 1: the restraint is better), the p-values "difference", "equivalence", "not_worse" after Holm's correction
-      over all rows, and the "verdict": better, worse, equivalent, else "not worse" (by the margin) or undecided;
+      "high" (below 1: the restraint is better), the p-values "difference", "equivalence", "not_worse" and "within" (of a
+      ratio of at most the margin, one-sided), each after Holm's correction over all rows, and the "verdict": better, worse,
+      equivalent, else "not worse" (by the margin) or undecided; "hurts": whether "within" is rejected;
     - "better_alone", "not_worse_alone": whether a row would say so without correction, which is all that a claim on *every* row
       needs (an intersection-union test);
     - of typical configurations: the median "typical" of the ratios of configuration i with and without, with its
@@ -52,8 +53,8 @@ def restraint_contrasts(
             rows.append(row | _typical(found, i, j))
     if not rows:
         return pd.DataFrame()
-    said = []
-    for verdict, contrast in zip(decide(contrasts, margin, level), contrasts, strict=True):
+    said, within = [], holm([p_at_least(contrast, math.log(margin)) for contrast in contrasts])
+    for verdict, contrast, p_within in zip(decide(contrasts, margin, level), contrasts, within, strict=True):
         (alone,) = decide([contrast], margin, level)
         shown = verdict.word == "undecided" and verdict.p_not_worse <= level
         said.append(
@@ -64,9 +65,11 @@ def restraint_contrasts(
                 "difference": verdict.p_difference,
                 "equivalence": verdict.p_equivalence,
                 "not_worse": verdict.p_not_worse,
+                "within": p_within,
                 "verdict": "not worse" if shown else verdict.word,
                 "better_alone": alone.ratio < 1 and alone.p_difference <= level,
                 "not_worse_alone": alone.p_not_worse <= level,
+                "hurts": bool(p_within <= level),
             }
         )
     table = pd.concat([pd.DataFrame(rows), pd.DataFrame(said)], axis=1)
@@ -104,8 +107,12 @@ def always_helps(table: pd.DataFrame) -> bool | None:
 
 
 def never_hurts(table: pd.DataFrame) -> bool | None:
-    """Whether no row is worse by the margin: True where each is shown not to be on its own test, False where any is worse."""
-    if (table["verdict"] == "worse").any():
+    """Whether no row of `restraint_contrasts` is worse by more than the margin.
+
+    True where each is shown not to be on its own test; False where any is shown to be, after correction; None where neither.
+    A row that is worse by less, however certainly, is no answer.
+    """
+    if table["hurts"].any():
         return False
     return True if table["not_worse_alone"].all() else None
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from genbench.report import style
-from genbench.report.claims import factors, restraints
+from genbench.report.claims import factors, grids, restraints
 from genbench.report.read import SEARCHED, Results
 
 LEVELS = {"loss": ("ns", "wasserstein"), "restraint": ("none", "gp", "clip"), "architecture": ("mlp", "resnet")}
@@ -60,6 +60,17 @@ def architecture(results):
 def restraint(results):
     with style.theme():
         return told(restraints.restraints(results))
+
+
+def note(claim):
+    (found,) = (block.text for block in claim.blocks if block.kind == "paragraph")
+    return found
+
+
+def cell(levels=None, **tune):
+    """A cell of a study's configuration, of the grid that `made` makes."""
+    grid = {factor: dict.fromkeys(names, {}) for factor, names in (levels or LEVELS).items()}
+    return {"datasets": ["digits"], "models": ["gan"], "grid": grid, "tune": {"configurations": 16, **tune}}
 
 
 def without_levels(results):
@@ -151,7 +162,101 @@ def test_models_with_the_same_grid_are_apart():
     assert "digits, other: no verdict, shares need cells that differ." in said
 
 
+def test_levels_are_counted_and_factors_compared_one_by_one():
+    claim, said, tables = architecture(made({"resnet": -0.5, "gp": -0.4, "wasserstein": 0.2}))
+    assert "the architecture (2 levels) has" in claim.because
+    assert "and loss (2 levels), restraint (3 levels) and their pair" in claim.because
+    (figure,) = (block for block in claim.blocks if block.kind == "figure")
+    assert "loss has 2 levels, restraint has 3 levels and architecture has 2 levels" in figure.caption
+    assert "a factor with more levels has a larger share by counting alone" in note(claim)
+    table = tables["c3_digits_shares"].set_index("term")
+    assert list(table.loc[["loss", "restraint", "architecture"], "levels"]) == ["2", "3", "2"]
+    line = next(item for block in claim.blocks if block.kind == "points" for item in block.items if "factor against" in item)
+    for rival, before in (
+        ("restraint", "that of restraint (3 levels), the larger of the other two, is "),
+        ("loss", "(2 levels) "),
+    ):
+        gap = 100 * (table.loc["architecture", "tuned"] - table.loc[rival, "tuned"])
+        assert f"{before}{round(gap)} points (" in line
+    alone = architecture(made({"wasserstein": 1.0}, levels={name: LEVELS[name] for name in ("loss", "architecture")}))
+    assert "factor against factor" not in alone[1] and "loss (2 levels) 100 %" in alone[0].because
+
+
+def test_other_levels_stand_over_the_best():
+    _, said, tables = architecture(made({"resnet": -math.log(2), "none": -math.log(3)}, noise=1e-6))
+    table = tables["c3_digits_shares"].set_index("term")
+    assert table.loc[["architecture", "restraint"], "others over best"].to_list() == pytest.approx([2, 3], rel=1e-3)
+    assert list(table.loc[["architecture", "restraint"], "best level"]) == ["resnet", "none"]
+    assert "other levels, geometric mean, over those at its best:" in said and "3.00 (3.00 to 3.00) for restraint (none)" in said
+
+
+@pytest.mark.parametrize(
+    ("cells", "known"),
+    [
+        ([cell()], True),
+        ([cell(defaults=True)], True),
+        ([cell(defaults=False)], False),
+        # a search without a grid, and a grid of other factors, are other cells
+        ([cell() | {"grid": {}}, cell(levels={"loss": LEVELS["loss"]}), cell(defaults=False)], False),
+        ([cell(defaults=False) | {"datasets": ["ring8"]}, cell()], True),
+        ([], False),
+    ],
+)
+def test_the_study_tells_whether_defaults_were_tried(cells, known):
+    results = made({"resnet": -1.0})
+    results.study["config"]["cells"] = cells
+    assert [s.defaults for s in grids.searched(results, ["loss"])[0]] == [known]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_authors_defaults_are_shown_only_where_they_were_tried(shown):
+    results = made({"resnet": -1.0})
+    results.study["config"]["cells"] = [cell(defaults=shown)]
+    claim, _, tables = architecture(results)
+    table = tables["c3_digits_cells"].set_index("cell")
+    (caption,) = (block.caption for block in claim.blocks if block.kind == "table" and block.name == "c3_digits_cells")
+    assert ("authors' defaults" in table) is ("the authors' defaults' and" in caption) is shown
+    assert (", the authors' defaults first." in note(claim)) is shown
+    if shown:
+        own = results.searched[(results.searched["variant"] == "ns-gp-mlp") & (results.searched["configuration"] == 0)]
+        assert table.loc["ns, gp, mlp", "authors' defaults"] == own["test"].item()
+
+
+def test_where_defaults_were_tried_is_told_by_dataset():
+    results = made({"resnet": -1.0}, ("digits", "triangles"))
+    results.study["config"]["cells"] = [cell(), cell(defaults=False) | {"datasets": ["triangles"]}]
+    claim, _, tables = architecture(results)
+    assert ", the authors' defaults first on digits." in note(claim)
+    assert ["authors' defaults" in tables[f"c3_{name}_cells"] for name in ("digits", "triangles")] == [True, False]
+
+
+def test_equal_critic_steps_are_told_where_they_are_equal():
+    results = made({"gp": -1.0}, ("digits", "triangles"))
+    steps = "All crossings{} take equally many critic steps, those of the recipe, whatever the loss."
+    one, other = results.searched["dataset"] == "digits", results.searched["configuration"] % 2 == 1
+    for net, where in ((None, None), ('{"critic_steps": 5}', " on triangles"), ('{"width": 9}', "")):
+        results.searched["net"] = '{"width": 8}' if net else None
+        results.searched.loc[one & other, "net"] = net
+        found = grids.searched(results, ["loss"])[0]
+        assert grids.steps_said(found) == ("" if where is None else " " + steps.format(where))
+    for ask in (architecture, restraint):
+        assert steps.format("") in note(ask(results)[0])
+
+
 # ---- C5
+
+
+def test_worse_by_less_than_the_margin_does_not_refute_never_hurts():
+    _, said, tables = restraint(made({"clip": math.log(1.07), "gp": -0.5}, n=48, noise=0.03))
+    ratios = tables["c5_ratios"].set_index("restraint")
+    assert (ratios.loc["clip", "verdict"] == "worse").any() and (ratios.loc["clip", "p, at most the margin worse"] > 0.05).all()
+    assert "by more than a factor of 1.1: neither shown nor refuted" in said
+
+
+def test_the_note_of_c5_says_what_errs_how_often():
+    text = note(restraint(made({"gp": -1.0}))[0])
+    assert "each family by itself errs anywhere with a chance of 5 % at most" in text and "{" not in text
+    assert "where it has one to search" in text
 
 
 def test_a_restraint_that_always_helps_makes_c5_hold():
@@ -165,7 +270,12 @@ def test_a_restraint_that_always_helps_makes_c5_hold():
 def test_a_restraint_that_hurts_somewhere_refutes_c5():
     claim, said, _ = restraint(made({"gp": -1.0, "clip": 1.0}))
     assert claim.verdict == "does not hold" and "4 better and 4 worse" in said
-    assert "by more than a factor of 1.1: refuted by clip" in said and "is worse (2." in said and ", and 1 more." in said
+    assert (
+        "by more than a factor of 1.1: refuted by clip" in said
+        and "on digits (2." in said
+        and "is worse (2." in said
+        and ", and 1 more." in said
+    )
     assert "it is better in 4 and worse in 4 of 8 comparisons" in said
 
 

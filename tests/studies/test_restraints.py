@@ -8,7 +8,7 @@ from genbench.studies.factors import grid
 from genbench.studies.restraints import always_helps, failure_rates, never_hurts, restraint_contrasts
 from genbench.studies.search_curve import best_contrast
 from genbench.studies.simulate import crossed
-from genbench.studies.verdict import decide
+from genbench.studies.verdict import decide, holm
 
 FACTORS = ("loss", "restraint", "architecture")
 MARGIN = 1.1
@@ -42,6 +42,28 @@ def test_planted_ratios_are_found(ratios, always, never):
 def test_noise_decides_nothing():
     table = told((1.0, 1.0), n=8)
     assert set(table["verdict"]) == {"undecided"} and always_helps(table) is None and never_hurts(table) is None
+
+
+def test_what_is_worse_by_less_than_the_margin_does_not_refute_never_hurts():
+    table = told((1.0, 1.07), n=48, **SHARP | {"seed": 0.03})
+    worse = table["verdict"] == "worse"
+    assert worse.any() and (table.loc[worse, "low"] > 1).all() and not table["hurts"].any()
+    assert never_hurts(table) is None
+
+
+def test_a_ratio_above_the_margin_is_a_one_sided_test():
+    frame = drawn((1.0, 1.15, 1.4), **SHARP | {"seed": 0.15})
+    table = restraint_contrasts({"digits": grid(frame, FACTORS)}, MARGIN)
+    p = []
+    for row in table.itertuples():
+        own, other = (
+            frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["restraint"] == r)]
+            for r in (row.restraint, "none")
+        )
+        contrast = best_contrast(*((n, f["validation"], f["test"]) for n, f in (("a", own), ("b", other))), 6)
+        p.append(stats.t.sf((contrast.estimate - np.log(MARGIN)) / contrast.error, contrast.freedom))
+    assert table["within"].to_numpy() == pytest.approx(holm(p))
+    assert (table["hurts"] == (table["within"] <= 0.05)).all() and 0 < table["hurts"].sum() < len(table)
 
 
 def test_rows_are_the_contrasts_of_the_same_cells():
@@ -99,11 +121,12 @@ def test_correction_is_over_all_datasets_together():
 
 def test_false_verdicts_are_at_most_nominal():
     rng, studies = np.random.default_rng(0), 40
-    differ, not_worse = 0, 0
+    differ, not_worse, hurts = 0, 0, 0
     for _ in range(studies):
         table = restraint_contrasts({"d": grid(drawn((1.0, 1.0, 1.1), rng=rng, **SHARP | {"seed": 0.03}), FACTORS)}, MARGIN)
         equal = table["restraint"] == "1"
         differ += table.loc[equal, "verdict"].isin(["better", "worse"]).any()
         not_worse += table.loc[~equal, "verdict"].isin(["not worse", "equivalent", "better"]).any()
-    for wrong in (differ, not_worse):
+        hurts += never_hurts(table) is False
+    for wrong in (differ, not_worse, hurts):
         assert stats.binomtest(int(wrong), studies, 0.05, alternative="greater").pvalue > 0.001

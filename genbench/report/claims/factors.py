@@ -1,8 +1,6 @@
 """C3, most improvements come from the architecture: variance of tuned scores in grids of crossed factors."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,87 +8,38 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Drawing
 
-from genbench.metrics.cards import METRICS
 from genbench.report.chapter import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, together
+from genbench.report.claims.grids import Searched, on, searched, steps_said
 from genbench.report.published import published
 from genbench.report.read import Results
 from genbench.report.style import FLOOR
 from genbench.report.text import listing, number, plural
-from genbench.report.trust import parse
 from genbench.studies import factors
 from genbench.studies.factors import Grid, Tuned
 from genbench.studies.search_curve import search_curve
 from genbench.studies.variance import Share
 
-__all__ = ["Searched", "architecture", "others", "searched"]
+__all__ = ["architecture", "others"]
 
 LEVEL = 0.05  # of a false verdict on a claim from any dataset
 ASKED, RIVALS = "architecture", ("loss", "restraint")
 C3_NOTE = (
-    "Every crossing of the factors tries the same quasi-random stream of configurations over its own space, its defaults first. "
-    "A cell's tuned score is the expected test score of the best of k configurations by validation (arXiv:2004.13705); a failed "
+    "Every crossing of the factors tries the same quasi-random stream of configurations over its own space{first}.{steps} A "
+    "cell's tuned score is the expected test score of the best of k configurations by validation (arXiv:2004.13705); a failed "
     "one is charged the worst score of the dataset. Shares are of the variance of its log between cells (Shapley values of the "
     "sums of squares), less what errors of estimation add, with 95 % intervals by the jackknife over configurations that all "
     "cells leave out together; single configurations likewise, where “within cells” is what the search gains. Rule, fixed "
     "beforehand: the claim holds on a dataset where the interval of the architecture's share minus that of loss, restraint and "
     "their pair lies above 0, and does not where it lies below; what architecture and the others only do together counts for "
     "neither. Over several datasets that interval is corrected for their number (Bonferroni). Shares depend on the levels and "
-    "spaces chosen, on one bad level as much as on a good one: hence the gain of the best over the median level, which is 1 "
-    "or more by construction. Scores are not taken relative to that of real data, near which such logs are unstable. In the "
-    "map, dark is better."
+    "spaces chosen, on one bad level as much as on a good one, and a factor with more levels has a larger share by counting "
+    "alone: L levels whose effects are draws of one law have, on average, a variance in proportion to 1 - 1 / L. “Most” asks of "
+    "the architecture, with the levels it has, for more than all of the others together; comparisons of factor with factor give "
+    "no verdict. Others over best: the geometric mean of tuned scores at a factor's other levels over that at its best level, "
+    "which is 1 or more by construction, the more so the more levels there are. Scores are not taken relative to that of real "
+    "data, near which such logs are unstable. In the map, dark is better."
 )
-
-
-@dataclass(frozen=True)
-class Searched:
-    """A dataset's grid and the metric of its scores."""
-
-    name: str
-    title: str
-    grid: Grid
-
-    @property
-    def key(self) -> str:
-        return self.name.replace(", ", "_").replace(" ", "_")
-
-    @property
-    def budget(self) -> str:
-        return f"best of {self.grid.k} out of {self.grid.test.shape[1]}"
-
-
-def searched(results: Results, needed: Sequence[str]) -> tuple[list[Searched], list[str]]:
-    """Grids with these factors in the order of datasets, and sentences on what is not in them."""
-    if "levels" not in results.searched or not len(results.searched):
-        return [], []
-    rows = results.searched.reset_index(drop=True)
-    levels = rows["levels"].map(lambda text: parse(text) if isinstance(text, str) else {})
-    rows = rows.assign(_factors=levels.map(tuple))[levels.map(lambda each: set(needed) <= set(each))]
-    found, said = [], []
-    for dataset in [name for name in results.datasets if name in set(rows["dataset"])]:
-        own = rows[rows["dataset"] == dataset]
-        several = own.duplicated(["levels", "configuration", "seed"]).any() or own["_factors"].nunique() > 1
-        for (_, model), part in own.groupby(["_factors", "model" if several else "dataset"], sort=False):
-            name, names = f"{dataset}, {model}" if several else dataset, list(part["_factors"].iloc[0])
-            if several and part.duplicated(["levels", "configuration", "seed"]).any():
-                said.append(f"{name}: several grids of one model and no way to tell them apart; nothing is said of them.")
-                continue
-            frame = part.assign(**{factor: levels[part.index].map(lambda each, f=factor: each[f]) for factor in names})
-            frame = frame.astype({"validation": float, "test": float})
-            try:
-                grid = factors.grid(frame, names)
-            except ValueError as error:
-                said.append(f"{name}: no verdict, {error}.")
-                continue
-            title = METRICS[str(part["metric"].iloc[0])].title
-            found.append(Searched(name, title, grid))
-            if grid.left_out:
-                shown = listing([*grid.left_out[:5], *([f"{len(grid.left_out) - 5} more"] if len(grid.left_out) > 5 else [])])
-                said.append(f"{name}: left out, since they lack configurations that others tried: {shown}.")
-    return found, said
-
-
-# ---- C3
 
 
 def architecture(results: Results) -> Claim | None:
@@ -114,10 +63,13 @@ def architecture(results: Results) -> Claim | None:
     for s in found:
         caption = (
             f"{s.name}: left, shares of the variance of log {s.title}: between cells, each tuned ({s.budget}), filled, and of "
-            "single configurations, hollow; bars are 95 % intervals. Right, tuned scores, by architecture; lower is better."
+            f"single configurations, hollow; bars are 95 % intervals; {_levels(s.grid)}. Right, tuned scores, by architecture; "
+            "lower is better."
         )
         blocks.append(Figure(f"c3_{s.key}_shares", _draw_shares(s, shown[s.name], single[s.name]), caption))
-    blocks.append(Paragraph(C3_NOTE, fine=True))
+    where = on(found, [s.name for s in found if s.defaults])
+    first = "" if where is None else f", the authors' defaults first{where}"
+    blocks.append(Paragraph(C3_NOTE.format(first=first, steps=steps_said(found)), fine=True))
     for s in found:
         blocks += [_share_table(s, shown[s.name], single[s.name]), _cell_table(s, shown[s.name])]
     because = " ".join([f"{s.name}: {_lead_said(s.grid, tuned[s.name], verdicts[s.name], 1 - LEVEL / asked)}." for s in found])
@@ -140,6 +92,14 @@ def _varied(grid: Grid) -> list[str]:
     return [factor for factor in grid.factors if grid.cells[factor].nunique() > 1]
 
 
+def _counted(grid: Grid, factor: str) -> str:
+    return f"{factor} ({plural(grid.cells[factor].nunique(), 'level')})"
+
+
+def _levels(grid: Grid) -> str:
+    return listing([f"{factor} has {plural(grid.cells[factor].nunique(), 'level')}" for factor in _varied(grid)])
+
+
 def _leads(lead: Share) -> str:
     if lead.low > 0:
         return HOLDS
@@ -157,8 +117,9 @@ def _lead_said(grid: Grid, tuned: Tuned, verdict: str, level: float) -> str:
         REFUTED: f"{listing(rivals)} {'leads' if len(rivals) == 1 else 'lead'}",
         OPEN: "which leads is not shown",
     }[verdict]
+    rest = [_counted(grid, rival) for rival in rivals] + ["their pair"] * (len(rivals) > 1)
     return (
-        f"of the variance between {cells}, the architecture has {_percent(own)} and {listing(rivals)} "
+        f"of the variance between {cells}, the {_counted(grid, ASKED)} has {_percent(own)} and {listing(rest)} "
         f"{_percent(own - tuned.lead.share)}; the difference is {_points(tuned.lead)}, {100 * level:.3g} % interval), so {means}"
     )
 
@@ -190,9 +151,10 @@ def _shares_said(s: Searched, tuned: Tuned, single: list[Share]) -> list[str]:
             f"{parts}. "
             f"Errors of estimation were {_percent(tuned.noise)} of the raw variance."
         )
+        said += _one_by_one(s, tuned)
     said.append(f"{s.name}: shares of single configurations: {listing([_with(share) for share in single])}.")
     gains = [f"{number(g.gain)} ({number(g.low)} to {number(g.high)}) for {g.factor} ({g.best})" for g in tuned.gains]
-    said.append(f"{s.name}: tuned scores at a factor's median level, over those at its best: {listing(gains)}.")
+    said.append(f"{s.name}: tuned scores at a factor's other levels, geometric mean, over those at its best: {listing(gains)}.")
     top, last = int(np.argmin(tuned.best)), int(np.argmax(tuned.best))
     said.append(
         f"{s.name}: the lowest tuned {s.title} is {number(tuned.best[top])} ({_cell(s.grid, top)}), the highest "
@@ -200,6 +162,20 @@ def _shares_said(s: Searched, tuned: Tuned, single: list[Share]) -> list[str]:
         f"{plural(s.grid.failed.size, 'trial')} failed."
     )
     return said
+
+
+def _one_by_one(s: Searched, tuned: Tuned) -> list[str]:
+    """The architecture against each of two rivals, the larger first; nothing where there is one, against which the lead is."""
+    own = {share.term: share.share for share in tuned.shares}
+    rivals = sorted((rival for rival in RIVALS if rival in own), key=lambda rival: -own[rival])
+    if len(rivals) < 2:
+        return []
+    leads = [_points(factors.tuned_shares(s.grid, ASKED, (rival,)).lead) for rival in rivals]
+    large, small = (_counted(s.grid, rival) for rival in rivals)
+    return [
+        f"{s.name}, factor against factor, from which no verdict follows: the share of {_counted(s.grid, ASKED)} less that of "
+        f"{large}, the larger of the other two, is {leads[0]}), less that of {small} {leads[1]}), with 95 % intervals."
+    ]
 
 
 def _cell(grid: Grid, place: int) -> str:
@@ -265,11 +241,16 @@ def _share_table(s: Searched, tuned: Tuned, single: list[Share]) -> Table:
     for one in single:
         both = between.get(one.term, nothing)
         gain = gains.get(one.term)
-        row = {"term": _term(one.term), "tuned": both.share, "low": both.low, "high": both.high}
+        levels = str(s.grid.cells[one.term].nunique()) if one.term in s.grid.factors else ""
+        row = {"term": _term(one.term), "levels": levels, "tuned": both.share, "low": both.low, "high": both.high}
         row |= {"single": one.share, "single, low": one.low, "single, high": one.high}
-        row |= {"best level": gain.best if gain else "", "gain": gain.gain if gain else math.nan}
-        rows.append(row | {"gain, low": gain.low if gain else math.nan, "gain, high": gain.high if gain else math.nan})
-    caption = f"{s.name}: shares of the variance of log {s.title}, tuned and of single configurations, with 95 % intervals"
+        row |= {"best level": gain.best if gain else "", "others over best": gain.gain if gain else math.nan}
+        row |= {"others over best, low": gain.low if gain else math.nan}
+        rows.append(row | {"others over best, high": gain.high if gain else math.nan})
+    caption = (
+        f"{s.name}: shares of the variance of log {s.title}, tuned and of single configurations, and a factor's other levels "
+        "over its best, with 95 % intervals"
+    )
     return Table(f"c3_{s.key}_shares", pd.DataFrame(rows), caption, folded=True)
 
 
@@ -282,15 +263,16 @@ def _cell_table(s: Searched, tuned: Tuned) -> Table:
             "tuned": tuned.best,
             "low": [max(best.low, 0.0) for best in curves],
             "high": [best.high for best in curves],
-            "authors' defaults": grid.test[:, 0],
+            **({"authors' defaults": grid.test[:, 0]} if s.defaults else {}),
             "chosen": grid.test[places, chosen],
             "coverage of the chosen": grid.coverage[places, chosen],
             "failed": grid.failed.sum(1),
         }
     ).dropna(axis=1, how="all")
+    first = "the authors' defaults' and " if s.defaults else ""
     caption = (
-        f"{s.name}, {s.title}, by cell: tuned ({s.budget}) with its 95 % interval, the defaults' and the chosen configuration's "
-        f"test score, and how many of {grid.test.shape[1]} trials failed"
+        f"{s.name}, {s.title}, by cell: tuned ({s.budget}) with its 95 % interval, {first}the chosen configuration's test "
+        f"score, and how many of {grid.test.shape[1]} trials failed"
     )
     return Table(f"c3_{s.key}_cells", frame, caption, folded=True)
 

@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 
 from genbench.report.chapter import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim
-from genbench.report.claims.factors import Searched, others, searched
+from genbench.report.claims.factors import others
+from genbench.report.claims.grids import Searched, searched, steps_said
 from genbench.report.read import Results
 from genbench.report.style import FLOOR, log_axis
 from genbench.report.text import listing, number, plural
@@ -21,11 +22,14 @@ INKS = {"better": "#1b8a5a", "equivalent": "#1f6fb4", "not worse": "#7fb3d9", "u
 WIDEST = 30.0  # ratios past this or its inverse are cut off in figures
 NOTE = (
     "Every comparison is of a restraint with none at the same loss and architecture, both searched by the same stream of "
-    "configurations (a restraint's strength is one more dimension of its space). Ratio: of tuned scores, the expected best of "
-    "k configurations, below 1 where the restraint is better, with its uncorrected 95 % interval. Verdicts at 5 % for any false "
-    "one, corrected by Holm over all comparisons and datasets: better, worse (two-sided), equivalent (within the margin, two "
-    "one-sided tests), not worse (by the margin). Rule, fixed beforehand: “always helps” holds where every comparison alone is "
-    "better (an intersection-union test needs no correction), and does not hold where any is worse or equivalent. Diamond: "
+    "configurations (a restraint's strength, where it has one to search, is one more dimension of its space).{steps} Ratio: of "
+    "tuned scores, the expected best of k configurations, below 1 where the restraint is better, with its uncorrected 95 % "
+    "interval. Verdicts are of families of tests, each corrected by Holm over all comparisons and datasets, so that each family "
+    "by itself errs anywhere with a chance of 5 % at most: better or worse (two-sided), equivalent (within the margin, two "
+    "one-sided tests), not worse (by the margin, one-sided). Rule, fixed beforehand: “always helps” holds where every comparison "
+    "alone is better (an intersection-union test needs no correction), and does not hold where any is worse or equivalent. "
+    "“Never hurts by more than the margin” is likewise shown where every comparison alone is not worse by the margin, and "
+    "refuted where a fourth such family, one-sided, shows a ratio above the margin; worse by less refutes nothing. Diamond: "
     "the median over configurations of the ratio of single scores, a typical configuration's, with a sign test. Failed trials "
     "are charged the worst score of the dataset in tuned scores. The tests of failures compare configurations, not trials, "
     "which share them."
@@ -52,7 +56,8 @@ def restraints(results: Results) -> Claim | None:
                 f"{margin:g}. Diamonds: the median ratio of single configurations."
             )
             blocks.append(Figure(f"c5_{s.key}_ratios", _drawn(own, margin), caption))
-    blocks += [Paragraph(NOTE, fine=True), _ratio_table(table), _rate_table(rates)]
+    note = NOTE.format(steps=steps_said(found))
+    blocks += [Paragraph(note, fine=True), _ratio_table(table), _rate_table(rates)]
     return _claim({True: HOLDS, False: REFUTED, None: OPEN}[always], _because(table, always), tuple(blocks))
 
 
@@ -114,10 +119,10 @@ def _points(
         span = f"; the tuned score is {number(ratios.min())} to {number(ratios.max())} times that without" if len(ratios) else ""
         said.append(f"{restraint}, {plural(len(own), 'comparison')}: {_counted(own)}{span}.")
     shown = int(table["not_worse_alone"].sum())
-    worse = table[table["verdict"] == "worse"]
+    worse = table[table["hurts"]].sort_values("ratio", ascending=False)
     state = {
         True: "shown",
-        False: f"refuted by {listing([_who(row) for _, row in worse.head(3).iterrows()])}"
+        False: f"refuted by {listing([f'{_who(row)} ({_ratio(row)})' for _, row in worse.head(3).iterrows()])}"
         + (f" and {len(worse) - 3} more" if len(worse) > 3 else ""),
         None: "neither shown nor refuted",
     }[never]
@@ -183,10 +188,11 @@ def _drawn(table: pd.DataFrame, margin: float) -> Drawing:
 
 def _ratio_table(table: pd.DataFrame) -> Table:
     names = {"difference": "p, no difference", "equivalence": "p, at least the margin", "not_worse": "p, worse by the margin"}
+    names |= {"within": "p, at most the margin worse"}
     names |= {"typical": "typical ratio", "typical_low": "typical, low", "typical_high": "typical, high"}
     names |= {"typical_p": "p, typical", "n": "configurations"}
     front = ["dataset", FACTOR, *_other(table.columns), "verdict", "ratio", "low", "high"]
-    rest = [name for name in table.columns if name not in (*front, "better_alone", "not_worse_alone")]
+    rest = [name for name in table.columns if name not in (*front, "better_alone", "not_worse_alone", "hurts")]
     frame = table[front + rest].rename(columns=names)
     frame["configurations"] = frame["configurations"].astype(int)
     return Table("c5_ratios", frame, f"Every restraint against none, {plural(len(frame), 'comparison')}", folded=True)
