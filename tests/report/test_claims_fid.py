@@ -113,6 +113,32 @@ def test_sentences_are_those_of_the_numbers():
     assert any("copies get 0 and fresh data 1.00" in line for line in said)
 
 
+def test_copies_are_told_only_beside_fresh_data():
+    """A C_T below the bar tells nothing where that of fresh data is there, too."""
+    experiment = planted()
+    table = experiment.tables["copies"]
+    assert "of fresh data, which tells them" in made(experiment).because
+    table.loc[table["sampler"] == "fresh data", "ct"] -= 10
+    assert "which does not surely tell them" in made(experiment).because
+
+
+def test_agreement_has_the_level_of_its_question():
+    """Bonferroni for two datasets: a wider interval of Kendall's tau than for one."""
+    one, two = (planted(swapped=False, noise=0.5, datasets=each) for each in (("digits",), ("digits", "mnist5k")))
+    rows = two.tables["samplers"]["dataset"] == "digits"
+    one.tables["samplers"] = two.tables["samplers"][rows]
+    taus = [next(line for line in sentences(made(each)) if line.startswith("digits: mean Kendall's tau")) for each in (one, two)]
+    (low, high), (lower, higher) = (
+        [float(end) for end in line.split("all encoders ")[1].split("(")[1].split(")")[0].split(" to ")] for line in taus
+    )
+    assert lower < low and higher >= high
+
+
+def test_bars_are_not_called_fixed_beforehand():
+    note = next(block.text for block in made(planted()).blocks if block.kind == "paragraph")
+    assert "stand in the code; they were chosen while the experiment was built." in note and "beforehand" not in note
+
+
 def test_theory_alone_gives_its_own_intercept():
     """FID c (1/n + 1/m): the line through it ends at c / m."""
     experiment = planted()

@@ -72,6 +72,13 @@ def test_the_verdict_follows_from_the_ratio(most, spread, seeds, verdict):
     assert np.exp(case["log ratio"].mean()) == pytest.approx(most, rel=0.15) and set(case["images"]) == {IMAGES // 2}
 
 
+def test_it_says_who_chose_the_pair():
+    claim = made(planted())
+    note = next(block.text for block in claim.blocks if block.kind == "paragraph")
+    assert "by the same classifiers: intervals are fair to other images, and optimistic for other classifiers" in note
+    assert "beforehand" not in note and "The two changes were chosen by the same classifiers, on other images." in claim.because
+
+
 def test_kinds_that_differ_make_it_hold_in_part():
     experiment = planted(3.0)
     changes = experiment.tables["changes"]
@@ -105,6 +112,9 @@ def test_sentences_are_those_of_the_numbers():
     assert any("the nearest training image 75 % (by classifiers 25 %)" in line for line in rest)
     assert any("the nearest one of another class 0 % (by classifiers 0 %)" in line for line in rest)
     assert any(line.startswith("digits: 2 of 42 images can't be taken so far") for line in rest)
+    assert any(line.endswith("are left out of all changes.") for line in rest) and "count nowhere" not in " ".join(rest)
+    shares = next(line for line in rest if "each in its own units" in line)
+    assert "by classifiers that learned from warped copies over that by plain ones" in shares and "shift 1.0" in shares
     assert [block.name for block in claim.blocks if block.kind in ("figure", "table")] == [
         "c6_panel", "c6_distances", "c6_changes", "c6_cases", "c6_published",
     ]  # fmt: skip

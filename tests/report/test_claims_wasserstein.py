@@ -12,7 +12,7 @@ from genbench.report.claims.wasserstein import claim
 from genbench.report.claims.wasserstein_numbers import Rank, cells, crossover, mostly, overall, prefers, trials
 from genbench.report.read import Experiment
 
-SIZE = {"updates": 400, "batch": 64, "points": 500, "draws": 20, "depth": 2, "width": 8, "limit": 0.01, "gp": 10.0}
+SIZE = {"updates": 400, "batch": 64, "points": 500, "draws": 20, "depth": 2, "width": 8, "limit": 0.01, "gp": 10.0, "lr": 1e-3}
 PAIRS = (("funnels, d = 2", "law", 2, 1.0), ("funnels, d = 16", "law", 16, 2.0), ("digits, held out", "images", 64, np.nan))
 OK = {"status": "ok"}
 
@@ -55,7 +55,7 @@ def game(errors, qualities, seeds=4, datasets=("digits",), **ends):
         for i in range(2)
     ]
     return Experiment(
-        SIZE | {"critics": list(CRITICS)},
+        SIZE | {"critics": list(CRITICS), "limit": 0.1, "gp": 1.0},
         {"looks": pd.DataFrame(looks), "ends": pd.DataFrame(last), "pictures": pd.DataFrame(pictures)},
     )
 
@@ -204,7 +204,7 @@ def test_batches_prefer_blur_or_not(gaps, verdict, turn):
     assert found.verdict == verdict and f"judged on images: {verdict}." in sentences(found)["(vi)"]
     assert (
         turn in sentences(found)["(vi)"]
-        and "clearly farther than data in 6 of 6 cases and clearly nearer in 0" in sentences(found)["(vi)"]
+        and "centres are farther than data in 6 of 6 cases and nearer in 0" in sentences(found)["(vi)"]
     )
     assert names(found, "figure") == ["c4_blur"] and "c4_batches" in names(found, "table")
 
@@ -226,6 +226,55 @@ def test_crossovers_lie_between_sizes():
     assert low < size < high and [low, size, high] == pytest.approx([256 * 4**0.25] * 3, rel=0.02)
     assert list(part["word"]) == ["nearer", "nearer", "farther"]
     assert np.isnan(crossover(part.assign(size=[1024, 256, 64]))[0])  # nearer only in larger batches
+
+
+def test_gaps_that_turn_twice_have_no_size_of_their_own():
+    """Nearer, farther, nearer: no size up to which it is nearer, and an interval that is wide for redraws of that kind."""
+    experiment = batches({"k = 10": (-1, 1, -1), "k = 50": (1, -1, 1), "median": (1, 1, -1)})
+    said = sentences(made(batch_wasserstein=experiment))["(vi)"]
+    assert "k = 10 at 64 and 1024 but not at 256, so that no size parts them; k = 50 at 256 but not at 64 and 1024" in said
+    assert "median at 1024 but not at 64 and 256" in said and "up to a batch" not in said
+    noisy = batches({"k = 10": (-1, 1, 0)}).tables["batches"]
+    last = (noisy["candidate"] == "k = 10") & (noisy["size"] == 1024)
+    noisy.loc[last, "raw"] += np.resize([-1, 1.1], last.sum())
+    part = prefers(noisy).query("data == 'digits' and candidate == 'k = 10'")
+    size, low, high = crossover(part)
+    assert low == pytest.approx(128, rel=0.02) and np.isinf(high) and size == pytest.approx(128, rel=0.02)
+    assert (
+        "up to a batch of about 128 (interval: 12"
+        in sentences(made(batch_wasserstein=Experiment(SIZE, {"batches": noisy})))["(vi)"]
+    )
+
+
+def test_debiased_distances_are_told_apart_by_corrected_tests():
+    """Noise around 0 in many rows: some intervals lie on one side of it, no corrected test does."""
+    rng = np.random.default_rng(5)
+    table = batches({f"k = {k}": (0, 0, 0) for k in range(10)}).tables["batches"]
+    table["debiased"] = np.where(table["candidate"] == "data", np.nan, rng.standard_normal(len(table)))
+    found = prefers(table)
+    others = found[found["candidate"] != "data"]
+    assert sum(abs(cell.mean) > cell.half for cell in others["debiased"]) > 0
+    assert set(others["debiased_word"]) == {"level"} and set(found.loc[found["candidate"] == "data", "debiased_word"]) == {
+        "level"
+    }
+    said = sentences(made(batch_wasserstein=Experiment(SIZE, {"batches": table})))["(vi)"]
+    assert "farther than data in 0 of 60 cases and nearer in 0." in said and "clearly" not in said
+    table["debiased"] -= 3
+    assert set(prefers(table).query("candidate != 'data'")["debiased_word"]) == {"nearer"}
+
+
+def test_games_say_their_own_settings_and_why():
+    games = game((0.8, 0.7, 0.6, 0.9, 0.05), (5, 3, 3, 4, 8))
+    both = made(wasserstein_estimates=static({"clipping": (1, 1, 1)}), wasserstein_training=games)
+    (caption,) = [block.caption for block in both.blocks if getattr(block, "name", "") == "c4_games"]
+    own = "Settings of games: penalties of 1, weights clipped at 0.1, learning rate 0.001"
+    beside = " (fixed pairs: penalties of 10, weights clipped at 0.01, learning rate 0.001)."
+    for said in (caption, sentences(both)["(iv)"]):
+        assert own + beside in said and "chosen after seeing that at 10 the two-sided one keeps" in said
+    assert f"{own}. The penalty" in sentences(made(wasserstein_training=games))["(iv)"]
+    other = Experiment(games.settings | {"gp": 3.0}, games.tables)
+    assert "penalties of 3," in sentences(made(wasserstein_training=other))["(iv)"]
+    assert "chosen" not in sentences(made(wasserstein_training=other))["(iv)"]
 
 
 def test_verdicts_of_several_statements():

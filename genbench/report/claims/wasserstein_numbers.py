@@ -159,7 +159,7 @@ class Rank:
 
 
 def rivals(part: pd.DataFrame) -> dict[str, tuple[float, float, float]] | None:
-    """The c-transform against the gradient penalty, the paper's own pair: means of both and the half-width of the difference.
+    """The c-transform against the gradient penalty, the critics that the paper compares: means and half-width of the difference.
 
     By `error_batch`, `quality` and `batch`, 95 % Welch intervals over seeds; None where either has fewer than two trainings.
     """
@@ -173,7 +173,7 @@ def rivals(part: pd.DataFrame) -> dict[str, tuple[float, float, float]] | None:
 
 
 def compared(pair: tuple[float, float, float]) -> int:
-    """-1 where the first of two means is clearly smaller, 1 where it is clearly larger, else 0."""
+    """-1 where the first of two means is smaller and the interval of the difference is without 0, 1 where larger, else 0."""
     first, second, half = pair
     return int(np.sign(first - second)) if abs(first - second) > half else 0
 
@@ -194,48 +194,59 @@ def prefers(batches: pd.DataFrame) -> pd.DataFrame:
     """Per data, size and candidate: raw and debiased W1 (Cells over draws) and which of candidate and data is nearer.
 
     `gap` is the paired difference of the candidate's raw W1 to that of other data; `word` is "nearer" where it is below 0 and
-    "farther" where it is above, by a t-test over draws with Holm's correction over all rows; else "level".
+    "farther" where it is above, by a t-test over draws with Holm's correction over all rows; else "level". `debiased_word`: the
+    same of the debiased W1.
     """
     keys = ["data", "kind", "dim", "size", "draw"]
     real = batches[batches["candidate"] == "data"].set_index(keys)["raw"]
-    rows, p = [], []
+    rows = []
     for (data, kind, dim, size, candidate), part in batches.groupby(["data", "kind", "dim", "size", "candidate"], sort=False):
         part = part.set_index(keys)
         gap = part["raw"] - real.reindex(part.index)
         row = {"data": data, "kind": kind, "dim": dim, "size": size, "candidate": candidate, "raw": averaged(part["raw"])}
         rows.append(row | {"debiased": averaged(part["debiased"]), "gap": averaged(gap)})
-        p.append(1.0 if candidate == "data" or len(gap) < 2 or gap.std() == 0 else float(stats.ttest_1samp(gap, 0).pvalue))
     found = pd.DataFrame(rows)
-    clear = holm([each for each, row in zip(p, rows, strict=True) if row["candidate"] != "data"]) <= LEVEL
-    found.loc[found["candidate"] != "data", "word"] = np.where(clear, "clear", "level")
-    signs = np.array(["nearer" if cell.mean < 0 else "farther" for cell in found["gap"]])
-    found["word"] = np.where(found["word"] == "clear", signs, "level")
+    others = found["candidate"] != "data"
+    for key, word in (("gap", "word"), ("debiased", "debiased_word")):
+        found[word] = "level"
+        found.loc[others, word] = _sides([cell.values for cell in found.loc[others, key]])
     return found
+
+
+def _sides(values: Sequence[Sequence[float]]) -> np.ndarray:
+    """On which side of 0 the mean of each row of values is, by t-tests with Holm's correction over all rows."""
+    p = [float(stats.ttest_1samp(each, 0).pvalue) if len(each) > 1 and np.ptp(each) > 0 else 1.0 for each in values]
+    signs = np.where([np.mean(each) < 0 if len(each) else False for each in values], "nearer", "farther")
+    return np.where(holm(p) <= LEVEL, signs, "level")
 
 
 def crossover(part: pd.DataFrame) -> tuple[float, float, float]:
     """The batch size up to which one candidate is nearer than data, and its 95 % bootstrap interval over draws.
 
     By the mean gap, linear in the size's logarithm. 0 where the candidate is farther at every size, inf where it is nearer at
-    every size, nan where it is nearer at larger ones only.
+    every size, nan where no one size parts smaller batches, in which it is nearer, from larger ones. Redraws of that kind widen
+    the interval: it is from the first size at which they turn to farther up to the last.
     """
     part = part.sort_values("size")
     sizes, values = np.log(part["size"].to_numpy(float)), [np.array(cell.values) for cell in part["gap"]]
     rng = np.random.default_rng(0)
     redrawn = np.stack([each[rng.integers(len(each), size=(REDRAWS // 4, len(each)))].mean(1) for each in values], axis=1)
-    turns = [_turn(sizes, gaps) for gaps in redrawn]
-    low, high = np.nanquantile(turns, [0.025, 0.975], method="nearest") if np.isfinite(turns).any() else (math.nan, math.nan)
-    return _turn(sizes, np.array([each.mean() for each in values])), float(low), float(high)
+    firsts, lasts = np.transpose([_turns(sizes, gaps) for gaps in redrawn])
+    low, high = (float(np.quantile(each, q, method="nearest")) for each, q in ((firsts, 0.025), (lasts, 0.975)))
+    first, last = _turns(sizes, np.array([each.mean() for each in values]))
+    return first if first == last else math.nan, low, high
 
 
-def _turn(sizes: np.ndarray, gaps: np.ndarray) -> float:
-    if (gaps >= 0).all():
-        return 0.0
-    turns = [i for i in range(len(gaps) - 1) if gaps[i] < 0 <= gaps[i + 1]]
-    if not turns:
-        return math.inf if (gaps < 0).all() else math.nan
-    i = turns[-1]
-    return float(np.exp(sizes[i] + gaps[i] / (gaps[i] - gaps[i + 1]) * (sizes[i + 1] - sizes[i])))
+def _turns(sizes: np.ndarray, gaps: np.ndarray) -> tuple[float, float]:
+    """First and last size at which gaps turn from nearer to farther: 0 before them all, inf behind them all."""
+    near = gaps < 0
+    turns = [
+        float(np.exp(sizes[i] + gaps[i] / (gaps[i] - gaps[i + 1]) * (sizes[i + 1] - sizes[i])))
+        for i in range(len(gaps) - 1)
+        if near[i] and not near[i + 1]
+    ]
+    turns = [0.0] * (not near[0]) + turns + [math.inf] * bool(near[-1])
+    return turns[0], turns[-1]
 
 
 def blurs(part: pd.DataFrame) -> str:

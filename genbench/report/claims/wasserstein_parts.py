@@ -27,7 +27,7 @@ from genbench.report.text import listing, number, plural, value
 __all__ = ["Part", "blur", "control", "directions", "rule", "thesis", "values"]
 
 MOVING = 0.1  # change of a value over the second half of training that says that it has not converged
-WORDS = {-1: "smaller", 0: "not clearly different", 1: "larger"}
+WORDS = {-1: "smaller", 0: "not told apart", 1: "larger"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def values(held: pd.DataFrame) -> Part:
         said.append(f"{critic} {wrong} wrong, {right} right (value / W1 {ratios})")
     because = (
         f"Of {plural(held['pair'].nunique(), 'pair')} in more than two dimensions, the value is, by critic: {'; '.join(said)}. "
-        "Right is the W1 of the laws where it is known, else of the finite sets."
+        "Right is the W1 of the laws where it is known, else of the finite sets; by t-tests over seeds with Holm's correction, "
+        "what they leave open is neither."
     )
     always = []
     for what, part in (("known laws", held[held["kind"] == "law"]), ("finite sets", held[held["kind"] != "law"])):
@@ -70,7 +71,8 @@ def values(held: pd.DataFrame) -> Part:
     moving = sum(abs(cell.mean - 1) > MOVING for cell in held.loc[held["word"] == IS_NOT, "half"])
     share = f"{100 * MOVING:.0f} %"
     because += (
-        f" In {moving} of the {wrong} wrong cases the value still moved by more than {share} in the second half of training."
+        f" In {moving} of {plural(wrong, 'wrong case')} the value on a batch after half of the updates and that in the end "
+        f"differ by more than {share}."
     )
     short = "; ".join([f"{wrong} of {len(held)} values wrong, {right} right", *always])
     return Part(
@@ -96,13 +98,13 @@ def control(held: pd.DataFrame) -> Part:
     verdict = HOLDS if able else IN_PART if some else OPEN if unsure else REFUTED
     kinds = (("all", able), ("some", some), ("none", none))
     said = "; ".join(f"on {word} {listing(critics)}" for word, critics in kinds if critics)
-    because = f"Right on pairs in the plane ({plural(held['pair'].nunique(), 'pair')}): {said}."
+    because = f"Shown to be right on pairs in the plane ({plural(held['pair'].nunique(), 'pair')}): {said}."
     short = f"on all pairs {listing(able) if able else 'no critic'}"
     return Part("(ii)", "in the plane some critics find W1", verdict, short, because, own=False)
 
 
 def directions(held: pd.DataFrame) -> Part | None:
-    """Whether the c-transform, which follows batch W1, points worse than the gradient penalty on known laws beyond the plane.
+    """Whether the c-transform, which learns batch W1, points worse than the gradient penalty on known laws beyond the plane.
 
     None where a study has not both with at least two seeds.
     """
@@ -122,12 +124,13 @@ def directions(held: pd.DataFrame) -> Part | None:
         said.append(f"{critic} {_span(_cosines(part))} (value right on {_right(part)})")
     because = (
         f"Mean cosine with the optimal direction on {plural(len(signs), 'known law')} beyond the plane: {'; '.join(said)}. The "
-        f"c-transform's is clearly below the gradient penalty's on {signs.count(-1)} and clearly above on {signs.count(1)}."
+        f"c-transform's is below the gradient penalty's on {signs.count(-1)} and above on {signs.count(1)}, by a 95 % interval "
+        "over seeds each."
     )
     if len(told := [f"{critic} {_span(_cosines(part))}" for critic, part in _by(sets) if _cosines(part)]):
         because += f" With the exact plan of finite sets, itself no more than a sample of the laws' plan: {'; '.join(told)}."
     both = [_span(_cosines(known[known["critic"] == name])) for name in ("c-transform", "gradient penalty")]
-    statement = "the c-transform, which follows batch W1, points a generator less well than the gradient penalty"
+    statement = "the c-transform, which learns batch W1, points a generator less well than the gradient penalty"
     return Part("(iii)", statement, verdict, f"cosines of {both[0]} against {both[1]} on known laws", because, own=False)
 
 
@@ -140,8 +143,8 @@ def _span(values: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def thesis(found: pd.DataFrame, results: Results) -> Part | None:
-    """The paper's own comparison: the c-transform against the gradient penalty; None where a study has not both."""
+def thesis(found: pd.DataFrame, results: Results, conditions: str) -> Part | None:
+    """The critics that the paper compares, in this study's games; `conditions` says how. None where a study has not both."""
     said, short, verdicts = [], [], {}
     for dataset, part in found.groupby("dataset", sort=False):
         own = rivals(part)
@@ -153,12 +156,15 @@ def thesis(found: pd.DataFrame, results: Results) -> Part | None:
         pairs = [f"{number(own[key][0])} against {number(own[key][1])}" for key in ("error_batch", "quality", "batch")]
         short.append(f"{dataset}: error {pairs[0]}, {measure} {pairs[1]}")
         said.append(
-            f"{dataset}: the error of its value is {WORDS[error]} ({pairs[0]}), the {measure} of its samples is {WORDS[quality]} "
-            f"({pairs[1]}), their batch W1 to the data is {WORDS[batch]} ({pairs[2]})."
+            f"{dataset}: the error of its value against batch W1 is {WORDS[error]} ({pairs[0]}), the {measure} of its samples is "
+            f"{WORDS[quality]} ({pairs[1]}), their batch W1 to the data is {WORDS[batch]} ({pairs[2]})."
         )
     if not said:
         return None
-    because = f"The c-transform against the gradient penalty. {' '.join([*said, *_centred(found, results)])}"
+    because = (
+        "The c-transform against the gradient penalty, the critics that the paper compares, here in this study's games and under "
+        f"its settings, by 95 % Welch intervals over seeds. {' '.join([*said, *_centred(found, results), conditions])}"
+    )
     statement = "of c-transform and gradient penalty, the better estimator of batch W1 makes the worse generator"
     return Part("(iv)", *_on_images(statement, verdicts, results), "; ".join(short), because)
 
@@ -198,7 +204,7 @@ def rule(found: pd.DataFrame, results: Results) -> Part:
         )
     because = (
         "Rank correlation of the error of a critic's value with the distance of its samples from data, below 0 if so; in "
-        f"brackets an interval over seeds, and p over all orders of the critics. {' '.join(said)}"
+        f"brackets a 95 % interval over seeds, and p over all orders of the critics. {' '.join(said)}"
     )
     statement = "over all critics, the better the estimate the worse the generator"
     return Part("(v)", *_on_images(statement, verdicts, results), f"rank correlation {'; '.join(short)}", because)
@@ -217,18 +223,20 @@ def blur(found: pd.DataFrame) -> Part:
     said, short = [], []
     for (data, kind), part in found.groupby(["data", "kind"], sort=False):
         verdicts.setdefault(str(kind), []).append(blurs(part))
-        turns = {c: crossover(each) for c, each in part[part["candidate"] != "data"].groupby("candidate", sort=False)}
-        said.append(f"{data}: {'; '.join(f'{name} {_turn(*turn)}' for name, turn in turns.items())}.")
+        candidates = part[part["candidate"] != "data"].groupby("candidate", sort=False)
+        told = f"{data}: {'; '.join(f'{name} {_sizes(each)}' for name, each in candidates)}"
+        said.append(f"{told}.")
         if kind == "images" or "images" not in set(found["kind"]):
-            short.append(f"{data}: {'; '.join(f'{name} {_turn(*turn)}' for name, turn in turns.items())}")
+            short.append(told)
     judged = verdicts.get("images") or sum(verdicts.values(), [])
     others = found[found["candidate"] != "data"]
-    above = sum(cell.mean - cell.half > 0 for cell in others["debiased"])
-    below = sum(cell.mean + cell.half < 0 for cell in others["debiased"])
+    above, below = (int((others["debiased_word"] == word).sum()) for word in ("farther", "nearer"))
     because = (
         f"By mean W1 at batch sizes from {found['size'].min()} to {found['size'].max()}, with intervals over draws, a batch of "
-        f"centres is nearer to a batch of data than another batch of data is: {' '.join(said)} Debiased, centres are clearly "
-        f"farther than data in {above} of {plural(len(others), 'case')} and clearly nearer in {below}."
+        f"centres is nearer to a batch of data than another batch of data is: {' '.join(said)} Debiased, centres are farther "
+        f"than data in {above} of {plural(len(others), 'case')} and nearer in {below}. The verdict and these counts are of "
+        "t-tests over draws with Holm's correction; it holds for data to which some candidate is nearer at all sizes. Draws are "
+        "from the same examples, to which centres are fitted: other data may say otherwise."
     )
     of = ", judged on images" if "images" in verdicts else ""
     return Part(
@@ -236,15 +244,16 @@ def blur(found: pd.DataFrame) -> Part:
     )
 
 
-def _turn(size: float, low: float, high: float) -> str:
-    if size == 0:
-        return "at no size"
-    if math.isinf(size):
-        return "at every size"
+def _sizes(part: pd.DataFrame) -> str:
+    """At which sizes one candidate is nearer than data by the mean gap, with the interval of the size where that ends."""
+    size, low, high = crossover(part)
+    near, far = (
+        [f"{n}" for n, cell in zip(part["size"], part["gap"], strict=True) if (cell.mean < 0) == side] for side in (True, False)
+    )
     if math.isnan(size):
-        return "at larger sizes only"
-    interval = f" ({_end(low)} to {_end(high)})" if not math.isnan(low + high) else ""
-    return f"up to a batch of about {number(size, 2)}{interval}"
+        return f"at {listing(near)} but not at {listing(far)}, so that no size parts them"
+    interval = "" if low == high else f" (interval: {_end(low)} to {_end(high)})"
+    return (f"up to a batch of about {number(size, 2)}" if near and far else f"at {'every' if near else 'no'} size") + interval
 
 
 def _end(size: float) -> str:
