@@ -184,9 +184,13 @@ def test_failures_are_said_and_not_counted():
     experiment.tables["ends"].loc[0, ["status", "quality"]] = ["diverged", np.nan]
     pictures = experiment.tables["pictures"]
     experiment.tables["pictures"] = pictures[pictures["kind"] != "c-transform"]
+    looks = experiment.tables["looks"]
+    looks.loc[(looks["critic"] == CRITICS[0]) & (looks["seed"] == 0), "value"] = 1e6
     found = made(wasserstein_training=experiment)
     said = sentences(found)
     assert names(found, "figure") == ["c4_training", "c4_thesis"]
+    training = next(block for block in found.blocks if getattr(block, "name", "") == "c4_training").drawing
+    assert max(np.max(line.get_ydata()) for ax in training.axes for line in ax.lines) < 10
     assert said["(v)"].endswith("1 training failed and counts in no number.") and "of 19 trainings" in said["(v)"]
 
 
