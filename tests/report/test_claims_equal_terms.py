@@ -241,3 +241,15 @@ def test_the_first_configuration_is_called_the_defaults_only_where_it_is():
     cell = {"datasets": ["digits"], "models": list(MODELS), "tune": {"defaults": False}}
     results.study["config"]["cells"] = [cell]
     assert "authors' defaults" not in told(results)[2]["tale_c1_digits_search"]
+
+
+@pytest.mark.parametrize(("turned", "model", "suits"), [(False, "100 %", "0 %"), (True, "0 %", "100 %")])
+def test_scores_vary_with_models_or_with_how_they_suit_a_dataset(turned, model, suits):
+    one = {"ns_gan": [1.0, 1.001, 0.999], "wgan_gp": [2.0, 2.001, 1.999], "lsgan": [4.0, 4.001, 3.999]}
+    other = dict(zip(one, reversed(one.values()), strict=True)) if turned else one
+    parts = [made(each, datasets=(name,)) for name, each in (("a", one), ("b", other))]
+    study = {**parts[0].study, "datasets": {"a": {"kind": "images"}, "b": {"kind": "images"}}}
+    frames = {k: pd.concat([getattr(r, k) for r in parts]) for k in ("trials", "scores", "floors", "searched")}
+    _, words, _ = told(Results(study, store=Path("nowhere"), **frames))
+    assert f"vary with the model by {model} (" in words and f"suits the dataset by {suits} (" in words
+    assert "over fresh seeds of one (medians over 6 searches)" in words

@@ -30,8 +30,8 @@ NOTE = (
     "Gain: the expected score of one configuration over that of the best of K, K a quarter of what was run, with the "
     "jackknife's error. Change of a pair: the ratio of two models' expected scores at K over that at one configuration; a change "
     "is told where that factor is not 1 (two-sided), and ruled out where it is shown to lie within the margin. Each is "
-    "corrected by Holm over the models or pairs of a dataset and for the number of datasets, at 5 %. The claim holds on a dataset "
-    "where the gain is shown to exceed the margin for some model and some pair is told to change, does not hold where both are "
+    "corrected by Holm over the models or pairs of a dataset and for the number of datasets, at 5 %. The claim holds on a "
+    "dataset where the gain is shown to exceed the margin for some model and some pair is told to change, does not hold where both are "
     "ruled out for all, and holds in part where one is shown; different words on datasets make it hold in part."
 )
 DRAWN = (

@@ -11,13 +11,13 @@ from matplotlib.ticker import MaxNLocator
 
 from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, together
+from genbench.report.claims.across import across
 from genbench.report.published import published
-from genbench.report.read import GIVEN, Results
+from genbench.report.read import Results
 from genbench.report.searches import BASELINE, Searched, Searches, budget_words, charge, counted, of_searches, searches
 from genbench.report.style import DASHES, FLOOR, log_axis
 from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
-from genbench.studies.ranks import agreement
 from genbench.studies.search_curve import Best, search_curve
 from genbench.studies.verdict import Verdict, verdicts
 
@@ -71,7 +71,7 @@ def claim(results: Results) -> Claim | None:
     blocks: list = []
     for each in every:
         blocks += _dataset(each, decided[each.name], covering[each.name], margin, level)
-    blocks += _together(every, decided, margin, _encoders(results, every))
+    blocks += across(results, every, decided, margin)
     blocks += [Paragraph(note, fine=True) for note in (CURVE_NOTE, VERDICT_NOTE, SEEDS_NOTE)]
     if len(table := published("C1")):
         blocks.append(Table("c1_published", table, PUBLISHED, folded=True))
@@ -279,58 +279,3 @@ def _drawn(found: Sequence[Searched], curves: dict[str, list[Best]], title: str,
     right.set_ylabel(f"expected best {title}")
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return drawing
-
-
-# ---- over datasets
-
-
-def _encoders(results: Results, every: Sequence[Searches]) -> list[str]:
-    """Whether encoders rank the choices of a dataset alike, a sentence for each dataset that several have scored."""
-    said = []
-    for each in every:
-        labels = {s.label for s in each.found}
-        parts = [results.scores, results.further_scores]
-        own = [part[(part["dataset"] == each.dataset) & (part["metric"] == each.metric)] for part in parts if len(part)]
-        own = [part[part["label"].isin(labels)] for part in own]
-        if len(own) < 2 or own[1].empty:
-            continue
-        frame = pd.concat(own).rename(columns={"value": "score"}).drop(columns="model").rename(columns={"label": "model"})
-        try:
-            same = agreement(frame[["model", "encoder", "seed", "score"]], judge="encoder", shared=True)
-        except ValueError:  # fewer than two models by all encoders
-            continue
-        said.append(
-            f"{each.name}: {plural(same.judges, 'encoder')} rank the choices of {same.models} models with a "
-            f"Kendall tau of {number(same.tau)} ({number(same.low)} to {number(same.high)} over redrawn seeds)."
-        )
-    return said
-
-
-def _together(every: Sequence[Searches], decided: dict[str, list[Verdict]], margin: float, encoders: list[str]) -> list:
-    """What several datasets, and several encoders, say together; nothing for one of each."""
-    if len(every) < 2:
-        return [Heading("Several encoders"), Points(tuple(encoders))] if encoders else []
-    frame = pd.DataFrame(
-        [
-            {"model": s.label, "dataset": each.name, "seed": seed, "score": score}
-            for each in every
-            if GIVEN not in each.name
-            for s in each.found
-            for seed, score in enumerate(s.confirmed)
-        ],
-        columns=["model", "dataset", "seed", "score"],
-    )
-    said = []
-    try:
-        same = agreement(frame)
-    except ValueError:  # fewer than two models on all datasets
-        same = None
-    if same:
-        said.append(
-            f"Do {same.judges} datasets rank the choices of {same.models} models alike, by their fresh seeds? Kendall's W is "
-            f"{number(same.w)} (1: the same order; p = {number(same.p, 2)} of no relation), the mean Kendall tau of two datasets "
-            f"{number(same.tau)} ({number(same.low)} to {number(same.high)} over redrawn seeds)."
-        )
-    total = [v for each in decided.values() for v in each]
-    said.append(f"Over all datasets {plural(len(total), 'pair')}: {counted(total, margin)}, corrected within each alone.")
-    return [Heading("All datasets together"), Points((*said, *encoders))]
