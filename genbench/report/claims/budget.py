@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, Claim, together
+from genbench.report.claims.pairs import verdict_table
 from genbench.report.published import published
 from genbench.report.read import Results
 from genbench.report.searches import Searched, Searches, charge, searches
@@ -28,11 +29,11 @@ SOURCE = "Lucic et al. 2018, arXiv:1711.10337; Dodge et al. 2019, arXiv:1909.030
 LEVEL = 0.05  # of a false word on any model or pair of any dataset
 NOTE = (
     "Gain: the expected score of one configuration over that of the best of K, K a quarter of what was run, with the "
-    "jackknife's error. Change of a pair: the ratio of two models' expected scores at K over that at one configuration; a change "
-    "is told where that factor is not 1 (two-sided), and ruled out where it is shown to lie within the margin. Each is "
+    "jackknife's error. Change of a pair: the ratio of two models' expected scores at K over that at one configuration; a "
+    "change is told where that factor is not 1 (two-sided), and ruled out where it is shown to lie within the margin. Each is "
     "corrected by Holm over the models or pairs of a dataset and for the number of datasets, at 5 %. The claim holds on a "
-    "dataset where the gain is shown to exceed the margin for some model and some pair is told to change, does not hold where both are "
-    "ruled out for all, and holds in part where one is shown; different words on datasets make it hold in part."
+    "dataset where the gain is shown to exceed the margin for some model and some pair is told to change, does not hold where "
+    "both are ruled out for all, and holds in part where one is shown; different words on datasets make it hold in part."
 )
 DRAWN = (
     "the expected score of the best of k configurations by the U-statistic (thick) and by drawing with replacement, as Lucic et "
@@ -139,31 +140,16 @@ def _dataset(each: Searches, own: list[Searched], gains: list[Verdict], changes:
         blocks.append(Points(tuple(p for p in points if p)))
     blocks.append(Figure(f"{key}_budgets", _drawn(each, own), f"{each.name}: {DRAWN}"))
     if gains:
-        blocks.append(_table(f"{key}_gains", f"{each.name}: what a search gains", gains, "model", lambda v: v.a))
+        blocks.append(verdict_table(f"{key}_gains", f"{each.name}: what a search gains", gains, "factor", alone=True))
     if changes:
         caption = f"{each.name}: how ratios of two models change with the budget"
-        blocks.append(_table(f"{key}_changes", caption, changes, "pair", lambda v: f"{v.a} against {v.b}"))
+        blocks.append(verdict_table(f"{key}_changes", caption, changes, "factor"))
     if spaces:
         for k, found in spaces.items():
             caption = f"{each.name}: narrow against wide space, best of {k}"
-            blocks.append(_table(f"{key}_spaces_{k}", caption, found, "model", lambda v: v.a))
+            blocks.append(verdict_table(f"{key}_spaces_{k}", caption, found, "factor", alone=True))
         blocks.append(Paragraph(SPACES_NOTE, fine=True))
     return blocks
-
-
-def _table(name: str, caption: str, found: list[Verdict], head: str, label) -> Table:
-    frame = pd.DataFrame(
-        {
-            head: [label(v) for v in found],
-            "verdict": [v.word for v in found],
-            "factor": [v.ratio for v in found],
-            "low": [v.low for v in found],
-            "high": [v.high for v in found],
-            "p, factor 1": [v.p_difference for v in found],
-            "p, at least the margin": [v.p_equivalence for v in found],
-        }
-    )
-    return Table(name, frame, caption, folded=True)
 
 
 def _swaps(own: Sequence[Searched], each: Searches) -> str:

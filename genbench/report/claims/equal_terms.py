@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, together
 from genbench.report.claims.across import across
+from genbench.report.claims.pairs import verdict_table
 from genbench.report.published import published
 from genbench.report.read import Results
 from genbench.report.searches import BASELINE, Searched, Searches, budget_words, charge, counted, of_searches, searches
@@ -125,9 +126,9 @@ def _dataset(own: Searches, decided: list[Verdict], covering: list[Verdict], mar
         Points(tuple(_sentences(own, decided, covering, margin, level))),
         Figure(f"{key}_search", _drawn(found, curves, own.title, own.floor), f"{own.name}: {DRAWN}"),
         _table(f"{key}_search", own, curves),
-        *([_pairs(f"{key}_verdicts", f"{own.name}, {own.title}: {budget}", decided)] if decided else ()),
-        *([_pairs(f"{key}_coverage", f"{own.name}, 1 / coverage: {budget}", covering)] if covering else ()),
-        *([_pairs(f"{key}_seeds", seeds, of_seeds)] if of_seeds else ()),
+        *([verdict_table(f"{key}_verdicts", f"{own.name}, {own.title}: {budget}", decided)] if decided else ()),
+        *([verdict_table(f"{key}_coverage", f"{own.name}, 1 / coverage: {budget}", covering)] if covering else ()),
+        *([verdict_table(f"{key}_seeds", seeds, of_seeds)] if of_seeds else ()),
     ]  # fmt: skip
 
 
@@ -222,25 +223,6 @@ def _table(file: str, own: Searches, curves: dict[str, list[Best]]) -> Table:
             frame = frame.drop(columns=name)
             shown.pop(name, None)
     return Table(file, frame, caption, shown)
-
-
-def _pairs(name: str, caption: str, decided: list[Verdict]) -> Table:
-    frame = pd.DataFrame(
-        {
-            "pair": [f"{v.a} against {v.b}" for v in decided],
-            "verdict": [v.word for v in decided],
-            "ratio of scores": [v.ratio for v in decided],
-            "low": [v.low for v in decided],
-            "high": [v.high for v in decided],
-            "p, no difference": [v.p_difference for v in decided],
-            "p, at least the margin": [v.p_equivalence for v in decided],
-            "seeds to decide": [float(v.seeds) if v.seeds else math.nan for v in decided],
-        }
-    )
-    frame = frame.dropna(axis=1, how="all")
-    whole = [f"{v.seeds:,}" if v.seeds else "–" for v in decided]
-    shown = {"seeds to decide": whole} if "seeds to decide" in frame else None
-    return Table(name, frame, caption, shown, folded=True)
 
 
 def _drawn(found: Sequence[Searched], curves: dict[str, list[Best]], title: str, floor: float) -> Drawing:
