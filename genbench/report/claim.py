@@ -1,11 +1,11 @@
 """A claim of the literature, re-tried: its verdict and what the verdict rests on, all made from a study's numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
 
-__all__ = ["HOLDS", "IN_PART", "OPEN", "REFUTED", "VERDICTS", "Claim", "together"]
+__all__ = ["HOLDS", "IN_PART", "OPEN", "REFUTED", "VERDICTS", "Claim", "tally", "together"]
 
 HOLDS, IN_PART, REFUTED, OPEN = VERDICTS = ("holds", "holds in part", "does not hold", "undecided")
 
@@ -18,7 +18,7 @@ class Claim:
         key: its name in a list of claims, such as "C4"; also the start of the names of its figures and tables.
         statement: the claim itself, a sentence without a full stop. source: who says it.
         verdict: one of VERDICTS. because: the sentences, with their numbers, that the verdict follows from.
-        blocks: data, figures and readings below it.
+        blocks: data, figures and readings below it. short: the verdict's cases in a few words, see `tally`.
     """
 
     key: str
@@ -27,6 +27,7 @@ class Claim:
     verdict: str
     because: str
     blocks: tuple[Heading | Paragraph | Points | Figure | Table, ...]
+    short: str = ""
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
@@ -40,3 +41,9 @@ def together(verdicts: Iterable[str]) -> str:
     if len(decided) > 1:
         return IN_PART
     return OPEN if not decided or (found != decided and decided == {HOLDS}) else decided.pop()
+
+
+def tally(cases: Mapping[str, str]) -> str:
+    """Verdicts on cases in a few words: which case got which, in the order of VERDICTS."""
+    named = {word: [case for case, verdict in cases.items() if verdict == word] for word in VERDICTS}
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in named.items() if names)

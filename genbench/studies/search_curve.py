@@ -146,7 +146,9 @@ def _contrast(a, b, ks: tuple[int, ...], failure: float, shared: bool) -> Contra
     parts = [_jackknife(each) for each in curves]
     total = sum(parts)
     freedom = total**2 / sum(v**2 / f for v, f in zip(parts, freedoms, strict=True)) if total else min(freedoms)
-    return Contrast(a[0], b[0], means[0] - means[1], math.sqrt(total), freedom)
+    # at one k the error falls as that of a mean of so many configurations with this variance
+    variances = (total * curves[0].size,) if shared else ()
+    return Contrast(a[0], b[0], means[0] - means[1], math.sqrt(total), freedom, variances)
 
 
 def log_best(validation: ArrayLike, test: ArrayLike, k: int, failure: float = math.inf) -> tuple[float, np.ndarray]:

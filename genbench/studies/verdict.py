@@ -22,8 +22,9 @@ class Contrast:
     """Estimated log of the ratio of a's score to b's: below 0 where a is better.
 
     `error`: its standard error with `freedom` degrees of freedom. `variances`: of the log score of a single seed, one per
-    model, or one of the differences where seeds are paired; empty where units are no seeds. `p_rank`: where seeds failed,
-    the two-sided p of the ranks, signed by the direction (below 0 where a is better), in place of an estimate.
+    model, or one of the differences where seeds are paired or configurations shared; empty where it is not known. `p_rank`:
+    where seeds failed, the two-sided p of the ranks, signed by the direction (below 0 where a is better), in place of an
+    estimate.
     """
 
     a: str
@@ -41,7 +42,8 @@ class Verdict:
 
     `word`: "better", "worse", "equivalent" or "undecided". `ratio` with its own interval `low` to `high`, not corrected for
     other pairs; nan where seeds failed. Corrected for all pairs: `p_difference` of equal scores, `p_equivalence` of a
-    difference as large as the margin, `p_not_worse` of a worse than b by the margin. `seeds`: per model, as many as would
+    difference as large as the margin, `p_not_worse` of a worse than b by the margin. `seeds`: per model, as many (configurations,
+    where searches are compared) as would
     decide an undecided pair; None where there is no such number.
     """
 

@@ -26,7 +26,9 @@ def chapter(results: Results) -> Chapter | None:
     claims = [found for claim in CLAIMS if (found := claim(results)) is not None]
     if not claims:
         return None
-    rows = [{"claim": f"{c.key}: {c.statement}", "verdict here": c.verdict, "source": c.source} for c in claims]
+    rows = [
+        {"claim": f"{c.key}: {c.statement}", "verdict here": c.verdict, "in short": c.short, "source": c.source} for c in claims
+    ]
     blocks: list = [Paragraph(INTRO), Table("claims", pd.DataFrame(rows), "Claims and verdicts"), Paragraph(PROTOCOL, fine=True)]
     for c in claims:
         blocks += [Heading(f"{c.key} · {c.statement}?", large=True), Paragraph(f"Verdict: {c.verdict}. {c.because}"), *c.blocks]

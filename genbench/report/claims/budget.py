@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, Claim, together
+from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.pairs import verdict_table
 from genbench.report.published import published
 from genbench.report.read import Results
@@ -56,7 +56,7 @@ def claim(results: Results) -> Claim | None:
     if not every:
         return None
     margin = float(results.config.get("margin", 1.1))
-    blocks, words, told, level = [], [], [], LEVEL / len(every)
+    blocks, words, told, level = [], {}, [], LEVEL / len(every)
     for each in every:
         count = Counter(s.variant for s in each.found)
         own = [s for s in each.found if s.variant == max(count, key=count.get) and len(s.validation) >= 4]
@@ -65,7 +65,7 @@ def claim(results: Results) -> Claim | None:
         found, pairs = _gains(own), _changes(own)
         gains, changes = (decide(part, margin, level) if part else [] for part in (found, pairs))
         word, sentence = _verdict(each, found, gains, changes, margin, level)
-        words.append(word)
+        words[each.name] = word
         told.append(sentence)
         blocks += _dataset(each, own, gains, changes, margin)
     if not words:
@@ -75,7 +75,7 @@ def claim(results: Results) -> Claim | None:
     blocks.append(Paragraph(NOTE, fine=True))
     if len(table := published("C2")):
         blocks.append(Table("c2_published", table, "Published figures; not the same budget", folded=True))
-    return Claim("C2", STATEMENT, SOURCE, together(words), " ".join(told), tuple(blocks))
+    return Claim("C2", STATEMENT, SOURCE, together(words.values()), " ".join(told), tuple(blocks), tally(words))
 
 
 def _gains(own: Sequence[Searched]) -> list[Contrast]:
@@ -140,14 +140,14 @@ def _dataset(each: Searches, own: list[Searched], gains: list[Verdict], changes:
         blocks.append(Points(tuple(p for p in points if p)))
     blocks.append(Figure(f"{key}_budgets", _drawn(each, own), f"{each.name}: {DRAWN}"))
     if gains:
-        blocks.append(verdict_table(f"{key}_gains", f"{each.name}: what a search gains", gains, "factor", alone=True))
+        blocks.append(verdict_table(f"{key}_gains", f"{each.name}: what a search gains", gains, ratio="factor", alone=True))
     if changes:
         caption = f"{each.name}: how ratios of two models change with the budget"
-        blocks.append(verdict_table(f"{key}_changes", caption, changes, "factor"))
+        blocks.append(verdict_table(f"{key}_changes", caption, changes, ratio="factor"))
     if spaces:
         for k, found in spaces.items():
             caption = f"{each.name}: narrow against wide space, best of {k}"
-            blocks.append(verdict_table(f"{key}_spaces_{k}", caption, found, "factor", alone=True))
+            blocks.append(verdict_table(f"{key}_spaces_{k}", caption, found, ratio="factor", alone=True))
         blocks.append(Paragraph(SPACES_NOTE, fine=True))
     return blocks
 

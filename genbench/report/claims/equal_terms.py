@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
-from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, together
+from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.across import across
 from genbench.report.claims.pairs import verdict_table
 from genbench.report.published import published
@@ -40,7 +40,8 @@ VERDICT_NOTE = (
     "(two-sided). “Equivalent”: it is shown to lie within the margin (two one-sided tests). Each corrected for all pairs of the "
     "dataset by Holm and for the number of datasets, at 5 %; not corrected: the 95 % interval of the ratio, low to high. "
     "“Undecided”: neither, or every configuration of a model failed. Coverage enters as its inverse, so that below 1 is better "
-    "here too; the same configurations are chosen for it, and where nothing is covered half a test example counts as covered."
+    "here too; the same configurations are chosen for it, and where nothing is covered half a test example counts as covered. "
+    "Configurations to decide: of each model, for a chance of 80 % at the same k, if ratio and spread are as seen: a guide."
 )
 SEEDS_NOTE = (
     "Verdicts on the chosen configurations alone (Welch's tests over fresh seeds, of ranks where one failed, corrected "
@@ -81,7 +82,8 @@ def claim(results: Results) -> Claim | None:
     because = because or f"The study does not search {BASELINE} beside other GANs, so nothing is said of it."
     if total:
         because += f" Of {plural(len(total), 'pair')} of models in all, {counted(total, margin)}."
-    return Claim("C1", STATEMENT, SOURCE, verdict, because, tuple(blocks))
+    short = tally({name: word for name, (word, _) in own.items()})
+    return Claim("C1", STATEMENT, SOURCE, verdict, because, tuple(blocks), short)
 
 
 def _own_claim(own: Searches, decided: Sequence[Verdict], level: float = LEVEL) -> tuple[str, str]:
@@ -128,7 +130,7 @@ def _dataset(own: Searches, decided: list[Verdict], covering: list[Verdict], mar
         _table(f"{key}_search", own, curves),
         *([verdict_table(f"{key}_verdicts", f"{own.name}, {own.title}: {budget}", decided)] if decided else ()),
         *([verdict_table(f"{key}_coverage", f"{own.name}, 1 / coverage: {budget}", covering)] if covering else ()),
-        *([verdict_table(f"{key}_seeds", seeds, of_seeds)] if of_seeds else ()),
+        *([verdict_table(f"{key}_seeds", seeds, of_seeds, "seeds")] if of_seeds else ()),
     ]  # fmt: skip
 
 
@@ -139,6 +141,14 @@ def _sentences(own: Searches, decided: list[Verdict], covering: list[Verdict], m
     found = own.found
     pairs = f"of {plural(len(decided), 'pair')} of models, each with its search ({budget_words(found)})"
     said = [f"{own.title}: {pairs}, {counted(decided, margin)}."] if decided else []
+    if open_ := [v.seeds for v in decided if v.word == "undecided"]:
+        known = sorted(math.inf if n is None else n for n in open_)
+        middle = known[(len(known) - 1) // 2]
+        need = f"need {middle:,} configurations" if math.isfinite(middle) else "not be decided by 10,000 configurations"
+        least = "or fewer " * math.isfinite(middle)
+        said.append(
+            f"Half of the undecided pairs would {need} of each model {least}at the same k, if ratio and spread are as seen."
+        )
     if left_out := len(found) * (len(found) - 1) // 2 - len(decided):
         said.append(
             f"No verdict on {plural(left_out, 'pair')}: searched with unequal numbers of configurations, or less than four."

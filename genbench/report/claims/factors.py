@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Figure, Paragraph, Points, Table
-from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, together
+from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.grids import Searched, on, searched, steps_said
 from genbench.report.published import published
 from genbench.report.read import Results
@@ -73,10 +73,10 @@ def architecture(results: Results) -> Claim | None:
     for s in found:
         blocks += [_share_table(s, shown[s.name], single[s.name]), _cell_table(s, shown[s.name])]
     because = " ".join([f"{s.name}: {_lead_said(s.grid, tuned[s.name], verdicts[s.name], 1 - LEVEL / asked)}." for s in found])
-    return _claim(together(verdicts.values()), because, tuple(blocks))
+    return _claim(together(verdicts.values()), because, tuple(blocks), tally(verdicts))
 
 
-def _claim(verdict: str, because: str, blocks: tuple) -> Claim:
+def _claim(verdict: str, because: str, blocks: tuple, short: str = "") -> Claim:
     return Claim(
         "C3",
         "Most improvements come from the architecture, not from the loss or the regulariser",
@@ -85,6 +85,7 @@ def _claim(verdict: str, because: str, blocks: tuple) -> Claim:
         verdict,
         because,
         (*blocks, *others("C3")),
+        short,
     )
 
 

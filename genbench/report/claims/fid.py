@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from genbench.report.chapter import Figure, Paragraph, Points, Table
-from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, together
+from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.fid_figures import drawn
 from genbench.report.crossed import crossed, exceeds, ratio
 from genbench.report.published import published
@@ -83,7 +83,9 @@ def claim(results: Results) -> Claim | None:
         *_tables(tables),
         *((Table("fid_published", known, "Published on the claim", folded=True),) if len(known) else ()),
     )
-    return Claim("FID", STATEMENT, SOURCE, together(verdicts), because, blocks)
+    return Claim(
+        "FID", STATEMENT, SOURCE, together(verdicts), because, blocks, tally(dict(zip(QUESTIONS, verdicts, strict=True)))
+    )
 
 
 def swaps(table: pd.DataFrame, margin: float, level: float) -> list[Swap]:

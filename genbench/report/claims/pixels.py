@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from genbench.report.chapter import Figure, Paragraph, Points, Table
-from genbench.report.claim import OPEN, Claim, together
+from genbench.report.claim import OPEN, Claim, tally, together
 from genbench.report.crossed import crossed, exceeds, ratio
 from genbench.report.published import published
 from genbench.report.read import Experiment, Results
@@ -61,7 +61,8 @@ def claim(results: Results) -> Claim | None:
         _case_table(cases),
         *_published(),
     )
-    return Claim("C6", STATEMENT, SOURCE, together(case["verdict"] for case in cases), _because(cases), blocks)
+    words = {f"{case['dataset']} ({case['kind']})": case["verdict"] for case in cases}
+    return Claim("C6", STATEMENT, SOURCE, together(words.values()), _because(cases), blocks, tally(words))
 
 
 def _published() -> tuple[Table, ...]:

@@ -58,10 +58,15 @@ def restraints(results: Results) -> Claim | None:
             blocks.append(Figure(f"c5_{s.key}_ratios", _drawn(own, margin), caption))
     note = NOTE.format(steps=steps_said(found))
     blocks += [Paragraph(note, fine=True), _ratio_table(table), _rate_table(rates)]
-    return _claim({True: HOLDS, False: REFUTED, None: OPEN}[always], _because(table, always), tuple(blocks))
+    return _claim(
+        {True: HOLDS, False: REFUTED, None: OPEN}[always],
+        _because(table, always),
+        tuple(blocks),
+        f"{plural(len(table), 'comparison')}: {_counted(table)}",
+    )
 
 
-def _claim(verdict: str, because: str, blocks: tuple) -> Claim:
+def _claim(verdict: str, because: str, blocks: tuple, short: str = "") -> Claim:
     return Claim(
         "C5",
         "Lipschitz regularisation always helps",
@@ -70,6 +75,7 @@ def _claim(verdict: str, because: str, blocks: tuple) -> Claim:
         verdict,
         because,
         (*blocks, *others("C5")),
+        short,
     )
 
 

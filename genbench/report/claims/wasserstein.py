@@ -3,7 +3,7 @@
 import pandas as pd
 
 from genbench.report.chapter import Figure, Paragraph, Points, Table
-from genbench.report.claim import OPEN, Claim
+from genbench.report.claim import OPEN, Claim, tally
 from genbench.report.claims import wasserstein_figures as draw
 from genbench.report.claims import wasserstein_parts as parts
 from genbench.report.claims.wasserstein_numbers import FREE, LEVEL, MARGIN, cells, ours, overall, prefers, trials
@@ -72,7 +72,8 @@ def claim(results: Results) -> Claim | None:
     because = "; ".join(f"{part.key} {part.statement}: {part.verdict} ({part.short})" for part in found)
     because += "." + (f" {' and '.join(asides)} {'do' if len(asides) > 1 else 'does'} not enter the verdict." if asides else "")
     lead = Points(tuple(f"{part.key} {_capital(part.statement)}: {part.verdict}. {part.because}" for part in found))
-    return Claim("C4", STATEMENT, SOURCE, verdict, because, (lead, Paragraph(WHICH, fine=True), *blocks, *_published(static)))
+    every = (lead, Paragraph(WHICH, fine=True), *blocks, *_published(static))
+    return Claim("C4", STATEMENT, SOURCE, verdict, because, every, tally({part.key: part.verdict for part in found}))
 
 
 def _capital(text: str) -> str:
