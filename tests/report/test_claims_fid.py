@@ -1,6 +1,8 @@
 """The FID's weaknesses from planted numbers."""
 
 import itertools
+import math
+import re
 import types
 
 import numpy as np
@@ -9,8 +11,10 @@ import pytest
 
 from genbench.report import style
 from genbench.report.claims import fid
+from genbench.report.claims.exact import bare
 from genbench.report.claims.fid import swaps
 from genbench.report.read import Experiment
+from genbench.report.tables import Cell
 
 CLASSIFIERS = ["classifier 0", "classifier 1", "classifier 2"]
 ENCODERS = [*CLASSIFIERS, "pixels"]
@@ -72,6 +76,9 @@ def test_no_experiment_no_claim():
 def test_all_four_hold():
     claim = made(planted())
     assert claim.verdict == "holds" and set(answers(claim).values()) == {"holds"} and len(answers(claim)) == 4
+    assert (
+        "on digits 3 certain swaps, 3 between a trained classifier and raw pixels and none between two trained" in claim.because
+    )
     assert "the FID of blur is 0.3" in claim.because and "which tells them" in claim.because
     names = [block.name for block in claim.blocks if block.kind in ("figure", "table")]
     assert names == ["fid_faults", "fid_bias", "fid_dropping", "fid_samplers", "fid_copies", "fid_published"]
@@ -111,6 +118,24 @@ def test_sentences_are_those_of_the_numbers():
     assert "Certain swaps of two samplers by two encoders: 3, 0 of them by classifiers" in said[2]
     assert said[3].endswith("by classifiers: noise (1.05).") and "1 degraded sampler" in said[3]
     assert any("copies get 0 and fresh data 1.00" in line for line in said)
+
+
+def test_swaps_of_trained_classifiers_are_counted():
+    experiment = planted(swapped=False)
+    table = experiment.tables["samplers"]
+    for name, value in (("blur", 9.0), ("few images", 3.0)):
+        rows = (table["encoder"] == "classifier 2") & (table["sampler"] == name)
+        table.loc[rows, "fid"] *= value / FAULTS[name]
+    said = made(experiment).because
+    assert "3 certain swaps, 1 between a trained classifier and raw pixels and 2 between two trained classifiers" in said
+
+
+def test_values_without_a_spread_have_no_half_width():
+    tables = {block.name: block for block in made(planted()).blocks if block.kind == "table"}
+    shown = str(tables["fid_copies"].rows())
+    assert "±" in shown and not re.search(r"± 0(?![.\d])", shown)
+    cells = [bare(Cell(1.0, half)).half for half in (0.0, 3.4e-12, 1e-3)]
+    assert math.isnan(cells[0]) and math.isnan(cells[1]) and cells[2] == 1e-3 and math.isnan(bare(Cell(0.0, 0.0)).half)
 
 
 def test_copies_are_told_only_beside_fresh_data():

@@ -84,7 +84,22 @@ def test_kinds_that_differ_make_it_hold_in_part():
     changes = experiment.tables["changes"]
     weak = (changes["kind"] == "warped") & (changes["change"] == "shift")
     changes.loc[weak, "feature"] /= 2.5
-    assert made(experiment).verdict == "holds in part"
+    claim = made(experiment)
+    assert claim.verdict == "holds in part" and "Does not hold only on digits by warped classifiers: " in claim.because
+    assert "is below the bar of 2." in claim.because
+    assert "The interval is above the bar of 2 in every case." in made(planted(3.0)).because
+
+
+def test_the_open_case_is_named_with_its_interval():
+    experiment = planted(3.0)
+    changes = experiment.tables["changes"]
+    loose = (changes["kind"] == "warped") & (changes["change"] == "shift")
+    changes.loc[loose, "feature"] *= changes.loc[loose, "seed"].map({0: 0.3, 1: 1.0, 2: 2.0})
+    claim = made(experiment)
+    assert claim.verdict == "holds in part" and "Undecided only on digits by warped classifiers: " in claim.because
+    assert " contains the bar of 2." in claim.because and "not W1 itself" in " ".join(
+        block.text for block in claim.blocks if block.kind == "paragraph"
+    )
 
 
 def test_the_choice_of_the_pair_is_not_judged_on_the_images_that_chose_it():
@@ -109,8 +124,11 @@ def test_sentences_are_those_of_the_numbers():
         first.startswith("digits, L2 1.00 in pixels in every case")
         and "shift 0.90 (0 %), blur 0.33 (0 %) and noise 0.30" in first
     )
-    assert any("the nearest training image 75 % (by classifiers 25 %)" in line for line in rest)
-    assert any("the nearest one of another class 0 % (by classifiers 0 %)" in line for line in rest)
+    assert any(
+        line.startswith("digits: for 75 % of 40 test images the nearest training image is nearer in pixels") for line in rest
+    )
+    assert any("shifted by 0.036 of its side; in classifiers' features for 25 %." in line for line in rest)
+    assert any("the nearest one of another class 0 % in pixels and 0 % in features" in line for line in rest)
     assert any(line.startswith("digits: 2 of 42 images can't be taken so far") for line in rest)
     assert any(line.endswith("are left out of all changes.") for line in rest) and "count nowhere" not in " ".join(rest)
     shares = next(line for line in rest if "each in its own units" in line)

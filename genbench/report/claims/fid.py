@@ -1,6 +1,7 @@
 """The FID's own weaknesses: small samples, lost classes, other encoders, copies; each with a verdict."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,6 +11,7 @@ from scipy import stats
 
 from genbench.report.chapter import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
+from genbench.report.claims.exact import bared
 from genbench.report.claims.fid_figures import drawn
 from genbench.report.crossed import crossed, exceeds, ratio
 from genbench.report.published import published
@@ -38,8 +40,11 @@ NOTE = (
     f"and the interval of the mean Kendall's tau is at {AGREED:g} or above. The whole holds where all four do. Samplers: noise "
     "of a tenth of the grey range; blur and shift by 6 % of the side; faded to 70 % of the contrast; 3 % of the pixels as black "
     "or white specks; 30 % of the classes lost; a tenth of the images repeated; pairs of a class averaged; a Gaussian in pixels. "
-    "“Untrained” is the classifier's network as initialised, “pixels” 64 principal components. C_T: Meehan et al. 2020, "
-    "arXiv:2004.05675; it tells copies where theirs is surely below {copies:g} and that of fresh data surely above. "
+    "“Untrained” is the classifier's network as initialised, “pixels” 64 principal components. C_T: a z score "
+    "of samples' distances to training data beside those of held-out data, below 0 where samples are nearer, below {copies:g} "
+    "copies (Meehan et al. 2020, arXiv:2004.05675); it tells copies where theirs is surely below {copies:g} and that of fresh "
+    "data surely above. Authenticity: the share of samples farther from their nearest training image than that one is from its "
+    "own nearest (Alaa et al. 2022, arXiv:2102.08921), less that share of held-out data, in points. "
     "Samplers and copies are made from images that have nearly the classes' shares of their halves. This, the bar of C_T and "
     "that of tau stand in the code; they were chosen while the experiment was built. Theory: for Gaussians, to leading order."
 )
@@ -49,6 +54,7 @@ CAPTION = (
     "of known faults by encoder, 1 the lowest FID; and copies of images that the classifiers learned from: FID and distance"
     " to training data, both relative to fresh data's, a mark per classifier."
 )
+TRAINED = "a trained classifier"
 Answer = tuple[str, str, list[str]]  # verdict, a sentence with its numbers, further sentences
 
 
@@ -193,7 +199,7 @@ def _encoders(table: pd.DataFrame, margin: float) -> Answer:
         verdicts.append(HOLDS if found else REFUTED if everyone.low >= AGREED else OPEN)
         between = [f"of {words} {number(a.tau)} ({number(a.low)} to {number(a.high)})" for words, a in agreed.items()]
         alike = sum(swap.one.startswith("classifier") and swap.other.startswith("classifier") for swap in found)
-        short.append(f"on {dataset} {_swapped(found[0]) if found else 'no two encoders certainly swap two samplers'}")
+        short.append(f"on {dataset} {_kinds(found, part)}")
         said.append(
             f"{dataset}: mean Kendall's tau between the orders of {everyone.models} samplers: {listing(between)}. Certain swaps "
             f"of two samplers by two encoders: {len(found)}, {alike} of them by classifiers that differ in their seed alone."
@@ -207,8 +213,27 @@ def _encoders(table: pd.DataFrame, margin: float) -> Answer:
                 f"{dataset}: {plural(len(unseen), 'degraded sampler')} with less than {margin:g} times the mean FID of fresh "
                 f"data by classifiers: {listing(shares)}."
             )
-    sentence = "; ".join(short)
-    return together(verdicts), f"{sentence[:1].upper()}{sentence[1:]}.", said
+    return together(verdicts), f"Encoders: {'; '.join(short)}.", said
+
+
+def _kinds(found: list[Swap], table: pd.DataFrame) -> str:
+    """Between which kinds of encoders there are certain swaps, the clearest of them, and whether trained ones swap any."""
+    if not found:
+        return "no two encoders certainly swap two samplers"
+    counts = Counter(tuple(sorted(map(_kind, (swap.one, swap.other)))) for swap in found)
+    trained = counts.pop((TRAINED, TRAINED), 0)
+    said = [f"{count} between {one} and {other}" for (one, other), count in counts.most_common()]
+    if _learned(table)["encoder"].nunique() > 1:
+        said.append(f"{trained or 'none'} between two trained classifiers")
+    return f"{plural(len(found), 'certain swap')}, {listing(said)} (the clearest: {_swapped(found[0])})"
+
+
+def _kind(encoder: str) -> str:
+    return (
+        TRAINED
+        if encoder.startswith("classifier")
+        else {"untrained": "the untrained network", "pixels": "raw pixels"}.get(encoder, encoder)
+    )
 
 
 def _swapped(swap: Swap) -> str:
@@ -257,7 +282,7 @@ def _tables(tables: dict[str, pd.DataFrame]) -> list[Table]:
         for key, part in tables[name].groupby(keys, sort=False):
             cells = {said: averaged(part[column]) for column, said in columns.items()}
             rows.append({**dict(zip(keys, key, strict=True)), **cells})
-        return Table.of_cells(f"fid_{name}", rows, f"{caption}: means over draws with their 95 % t-intervals", folded=True)
+        return Table.of_cells(f"fid_{name}", bared(rows), f"{caption}: means over draws with their 95 % t-intervals", folded=True)
 
     copies = {"fid": "FID", "fid_training": "FID to training data", "ct": "C_T", "authpct": "authenticity"}
     copies |= {"nn_distance": "distance to training data"}

@@ -1,12 +1,15 @@
 """C6, W1 in pixels conflicts with perception: changes of images at one distance in pixels, as classifiers see them."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from genbench.report.chapter import Figure, Paragraph, Points, Table
-from genbench.report.claim import OPEN, Claim, tally, together
+from genbench.report.claim import HOLDS, OPEN, VERDICTS, Claim, tally, together
+from genbench.report.claims.exact import bared
 from genbench.report.crossed import crossed, exceeds, ratio
 from genbench.report.published import published
 from genbench.report.read import Experiment, Results
@@ -20,8 +23,9 @@ LEAST = 1e-9  # of a feature distance, for its logarithm
 STATEMENT = "W1 in pixels conflicts with perception"
 SOURCE = "Stanczuk et al. 2021 (arXiv:2103.01678), figure 26"
 NOTE = (
-    "W1 between sets of images inherits the distance between two images, here L2 in pixels (Stanczuk et al. 2021, "
-    "arXiv:2103.01678). Test images are changed in several ways, each by the same L2 in units of the grey range: the median"
+    "What is measured is the ground distance of W1, L2 in pixels between two images, and not W1 itself, which inherits it "
+    "(Stanczuk et al. 2021, arXiv:2103.01678). "
+    "Test images are changed in several ways, each by the same L2 in units of the grey range: the median"
     " distance of a test image to itself moved aside by {shift:g} of its side. Blend: towards the nearest training image of"
     " another class that is at least so far; shifts and turns by bicubic interpolation; nothing is rounded. Feature "
     "distances are in the z-scored last hidden layer of small classifiers, in units of the mean distance of two test images"
@@ -94,7 +98,28 @@ def _because(cases: list[dict]) -> str:
     alone = " One classifier of a kind allows no verdict." if any(case["seeds"] < 2 for case in cases) else ""
     found = "; ".join(f"{key}: {listing(each)}" for key, each in said.items())
     chosen = "The two changes were chosen by the same classifiers, on other images."
-    return f"At one and the same distance in pixels, {found}. The bar is {MARGIN:g} times. {chosen}{alone}"
+    return f"At one and the same distance in pixels, {found}. {_decided(cases)} {chosen}{alone}"
+
+
+def _decided(cases: list[dict]) -> str:
+    """Which cases do not clear the bar, with their intervals."""
+    named = {word: [_ends(case) for case in cases if case["verdict"] == word] for word in VERDICTS if word != HOLDS}
+    rest = [(word, each) for word, each in named.items() if each]
+    bar = f"the bar of {MARGIN:g}"
+    if not rest:
+        return f"The interval is above {bar}{' in every case' if len(cases) > 1 else ''}."
+    only = " only" if len(rest) == 1 and len(rest[0][1]) < len(cases) else ""
+    said = [f"{word}{only} {'; '.join(each)}" for word, each in rest]
+    return f"{'; '.join(said)[:1].upper()}{'; '.join(said)[1:]}."
+
+
+def _ends(case: dict) -> str:
+    name, found = f"on {case['dataset']} by {case['kind']} classifiers", case["ratio"]
+    if math.isnan(found.half):
+        return f"{name}: no interval beside the bar of {MARGIN:g}"
+    low, high = (number(math.exp(found.mean + sign * found.half)) for sign in (-1, 1))
+    where = "contains" if case["verdict"] == OPEN else "is below"
+    return f"{name}: {low} to {high} {where} the bar of {MARGIN:g}"
 
 
 def _left_out(sets: pd.DataFrame) -> list[str]:
@@ -149,15 +174,20 @@ def _nearer(experiment: Experiment) -> list[str]:
                 ("the mean image of its class", "mean"),
             )
         }
-        each = [
-            f"{words} {_percent(share['pixels'].mean())} (by classifiers {_range(share.drop('pixels', level='kind'))})"
-            for words, share in shares.items()
-        ]
-        said.append(
-            f"{dataset}: nearer in pixels than the image itself moved aside by {experiment.settings['shift']:g} of its side is, "
-            f"for so many of {part['image'].nunique()} test images: {listing(each)}."
+        (first, share), *rest = shares.items()
+        pixels, felt = _both(share)
+        line = (
+            f"{dataset}: for {pixels} of {part['image'].nunique()} test images {first} is nearer in pixels than the image itself "
+            f"shifted by {experiment.settings['shift']:g} of its side; in classifiers' features for {felt}. "
         )
+        others = [f"{words} {{}} in pixels and {{}} in features".format(*_both(each)) for words, each in rest]
+        said.append(f"{line}Likewise {'; '.join(others)}.")
     return said
+
+
+def _both(share: pd.Series) -> tuple[str, str]:
+    """A share by pixels, and its range over classifiers."""
+    return _percent(share["pixels"].mean()), _range(share.drop("pixels", level="kind"))
 
 
 def _percent(share: float) -> str:
@@ -184,7 +214,7 @@ def _table(changes: pd.DataFrame, order: list[str]) -> Table:
         "Changes at one distance in pixels: strengths in pixels, degrees, shares or of the grey range; feature distances with "
         "95 % intervals for other images and classifiers; share of images whose predicted class is another."
     )
-    return Table.of_cells("c6_changes", rows, caption, folded=True)
+    return Table.of_cells("c6_changes", bared(rows), caption, folded=True)
 
 
 def _case_table(cases: list[dict]) -> Table:
@@ -199,7 +229,7 @@ def _case_table(cases: list[dict]) -> Table:
         "Log of the ratio of the most and the least telling change by case, with corrected intervals that are optimistic for "
         "other classifiers, as these chose the pair"
     )
-    return Table.of_cells("c6_cases", rows, caption, folded=True)
+    return Table.of_cells("c6_cases", bared(rows), caption, folded=True)
 
 
 # ---- figures

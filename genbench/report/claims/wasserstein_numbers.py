@@ -20,6 +20,7 @@ __all__ = [
     "IS_NOT",
     "LEVEL",
     "MARGIN",
+    "UNSCALED",
     "UNSURE",
     "Rank",
     "blurs",
@@ -28,7 +29,6 @@ __all__ = [
     "crossover",
     "mostly",
     "ours",
-    "overall",
     "prefers",
     "rivals",
     "trials",
@@ -37,36 +37,43 @@ __all__ = [
 MARGIN = 1.25  # a value within this factor of W1 counts as W1
 LEVEL = 0.05
 FREE = "no restraint"  # a critic that nobody takes for a distance
+UNSCALED = ("clipping", "spectral norm")  # critics whose slope is not meant to be 1: they estimate K x W1, K unknown
 IS, IS_NOT, UNSURE = "W1", "not W1", "undecided"
 REDRAWS = 2000
 
 
 def cells(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
-    """One row per pair and critic: what the value is of W1, and whether it is W1 within the margin.
+    """One row per pair and critic: what the value is of W1, and whether it is W1 within the margin, by two yardsticks.
 
-    `truth` is the laws' W1 where it is known, else that of the two finite sets. `ratio` (a Cell over seeds) is value / truth;
-    `word` is IS where both one-sided t-tests of the margin's ends say so, IS_NOT where one of them says the opposite, each
-    corrected by Holm over all restrained critics, else UNSURE. `batch_ratio`: value / raw batch W1. `cosine`: a Cell.
+    `law_ratio` (a Cell over seeds) is value / W1 of the laws, empty where that is unknown, `set_ratio` value / W1 of the two
+    finite sets. `law_word` and `set_word` are IS where both one-sided t-tests of the margin's ends say so, IS_NOT where one of
+    them says the opposite, each corrected by Holm over all restrained critics and both yardsticks, else UNSURE; `law_word` is
+    empty without a law. `ratio` and `word`: by the laws where they are known, else by the sets. `batch_ratio`: value / raw
+    batch W1. `cosine`: a Cell.
     """
     rows = []
     for (name, critic), part in critics[critics["status"] == "ok"].groupby(["pair", "critic"], sort=False):
         pair = pairs.set_index("pair").loc[name]
-        truth = pair["known"] if math.isfinite(pair["known"]) else pair["exact"]
-        ratio = averaged(part["value"] / truth)
-        inside, outside = _p_values(ratio.values)
         rows.append(
             {
-                "pair": name, "kind": pair["kind"], "dim": int(pair["dim"]), "critic": critic, "seeds": len(part), "truth": truth,
-                "ratio": ratio, "batch_ratio": averaged(part["value"] / pair["batch"]), "cosine": averaged(part["cosine"]),
+                "pair": name, "kind": pair["kind"], "dim": int(pair["dim"]), "critic": critic, "seeds": len(part),
+                "law_ratio": averaged(part["value"] / pair["known"]), "set_ratio": averaged(part["value"] / pair["exact"]),
+                "batch_ratio": averaged(part["value"] / pair["batch"]), "cosine": averaged(part["cosine"]),
                 "half": averaged(part["half"]), "bound": averaged(part["bound"] / pair["exact"]),
-                "inside": inside, "outside": outside,
             }
         )  # fmt: skip
     found = pd.DataFrame(rows)
-    restrained = found["critic"] != FREE
-    for key in ("inside", "outside"):
-        found.loc[restrained, key] = holm(found.loc[restrained, key])
-    found["word"] = np.where(found["inside"] <= LEVEL, IS, np.where(found["outside"] <= LEVEL, IS_NOT, UNSURE))
+    both = pd.concat([found["law_ratio"], found["set_ratio"]], ignore_index=True)
+    tests = pd.DataFrame([_p_values(cell.values) for cell in both], columns=["inside", "outside"])
+    known = np.array([cell.n > 0 for cell in both])
+    family = known & np.tile(found["critic"] != FREE, 2)
+    for key in tests:
+        tests.loc[family, key] = holm(tests.loc[family, key])
+    words = np.where(tests["inside"] <= LEVEL, IS, np.where(tests["outside"] <= LEVEL, IS_NOT, UNSURE))
+    found["law_word"], found["set_word"] = np.split(np.where(known, words, ""), 2)
+    law = found["law_word"] != ""
+    for key in ("ratio", "word"):
+        found[key] = found[f"law_{key}"].where(law, found[f"set_{key}"])
     return found
 
 
@@ -106,13 +113,6 @@ def mostly(words: Sequence[str]) -> str:
     return IN_PART if wrong and right else OPEN
 
 
-def overall(verdicts: Sequence[str]) -> str:
-    """The verdict on a claim of several parts: it holds or not where all parts agree, in part where some part of it stands."""
-    if len(set(verdicts)) == 1:
-        return verdicts[0]
-    return IN_PART if {HOLDS, IN_PART} & set(verdicts) else OPEN
-
-
 # ---- better estimate, worse generator?
 
 
@@ -129,7 +129,8 @@ class Rank:
     """Spearman's rank correlation of the error of a critic's value with the distance of its generator's samples.
 
     `rho` over trainings, `low` and `high` its 95 % bootstrap interval over seeds within critics, `p` the share of all orders of
-    the critics (by their means) whose correlation is as far from 0; `critics`, `trainings`: how many. Below 0, the better
+    the critics whose correlation is as far from 0 as `means`, that of the critics' means; `critics`,
+    `trainings`: how many. Below 0, the better
     estimate comes with the worse generator.
     """
 
@@ -137,7 +138,7 @@ class Rank:
         part = part.dropna(subset=[f"error_{truth}", "quality"])
         groups = [np.asarray(each[[f"error_{truth}", "quality"]]) for _, each in part.groupby("critic", sort=False)]
         self.critics, self.trainings = len(groups), len(part)
-        self.rho = self.low = self.high = self.p = math.nan
+        self.rho = self.means = self.low = self.high = self.p = math.nan
         if self.critics < 3:
             return
         rng = np.random.default_rng(0)
@@ -148,7 +149,8 @@ class Rank:
         means = np.array([each.mean(0) for each in groups])
         orders = [rng.permutation(len(means)) for _ in range(REDRAWS)] if len(means) > 7 else permutations(range(len(means)))
         others = np.array([np.column_stack([means[list(order), 0], means[:, 1]]) for order in orders])
-        self.p = float((abs(_spearman(others)) >= abs(_spearman(means)) - 1e-9).mean())
+        self.means = float(_spearman(means))
+        self.p = float((abs(_spearman(others)) >= abs(self.means) - 1e-9).mean())
 
     @property
     def verdict(self) -> str:
@@ -161,14 +163,15 @@ class Rank:
 def rivals(part: pd.DataFrame) -> dict[str, tuple[float, float, float]] | None:
     """The c-transform against the gradient penalty, the critics that the paper compares: means and half-width of the difference.
 
-    By `error_batch`, `quality` and `batch`, 95 % Welch intervals over seeds; None where either has fewer than two trainings.
+    By `error_batch`, `error_debiased`, `quality` and `batch`, 95 % Welch intervals over seeds;
+    None where either has fewer than two trainings.
     """
     a, b = (part[part["critic"] == critic] for critic in ("c-transform", "gradient penalty"))
     if min(len(a), len(b)) < 2:
         return None
     return {
         key: (float(a[key].mean()), float(b[key].mean()), welch(a[key].to_numpy(float), b[key].to_numpy(float)))
-        for key in ("error_batch", "quality", "batch")
+        for key in ("error_batch", "error_debiased", "quality", "batch")
     }
 
 

@@ -8,10 +8,12 @@ import pandas as pd
 
 from genbench.metrics.uncertainty import welch
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, together
+from genbench.report.claims.exact import bare
 from genbench.report.claims.wasserstein_numbers import (
     IS,
     IS_NOT,
     MARGIN,
+    UNSCALED,
     UNSURE,
     Rank,
     blurs,
@@ -46,38 +48,51 @@ class Part:
 
 
 def values(held: pd.DataFrame) -> Part:
-    """Whether values of restrained critics are W1, from cells of pairs in more than two dimensions."""
-    verdicts, said = [], []
-    for critic, part in held.groupby("critic", sort=False):
-        verdicts.append(mostly(list(part["word"])))
-        wrong, right = (int((part["word"] == word).sum()) for word in (IS_NOT, IS))
-        ratios = _span([cell.mean for cell in part["ratio"]])
-        said.append(f"{critic} {wrong} wrong, {right} right (value / W1 {ratios})")
-    because = (
-        f"Of {plural(held['pair'].nunique(), 'pair')} in more than two dimensions, the value is, by critic: {'; '.join(said)}. "
-        "Right is the W1 of the laws where it is known, else of the finite sets; by t-tests over seeds with Holm's correction, "
-        "what they leave open is neither."
-    )
-    always = []
-    for what, part in (("known laws", held[held["kind"] == "law"]), ("finite sets", held[held["kind"] != "law"])):
-        if len(part):
-            counts = "; ".join(f"{critic} {_right(each)}" for critic, each in _by(part))
-            because += f" Right on {what}: {counts}."
-            able = [str(critic) for critic, each in _by(part) if set(each["word"]) == {IS}]
-            always.append(f"right on all {what} {listing(able) if able else 'none'}")
+    """Whether values of restrained critics are W1, from cells of pairs in more than two dimensions, yardstick by yardstick."""
+    known = held[held["law_word"] != ""]
+    yardsticks = {"W1 of the laws": (known, "law"), "W1 of the finite sets": (held, "set")}
+    yardsticks = {name: found for name, found in yardsticks.items() if len(found[0])}
+    verdicts = {name: _wrongly(*found) for name, found in yardsticks.items()}
+    because, always = f"Of {plural(held['pair'].nunique(), 'pair')} in more than two dimensions", []
+    for name, (part, key) in yardsticks.items():
+        said = [
+            f"{critic} {_told(each[f'{key}_word'])} (value / W1 {_span([cell.mean for cell in each[f'{key}_ratio']])})"
+            for critic, each in _by(part)
+        ]
+        pairs = part["pair"].nunique()
+        because += f"{'; ' if always else ', '}against {name}, on {plural(pairs, 'pair')} ({verdicts[name]}): {', '.join(said)}"
+        able = [str(critic) for critic, each in _by(part) if set(each[f"{key}_word"]) == {IS}]
+        always.append(f"right against {name} on {pairs} of {pairs} pairs: {listing(able) if able else 'no critic'}")
+    because += ". By t-tests over seeds with Holm's correction; what they leave open is neither right nor wrong."
+    scaled = {name: (part[~part["critic"].isin(UNSCALED)], key) for name, (part, key) in yardsticks.items()}
+    if any(len(part) < len(yardsticks[name][0]) for name, (part, _) in scaled.items()):
+        aside = [critic for critic in UNSCALED if critic in set(held["critic"])]
+        because += f" The slope of {listing(aside)} is not meant to be 1, so the value is K times W1 at best, and K is unknown"
+        because += ", by design for clipping." if "clipping" in aside else "."
+        if kept := {name: found for name, found in scaled.items() if len(found[0])}:
+            tallies = [f"{_told(part[f'{key}_word'])} against {name}" for name, (part, key) in kept.items()]
+            alone = together(_wrongly(*found) for found in kept.values())
+            because += f" Of the values of critics whose slope is meant to be 1: {listing(tallies)}; by these alone: {alone}."
     if (own := held[held["critic"] == "c-transform"]).size:
         because += f" What the c-transform reports is {_span([cell.mean for cell in own['batch_ratio']])} times the raw batch W1."
-    wrong, right = (int((held["word"] == word).sum()) for word in (IS_NOT, IS))
-    moving = sum(abs(cell.mean - 1) > MOVING for cell in held.loc[held["word"] == IS_NOT, "half"])
-    share = f"{100 * MOVING:.0f} %"
+    wrong = held[(held["law_word"] == IS_NOT) | (held["set_word"] == IS_NOT)]
+    moving = sum(abs(cell.mean - 1) > MOVING for cell in wrong["half"])
     because += (
-        f" In {moving} of {plural(wrong, 'wrong case')} the value on a batch after half of the updates and that in the end "
-        f"differ by more than {share}."
+        f" In {moving} of {plural(len(wrong), 'case')} that are wrong by a yardstick the value on a batch after half of the "
+        f"updates and that in the end differ by more than {100 * MOVING:.0f} %."
     )
-    short = "; ".join([f"{wrong} of {len(held)} values wrong, {right} right", *always])
-    return Part(
-        "(i)", f"beyond the plane a critic's value is not W1 within a factor of {MARGIN:g}", together(verdicts), short, because
-    )
+    tallies = [f"against {name} {_told(part[f'{key}_word'])} of {len(part)}" for name, (part, key) in yardsticks.items()]
+    statement = f"beyond the plane a critic's value is not W1 within a factor of {MARGIN:g}"
+    return Part("(i)", statement, together(verdicts.values()), "; ".join([*tallies, *always]), because)
+
+
+def _wrongly(part: pd.DataFrame, key: str) -> str:
+    """The verdict on `values are not W1` by one yardstick, over critics."""
+    return together(mostly(list(each[f"{key}_word"])) for _, each in _by(part))
+
+
+def _told(words: pd.Series) -> str:
+    return f"{int((words == IS_NOT).sum())} wrong, {int((words == IS).sum())} right"
 
 
 def _by(cells: pd.DataFrame):
@@ -104,34 +119,47 @@ def control(held: pd.DataFrame) -> Part:
 
 
 def directions(held: pd.DataFrame) -> Part | None:
-    """Whether the c-transform, which learns batch W1, points worse than the gradient penalty on known laws beyond the plane.
+    """Whether the c-transform, which learns batch W1, points worse than the gradient penalty beyond the plane.
 
     None where a study has not both with at least two seeds.
     """
-    known, sets = (held[(held["kind"] == "law") == law] for law in (True, False))
+    held = held[[math.isfinite(cell.mean) for cell in held["cosine"]]]
+    kinds = {"known laws": held[held["kind"] == "law"], "finite sets": held[held["kind"] != "law"]}
+    signs = {name: _signs(part) for name, part in kinds.items()}
+    signs = {name: each for name, each in signs.items() if each}
+    if not signs:
+        return None
+    words = {-1: HOLDS, 0: OPEN, 1: REFUTED}
+    verdicts = {name: together(words[sign] for sign in each) for name, each in signs.items()}
+    said, short = [], []
+    for name, each in signs.items():
+        part = kinds[name]
+        told = [f"{critic} {_span(_cosines(own))} (value right on {_right(own)})" for critic, own in _by(part)]
+        said.append(
+            f"on {plural(len(each), 'pair')} of {name} ({verdicts[name]}): {'; '.join(told)}; the c-transform's is below the "
+            f"gradient penalty's on {each.count(-1)} and above on {each.count(1)}."
+        )
+        both = [_span(_cosines(part[part["critic"] == critic])) for critic in ("c-transform", "gradient penalty")]
+        way = {-1: "less well", 1: "better"}.get(each[0] if len(set(each)) == 1 else 0, "not in one order")
+        short.append(f"on {name} {way}, cosines of {both[0]} against {both[1]}")
+    because = f"Mean cosine with the optimal direction beyond the plane, {' And '.join(said)}"
+    because += " Orders are by a 95 % interval over seeds each."
+    if "finite sets" in signs:
+        because += " The plan of finite sets is exact for them, and no more than a sample of the laws' plan."
+    statement = "the c-transform, which learns batch W1, points a generator less well than the gradient penalty"
+    return Part("(iii)", statement, together(verdicts.values()), "; ".join(short), because, own=False)
+
+
+def _signs(part: pd.DataFrame) -> list[int]:
+    """Pair by pair, whether the c-transform's cosine is below (-1) or above (1) that of the gradient penalty."""
     signs = []
-    for _, part in known.groupby("pair", sort=False):
-        cosines = part.set_index("critic")["cosine"]
+    for _, each in part.groupby("pair", sort=False):
+        cosines = each.set_index("critic")["cosine"]
         if {"c-transform", "gradient penalty"} <= set(cosines.index):
             own, other = (np.array(cosines[critic].values) for critic in ("c-transform", "gradient penalty"))
             if min(own.size, other.size) > 1:
                 signs.append(compared((float(own.mean()), float(other.mean()), welch(own, other))))
-    if not signs:
-        return None
-    verdict = HOLDS if set(signs) == {-1} else REFUTED if set(signs) == {1} else IN_PART if {-1, 1} <= set(signs) else OPEN
-    said = []
-    for critic, part in _by(known):
-        said.append(f"{critic} {_span(_cosines(part))} (value right on {_right(part)})")
-    because = (
-        f"Mean cosine with the optimal direction on {plural(len(signs), 'known law')} beyond the plane: {'; '.join(said)}. The "
-        f"c-transform's is below the gradient penalty's on {signs.count(-1)} and above on {signs.count(1)}, by a 95 % interval "
-        "over seeds each."
-    )
-    if len(told := [f"{critic} {_span(_cosines(part))}" for critic, part in _by(sets) if _cosines(part)]):
-        because += f" With the exact plan of finite sets, itself no more than a sample of the laws' plan: {'; '.join(told)}."
-    both = [_span(_cosines(known[known["critic"] == name])) for name in ("c-transform", "gradient penalty")]
-    statement = "the c-transform, which learns batch W1, points a generator less well than the gradient penalty"
-    return Part("(iii)", statement, verdict, f"cosines of {both[0]} against {both[1]} on known laws", because, own=False)
+    return signs
 
 
 def _cosines(part: pd.DataFrame) -> list[float]:
@@ -145,19 +173,23 @@ def _span(values: list[float]) -> str:
 
 def thesis(found: pd.DataFrame, results: Results, conditions: str) -> Part | None:
     """The critics that the paper compares, in this study's games; `conditions` says how. None where a study has not both."""
-    said, short, verdicts = [], [], {}
+    said, short, verdicts = [], [], []
     for dataset, part in found.groupby("dataset", sort=False):
         own = rivals(part)
         if own is None:
             continue
-        error, quality, batch = (compared(own[key]) for key in ("error_batch", "quality", "batch"))
-        verdicts[str(dataset)] = OPEN if not error or not quality else HOLDS if error != quality else REFUTED
+        error, debiased, quality, batch = (compared(each) for each in own.values())
+        pairs = {key: f"{number(each[0])} against {number(each[1])}" for key, each in own.items()}
         measure = "exact W1 to test points" if results.kind(str(dataset)) == "points" else "Fréchet distance"
-        pairs = [f"{number(own[key][0])} against {number(own[key][1])}" for key in ("error_batch", "quality", "batch")]
-        short.append(f"{dataset}: error {pairs[0]}, {measure} {pairs[1]}")
+        verdict, shown = _shown(str(dataset), error, quality)
+        verdicts.append(verdict)
+        turned = f"against debiased W1 the order of the estimators reverses, {pairs['error_debiased']}"
+        turned = f"; {turned}" if error * debiased < 0 else ""
+        short.append(f"{shown} (error {pairs['error_batch']}, {measure} {pairs['quality']}{turned})")
         said.append(
-            f"{dataset}: the error of its value against batch W1 is {WORDS[error]} ({pairs[0]}), the {measure} of its samples is "
-            f"{WORDS[quality]} ({pairs[1]}), their batch W1 to the data is {WORDS[batch]} ({pairs[2]})."
+            f"{dataset}: the error of its value against batch W1 is {WORDS[error]} ({pairs['error_batch']}), the {measure} of "
+            f"its samples is {WORDS[quality]} ({pairs['quality']}), their batch W1 to the data is {WORDS[batch]} "
+            f"({pairs['batch']}){turned}."
         )
     if not said:
         return None
@@ -166,14 +198,18 @@ def thesis(found: pd.DataFrame, results: Results, conditions: str) -> Part | Non
         f"its settings, by 95 % Welch intervals over seeds. {' '.join([*said, *_centred(found, results), conditions])}"
     )
     statement = "of c-transform and gradient penalty, the better estimator of batch W1 makes the worse generator"
-    return Part("(iv)", *_on_images(statement, verdicts, results), "; ".join(short), because)
+    return Part("(iv)", statement, together(verdicts), "; ".join(short), because)
 
 
-def _on_images(statement: str, verdicts: dict[str, str], results: Results) -> tuple[str, str]:
-    """A statement and the verdict on it, which images decide where there are any: it is of them that the paper speaks."""
-    images = [verdict for dataset, verdict in verdicts.items() if results.kind(dataset) == "images"]
-    mixed = 0 < len(images) < len(verdicts)
-    return statement + ", judged on images" * mixed, together(images or verdicts.values())
+def _shown(dataset: str, error: int, quality: int) -> tuple[str, str]:
+    """The verdict for one dataset, and in words whether it shows that the better estimate makes the worse generator."""
+    if not error:
+        return OPEN, f"not on {dataset}, where neither estimate is surely better"
+    if not quality:
+        return OPEN, f"not on {dataset}, where the better estimate makes no surely worse generator"
+    if error == quality:
+        return REFUTED, f"not on {dataset}, where the better estimate makes the better generator"
+    return HOLDS, f"shown on {dataset}"
 
 
 def _centred(found: pd.DataFrame, results: Results) -> list[str]:
@@ -185,36 +221,37 @@ def _centred(found: pd.DataFrame, results: Results) -> list[str]:
         others = [averaged(each["centred"]).mean for critic, each in _by(part) if critic != "c-transform"]
         beside = f", those of other critics at {_span(others)} times" if others else ""
         said.append(
-            f"{dataset}: samples of the c-transform lie at {value(own)} times the distance of test images from the training "
-            f"data's centroids{beside}."
+            f"{dataset}: samples of the c-transform lie at {value(bare(own))} times the distance of test images from the "
+            f"training data's centroids{beside}."
         )
     return said
 
 
-def rule(found: pd.DataFrame, results: Results) -> Part:
+def rule(found: pd.DataFrame) -> Part:
     """The same over all critics, by rank correlation."""
-    said, short, verdicts = [], [], {}
+    said, short, verdicts = [], [], []
     for dataset, part in found.groupby("dataset", sort=False):
         own, debiased = Rank(part, "batch"), Rank(part, "debiased")
-        verdicts[str(dataset)] = own.verdict
+        verdicts.append(own.verdict)
         short.append(f"{dataset} {_ranked(own)}")
         said.append(
             f"{dataset}: {_ranked(own)} against raw batch W1, {_ranked(debiased)} against debiased, of "
             f"{plural(own.trainings, 'training')} with {plural(own.critics, 'critic')}."
         )
     because = (
-        "Rank correlation of the error of a critic's value with the distance of its samples from data, below 0 if so; in "
-        f"brackets a 95 % interval over seeds, and p over all orders of the critics. {' '.join(said)}"
+        "Rank correlation, over trainings, of the error of a critic's value with the distance of its samples from data, below 0 "
+        "if so; in brackets a 95 % interval over seeds, then the rank correlation of the critics' means and its p over all "
+        f"orders of the critics. {' '.join(said)}"
     )
     statement = "over all critics, the better the estimate the worse the generator"
-    return Part("(v)", *_on_images(statement, verdicts, results), f"rank correlation {'; '.join(short)}", because)
+    return Part("(v)", statement, together(verdicts), f"rank correlation {'; '.join(short)}", because)
 
 
 def _ranked(rank: Rank) -> str:
     if not math.isfinite(rank.rho):
         return "–"
-    interval = f"{number(rank.low, 2)} to {number(rank.high, 2)}, " if math.isfinite(rank.low) else ""
-    return f"{number(rank.rho, 2)} ({interval}p = {number(rank.p, 2)})"
+    interval = f"{number(rank.low, 2)} to {number(rank.high, 2)}; " if math.isfinite(rank.low) else ""
+    return f"{number(rank.rho, 2)} ({interval}of means {number(rank.means, 2)}, p = {number(rank.p, 2)})"
 
 
 def blur(found: pd.DataFrame) -> Part:
