@@ -35,12 +35,17 @@ class Claim:
 
 
 def together(verdicts: Iterable[str]) -> str:
-    """The verdict on a claim from verdicts on its cases (datasets, pairs): shared ones stand, different ones make it a part."""
+    """The verdict on a claim from verdicts on its cases (datasets, pairs).
+
+    It holds where it holds in all, in part where it holds (in part) in some; it does not hold where that is shown in some and the
+    contrary in none. So more evidence for it never makes a weaker word.
+    """
     found = set(verdicts)
-    decided = found - {OPEN}
-    if len(decided) > 1:
+    if found == {HOLDS}:
+        return HOLDS
+    if found & {HOLDS, IN_PART}:
         return IN_PART
-    return OPEN if not decided or (found != decided and decided == {HOLDS}) else decided.pop()
+    return REFUTED if REFUTED in found else OPEN
 
 
 def tally(cases: Mapping[str, str]) -> str:

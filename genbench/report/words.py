@@ -38,8 +38,8 @@ def overview(results: Results) -> str:
         f"{plural(trials['dataset'].nunique(), 'dataset')}, {each} seed{'' if each == '1' else 's'} each. "
     )
     searched = results.searched
-    tried = f" Searches tried {plural(len(searched), 'further trial')}, of which {(searched['status'] != 'ok').sum()} failed."
-    tried *= bool(len(searched))
+    broke = f"{(searched['status'] != 'ok').sum()} broke or gave no finite values"
+    tried = f" Searches tried {plural(len(searched), 'further trial')}, of which {broke}." * bool(len(searched))
     if bad.empty:
         return text + "All ended ok." + tried
     where = bad.groupby(["label", "dataset"], sort=False).size()

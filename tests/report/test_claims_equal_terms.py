@@ -97,9 +97,11 @@ def test_the_table_gives_the_search_and_its_confirmation():
     _, words, tables = told(results)
     row = tables["tale_c1_digits_search"].set_index("model").loc["ns_gan"]
     own = results.searched[results.searched["model"] == "ns_gan"]
-    assert row["failed"] == 3 and row["tried"] == 12 and row["k"] == 6 and row["seeds ok"] == "4 of 4"
+    assert row["failed"] == 3 and row["tried"] == 12 and row["k"] == 3 and row["seeds ok"] == "4 of 4"
     assert row["chosen, validation"] == own["validation"].min() and row["confirmed"] == pytest.approx(10.0)
-    assert row["best of k"] == pytest.approx(np.mean(_best(own["test"].dropna(), 12, 6)), rel=0.02)
+    best = _best(own["test"].dropna(), 12, 3)  # a search of failures alone is charged the worst score
+    best[np.isinf(best)] = results.searched["test"].max()
+    assert row["best of k"] == pytest.approx(np.mean(best), rel=0.02)
     assert "Configurations that failed, and count as the worst: ns_gan 3 of 12, wgan_gp 3 of 12 and lsgan 3 of 12." in words
     lowest = {m: results.searched.loc[results.searched["model"] == m, "validation"].min() for m in MODELS}
     ratio = np.median([np.mean(SAME[m]) / (1.1 * lowest[m]) for m in MODELS])  # test scores are 1.1 times the validation scores
@@ -128,7 +130,7 @@ def test_several_datasets_are_compared_by_their_rankings():
     apart = {"wgan_gp": 2.0, "lsgan": 4.0}
     _, words, _ = told(made(confirmed, datasets=("digits", "mnist5k"), apart=apart, noise=0.05))
     assert (
-        "Do 2 datasets rank the choices of 3 models alike, by their fresh seeds? Kendall's W is 1.00" in words
+        "by the mean rank of their fresh seeds among those of all? Kendall's W is 1.00" in words
         and "Over all datasets 6 pairs: 6 told apart" in words
     )
 

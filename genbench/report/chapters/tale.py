@@ -11,13 +11,15 @@ __all__ = ["chapter"]
 INTRO = (
     "Lucic et al. (2018, arXiv:1711.10337) and Stanczuk et al. (2021, arXiv:2103.01678) warned that much of what is said of "
     "adversarial models does not survive a fair comparison. Each claim below is tested on this study's own runs; every word of "
-    "the verdicts follows from the numbers beside it, by rules and margins that stand in the code and in the study's file."
+    "the verdicts follows from the numbers beside it, by rules and margins that stand in the code and in the study's file; a "
+    "few of them were chosen after a first look, which is said there."
 )
 PROTOCOL = (
     "Searched models tried equally many configurations of one quasi-random stream that all share, each over its own space; the "
-    "validation split chose configuration and checkpoint, the test split is what is shown, and what failed counts as the worst. "
-    "What is said holds for these spaces, networks and budgets: equal numbers of configurations are not equal shares of spaces "
-    "of unequal dimension."
+    "validation split chose configuration and checkpoint, the test split is what is shown. What failed, by an error or by values "
+    "that are not finite, counts as the worst; what diverges otherwise counts by its score. What is said holds for these spaces, "
+    "networks and budgets: equal numbers of configurations are not equal shares of spaces of unequal dimension. A claim holds "
+    "where it holds in all cases, and in part where it does in some."
 )
 
 
