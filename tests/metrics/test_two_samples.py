@@ -47,7 +47,7 @@ def test_t20_sliced_w1_of_a_shift_is_two_over_pi_of_it():
     even = torch.stack([angle.cos(), angle.sin()], 1)
     assert sliced_w1(x + torch.tensor([0.3, 0.4]), x, directions=even).value == pytest.approx(1 / math.pi, rel=1e-4)
     assert score.value < wasserstein1(x + torch.tensor([0.3, 0.4]), x).value == pytest.approx(0.5, abs=1e-7)
-    assert sliced_w1(x, x).value == 0
+    assert sliced_w1(x, x).value == pytest.approx(0, abs=1e-15)  # some processors round equal rows of a product differently
 
 
 @pytest.mark.parametrize("sizes", [(400, 400), (300, 700)])
