@@ -1,6 +1,6 @@
 # make benchmark   set up, run the default benchmark, say where its report is
 # make test        set up, run the checks and tests
-# VENV=path        the virtual environment to make or share (6.5 GB);  STUDY=smoke|default|full;  CORES=all
+# VENV=path        the virtual environment to make or share (6.5 GB);  STUDY=smoke|default|laptop|full;  CORES=all
 
 VENV ?= .venv
 PYTHON ?= python3
