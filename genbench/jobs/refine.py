@@ -60,13 +60,15 @@ def refine_group(study: str, group: str, paths: Paths, out: Path, device: torch.
         raise UserError(f"config/studies/{study}.yaml: refine: missing, so there is nothing to do after training")
     data = load(paths.data(members.dataset))
     score = _scorer(data, settings, paths, device)
-    rows, pictures = [], {}
+    rows, pictures, judge = [], {}, None
     for trial in members.trials:
         row: dict[str, Any] = {"trial": trial.id, "numbers": [], "faults": []}
         training = read_json(paths.trial(trial.id) / "train.json")
         if training["status"] == "ok":
-            several = bool(training.get("earlier"))
-            update = Judge(data, settings, paths, device)(trial).get("update") if several else None  # as its scores have it
+            update = None
+            if training.get("earlier"):  # the checkpoint that its scores are of
+                judge = judge or Judge(data, settings, paths, device)
+                update = judge(trial).get("update")
             found = _Refined(trial, settings, data, score, paths, device, update)
             found.run()
             row |= {"numbers": found.numbers, "faults": found.faults}
