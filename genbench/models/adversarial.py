@@ -69,7 +69,7 @@ class Adversarial(Model):
             "diversity": mean_distance(fake) / mean_distance(x),
         }
 
-    def finish(self, generator):
+    def finish(self, x, generator):
         """Fix the moments of the generator's batch norms, if it has any: samples must not depend on the chunks they come in."""
         z = normal((STANDING, self.latent), generator).to(next(self.generator.parameters()))
         settle(self.generator, lambda: self.generate(z, self.draw_labels(STANDING, generator)))

@@ -73,8 +73,17 @@ class Model(nn.Module):
         """All randomness of updates; `shape` is (updates, batch), every value starts with it."""
         return {}
 
-    def finish(self, generator: torch.Generator) -> None:
-        """What is left to do after training, with the weights that are kept; called once, before the model is stored."""
+    def begin(self, x: Tensor, generator: torch.Generator) -> None:
+        """What is to do before training, in place: initial values that depend on data; called once.
+
+        x (n, *shape): examples of the training split in model space, all of it or several thousands.
+        """
+
+    def finish(self, x: Tensor, generator: torch.Generator) -> None:
+        """What is left to do after training, with the weights that are kept; called once, before the model is stored.
+
+        x: as begin's.
+        """
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n examples (n, *shape) in model space."""

@@ -38,7 +38,9 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
     file = root / "models" / f"{trial.model}.yaml"
     if trial.model not in MODELS:
         raise UserError(f"{file}: name: no such model in genbench.models; allowed: {', '.join(sorted(MODELS))}")
-    cls = MODELS[trial.model]
+    cls, kind = MODELS[trial.model], dataset_spec(trial.dataset, root).kind
+    if kind not in cls.space:
+        raise UserError(f"{file}: {trial.model} can't learn {trial.dataset}: allowed: datasets of kind {', '.join(cls.space)}; got {kind}")
     network = [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "shape", "levels")]
     network = ["conditional" if p == "classes" else p for p in network]  # how many there are is the dataset's to say
     rates = [f"lr_{player}" for player in cls.players]
@@ -47,9 +49,9 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
     _known(file, "train", trial.train, switches)
     defaults = {p: q.default for p, q in inspect.signature(cls.__init__).parameters.items()} | {"conditional": False}
     for key, value in trial.net.items():
-        kind = type(defaults[key])
-        if not isinstance(value, (int, float) if kind is float else kind):
-            raise UserError(f"{file}: net.{key}: must be {kind.__name__}, got {value!r}")
+        wanted = type(defaults[key])
+        if not isinstance(value, (int, float) if wanted is float else wanted):
+            raise UserError(f"{file}: net.{key}: must be {wanted.__name__}, got {value!r}")
     for key, value in trial.train.items():
         if not isinstance(value, (int, float) if switches[key] is float else switches[key]):
             raise UserError(f"{file}: train.{key}: must be {switches[key].__name__}, got {value!r}")

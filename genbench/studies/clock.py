@@ -84,7 +84,7 @@ class Stopwatch(Trainer):
     def seconds_per_example(self) -> float:
         """Seconds for a generated example, of as many as are drawn at once here."""
         model = self.replicas.extract(0)
-        model.finish(torch.Generator(self.replicas.device).manual_seed(0))
+        self._finish(model, torch.Generator(self.replicas.device).manual_seed(0))
         generator = torch.Generator(self.replicas.device).manual_seed(0)
         with torch.no_grad():
             return self._warm(lambda: model.sample(SAMPLED, generator)) / SAMPLED

@@ -49,11 +49,23 @@ class Replicas:
 
     Arguments:
         make: builds one model. seeds, hps: one per replica. device, dtype: of everything.
-        lifted: vmap or loop. A single replica never pays for vmap.
+        lifted: vmap or loop. A single replica never pays for vmap. begin: called with each new model and its seed.
     """
 
-    def __init__(self, make: Make, seeds: Sequence[int], hps: Sequence[Mapping[str, float]], device, dtype, lifted: bool):
+    def __init__(
+        self,
+        make: Make,
+        seeds: Sequence[int],
+        hps: Sequence[Mapping[str, float]],
+        device,
+        dtype,
+        lifted: bool,
+        begin: Callable[[Model, int], None] | None = None,
+    ):
         models = [_Method(build(make, seed)).to(device=device, dtype=dtype) for seed in seeds]
+        for method, seed in zip(models, seeds, strict=True):
+            if begin is not None:
+                begin(method.model, seed)
         self.count, self.base, self.lifted = len(models), models[0], lifted
         self.device, self.dtype, self.hps = torch.device(device), dtype, [dict(hp) for hp in hps]
         self.hp = {k: torch.tensor([hp[k] for hp in hps], dtype=dtype, device=device) for k in hps[0]}

@@ -28,6 +28,7 @@ VALIDATIONS = 20  # looks at the validation split per run
 VALIDATION_SIZE = 1024  # examples per look
 DIAGNOSES = 20  # points of a diagnostic curve: with the next line, about 2 % of the time of a short run
 DIAGNOSED = 128  # held-out examples per point
+SHOWN = 8192  # training examples that a model may look at before and after training
 DIVERGED = 1e10  # a loss beyond this is recorded as divergence, like nan
 
 
@@ -94,8 +95,9 @@ class Trainer:
         hps = [{**HP, **example.hp, **hp} for hp in hps]
         lifted = len(seeds) > 1 and example.liftable and switches.replicas > 1 if lifted is None else lifted
         self.make, self.seeds, self.space, self.batch, self.switches = make, list(seeds), space, batch, switches
-        self.replicas = Replicas(make, seeds, hps, device, dtype, lifted)
+        self.dtype = dtype
         self.train, self.validation = train.to(device), validation[:VALIDATION_SIZE].to(device)
+        self.replicas = Replicas(make, seeds, hps, device, dtype, lifted, self._begin)
         self.labels = {split: each.to(device) for split, each in labels.items()} if example.classes else {}
         self.model, self.players = self.replicas.model, self.replicas.model.players
         self.checkpoint, self.interval, self.key, self.log = checkpoint, interval, key, log
@@ -334,8 +336,25 @@ class Trainer:
     def _finished(self, k: int, leaves: list[Tensor], buffers: list[dict[str, Tensor]] | None = None) -> Model:
         """Replica k with its own of these weights and buffers, ready to be stored."""
         model = self.replicas.extract(k, self._rows(leaves), buffers)
-        model.finish(torch.Generator(self.replicas.device).manual_seed(stream(self.seeds[k], "finish")))
+        generator = torch.Generator(self.replicas.device).manual_seed(stream(self.seeds[k], "finish"))
+        self._finish(model, generator)
         return model
+
+    @torch.no_grad()
+    def _begin(self, model: Model, seed: int) -> None:
+        """Let a new model take initial values from data."""
+        generator = torch.Generator(self.train.device).manual_seed(stream(seed, "begin"))
+        model.begin(self._shown(generator), generator)
+
+    def _finish(self, model: Model, generator: torch.Generator) -> None:
+        """Let a trained model do what is left to do."""
+        model.finish(self._shown(generator), generator)
+
+    def _shown(self, generator: torch.Generator) -> Tensor:
+        """Training examples that a model may look at before or after training."""
+        raw = self.train[:SHOWN]
+        u = torch.rand(raw.shape, generator=generator, device=raw.device) if self.space.dequantises else None
+        return self.space.encode(raw, u).to(self.dtype)
 
     # ---- checkpoints
 

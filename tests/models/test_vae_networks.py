@@ -121,7 +121,7 @@ def test_a_finished_generator_makes_each_sample_by_itself(network):
     model = scattered(build(make("ns_gan", network), 0))
     z = torch.randn(20, LATENT, generator=gen(1), dtype=torch.float64)
     assert not torch.allclose(model.generate(z)[:3], model.generate(z[:3]))
-    model.finish(gen(2))
+    model.finish(torch.empty(0), gen(2))
     torch.testing.assert_close(model.generate(z)[:3], model.generate(z[:3]))
     torch.testing.assert_close(torch.cat([model.generate(part) for part in z.split(7)]), model.generate(z))
 
@@ -132,7 +132,7 @@ def test_the_moments_kept_are_those_of_samples(network):
     model = scattered(build(make("ns_gan", network), 0))
     z, other = torch.randn(STANDING, LATENT, generator=gen(2)).double(), torch.randn(STANDING, LATENT, generator=gen(3)).double()
     seen, unseen = model.generate(z), model.generate(other)
-    model.finish(gen(2))
+    model.finish(torch.empty(0), gen(2))
     torch.testing.assert_close(model.generate(z), seen)
     spread = float(unseen.std(0).mean())
     assert float((model.generate(other) - unseen).abs().mean()) < 0.1 * spread
@@ -155,7 +155,7 @@ def test_training_ends_with_samples_that_no_chunk_changes(network, tmp_path):
 
 def test_weights_without_moments_load_into_a_finished_model():
     plain, finished = build(make("ns_gan", "dcgan"), 0), build(make("ns_gan", "dcgan"), 1)
-    finished.finish(gen())
+    finished.finish(torch.empty(0), gen())
     finished.load_state_dict(plain.state_dict())
     z = torch.randn(6, LATENT, generator=gen())
     assert torch.equal(finished.generate(z), plain.generate(z))

@@ -1,44 +1,28 @@
-"""Settings of the experiments: what a study may say about each, and what it takes where a study says nothing."""
+"""Settings of the experiments on adversaries, their critics and the metrics of their samples."""
 
 from typing import Literal, get_args
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from genbench.config.budget import Frozen
+from genbench.config.experiments.base import Asked, Settings
 
-__all__ = ["CriticGradients", "CriticQuality", "CriticSurfaces", "Experiments", "GeneratorGradients", "Settings"]
+__all__ = [
+    "BatchWasserstein",
+    "CriticGradients",
+    "CriticQuality",
+    "CriticSurfaces",
+    "FidFaults",
+    "GeneratorGradients",
+    "PixelDistance",
+    "WassersteinEstimates",
+    "WassersteinTraining",
+]
 
 Planar = Literal["ring8", "grid25", "moons", "swiss_roll", "checkerboard", "pinwheel"]
 Adversary = Literal["mm_gan", "ns_gan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r1_gan", "hinge_gan"]
 
 Restraint = Literal["clipping", "gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "no restraint"]
 RESTRAINTS: tuple[Restraint, ...] = get_args(Restraint)
-
-
-class Asked(Frozen):
-    """What all experiments have: datasets, and seeds of whatever is trained."""
-
-    datasets: tuple[str, ...] = Field(default=(), min_length=1)
-    seeds: int = Field(default=3, ge=1, le=16)
-
-    @property
-    def recipes(self) -> tuple[str, ...]:
-        """Models whose recipes the experiment takes."""
-        return ()
-
-    @model_validator(mode="after")
-    def _distinct(self) -> "Asked":
-        for key, value in self:
-            if isinstance(value, tuple) and len(set(value)) < len(value):
-                raise ValueError(f"{key}: values must be distinct, got {', '.join(map(str, value))}")
-        return self
-
-
-class Settings(Asked):
-    """What experiments on models have besides: the length of trainings that differ in their seeds alone."""
-
-    updates: int = Field(default=500, ge=10)
-    batch: int = Field(default=128, ge=8)
 
 
 class CriticQuality(Settings):
@@ -186,21 +170,3 @@ class FidFaults(Asked):
     redraws: int = Field(default=8, ge=3, le=100)  # of the images that stand for samples
     images: int = Field(default=400, ge=60)  # at most, of each sampler
     encoder_epochs: int = Field(default=5, ge=1)
-
-
-class Experiments(Frozen):
-    """The experiments of a study; `{}` asks for one with its default settings."""
-
-    critic_quality: CriticQuality | None = None
-    critic_surfaces: CriticSurfaces | None = None
-    critic_gradients: CriticGradients | None = None
-    generator_gradients: GeneratorGradients | None = None
-    wasserstein_estimates: WassersteinEstimates | None = None
-    wasserstein_training: WassersteinTraining | None = None
-    batch_wasserstein: BatchWasserstein | None = None
-    pixel_distance: PixelDistance | None = None
-    fid_faults: FidFaults | None = None
-
-    def asked(self) -> dict[str, Asked]:
-        """Settings by name, of those that the study has."""
-        return {name: settings for name, settings in self if settings is not None}

@@ -1,0 +1,35 @@
+"""Settings of the experiments: what a study may say about each, and what it takes where a study says nothing."""
+
+from genbench.config.budget import Frozen
+from genbench.config.experiments.adversarial import (
+    BatchWasserstein,
+    CriticGradients,
+    CriticQuality,
+    CriticSurfaces,
+    FidFaults,
+    GeneratorGradients,
+    PixelDistance,
+    WassersteinEstimates,
+    WassersteinTraining,
+)
+from genbench.config.experiments.base import Asked
+
+__all__ = ["Experiments"]
+
+
+class Experiments(Frozen):
+    """The experiments of a study; `{}` asks for one with its default settings."""
+
+    critic_quality: CriticQuality | None = None
+    critic_surfaces: CriticSurfaces | None = None
+    critic_gradients: CriticGradients | None = None
+    generator_gradients: GeneratorGradients | None = None
+    wasserstein_estimates: WassersteinEstimates | None = None
+    wasserstein_training: WassersteinTraining | None = None
+    batch_wasserstein: BatchWasserstein | None = None
+    pixel_distance: PixelDistance | None = None
+    fid_faults: FidFaults | None = None
+
+    def asked(self) -> dict[str, Asked]:
+        """Settings by name, of those that the study has."""
+        return {name: settings for name, settings in self if settings is not None}
