@@ -40,7 +40,8 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
         raise UserError(f"{file}: name: no such model in genbench.models; allowed: {', '.join(sorted(MODELS))}")
     cls, kind = MODELS[trial.model], dataset_spec(trial.dataset, root).kind
     if kind not in cls.space:
-        raise UserError(f"{file}: {trial.model} can't learn {trial.dataset}: allowed: datasets of kind {', '.join(cls.space)}; got {kind}")
+        kinds = ", ".join(cls.space)
+        raise UserError(f"{file}: {trial.model} can't learn {trial.dataset}: allowed: datasets of kind {kinds}; got {kind}")
     network = [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "shape", "levels")]
     network = ["conditional" if p == "classes" else p for p in network]  # how many there are is the dataset's to say
     rates = [f"lr_{player}" for player in cls.players]
