@@ -143,7 +143,7 @@ class MaskedLinear(nn.Linear):
 
 
 class MaskedMLP(nn.Module):
-    """A perceptron whose output block i depends on inputs 0..i-1 only (MADE).
+    """A perceptron whose output block i depends on the inputs before i only (MADE).
 
     References:
         MADE: Masked Autoencoder for Distribution Estimation (Germain et al., 2015), arXiv 1502.03509
@@ -152,23 +152,27 @@ class MaskedMLP(nn.Module):
         features: number of ordered inputs d.
         outputs: numbers per input that the network predicts; the result is (B, d, outputs).
         width, depth: features of a hidden layer, and number of hidden layers.
+        context: number of further inputs, which every output depends on.
+        order: place (d,) of each input, a permutation of 0..d-1; None is theirs.
     """
 
-    def __init__(self, features: int, outputs: int, width: int, depth: int):
+    def __init__(self, features: int, outputs: int, width: int, depth: int, context: int = 0, order: torch.Tensor | None = None):
         super().__init__()
         self.features, self.outputs = features, outputs
-        order = torch.arange(features)
-        last = max(features - 1, 1)
-        # degrees 0..last-1, spread evenly where there are fewer units: a plain remainder would leave later inputs unheard
-        hidden = torch.arange(width) * last // width if width < last else torch.arange(width) % last
-        degrees = [order, *[hidden] * depth]
-        sizes = [features, *[width] * depth, features * outputs]
+        order = torch.arange(features) if order is None else order
+        # degrees first..features-2, spread evenly where there are fewer units: a plain remainder would leave later inputs unheard
+        first = -1 if context else 0  # the context comes before all inputs, and the first output needs units that hear it alone
+        count = max(features - 1, 1) - first
+        hidden = first + (torch.arange(width) * count // width if width < count else torch.arange(width) % count)
+        degrees = [torch.cat([order, torch.full((context,), -1)]), *[hidden] * depth]
+        sizes = [features + context, *[width] * depth, features * outputs]
         masks = [b[:, None] >= a[None, :] for a, b in zip(degrees, degrees[1:], strict=False)]
         masks.append((order[:, None] > degrees[-1][None, :]).repeat_interleave(outputs, 0))
         self.layers = nn.ModuleList(MaskedLinear(a, b, mask) for a, b, mask in zip(sizes, sizes[1:], masks, strict=False))
 
-    def forward(self, x: Tensor, dropout: list[Tensor] | None = None) -> Tensor:
-        """x (B, d) -> (B, d, outputs); `dropout`: one mask (B, width) per hidden layer, already scaled by 1/keep."""
+    def forward(self, x: Tensor, dropout: list[Tensor] | None = None, context: Tensor | None = None) -> Tensor:
+        """x (B, d), context (B, c) -> (B, d, outputs); `dropout`: a mask (B, width) per hidden layer, scaled by 1/keep."""
+        x = x if context is None else torch.cat([x, context], -1)
         for i, layer in enumerate(self.layers):
             x = layer(x)
             if i < len(self.layers) - 1:

@@ -1,0 +1,72 @@
+"""Autoregressive flows: layers whose Jacobians are triangular."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genbench.models.base import chosen
+from genbench.nets import MaskedMLP
+
+__all__ = ["AutoregressiveLayer"]
+
+
+class AutoregressiveLayer(nn.Module):
+    """An affine map of each coordinate whose scale and shift depend on the coordinates before it.
+
+    y_i = scale_i x_i + shift_i, both functions of x_<i and of the context. Gate "sigmoid": scale = s, shift = (1 - s) t with s in
+    (0, 1), a layer that contracts (Kingma et al.). Gate "exp": scale = exp(s), shift = t, with |s| bounded by tanh.
+
+    References:
+        Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016), arXiv 1606.04934
+        Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), arXiv 1705.07057
+
+    Arguments:
+        features: number of coordinates d. context: number of further inputs of the conditioner.
+        width, depth: of the conditioner, a masked perceptron.
+        gate: a key of GATES. reverse: whether the last coordinate comes first.
+        bound: largest |s| of the gate "exp".
+    """
+
+    GATES = ("exp", "sigmoid")
+
+    def __init__(
+        self,
+        features: int,
+        width: int = 64,
+        depth: int = 2,
+        context: int = 0,
+        gate: str = "exp",
+        reverse: bool = False,
+        bound: float = 3.0,
+    ):
+        super().__init__()
+        self.gate, self.bound = chosen("gate", gate, self.GATES), bound
+        self.order = range(features)[::-1] if reverse else range(features)  # coordinates, first to last
+        places = torch.arange(features).flip(0) if reverse else torch.arange(features)
+        self.conditioner = MaskedMLP(features, 2, width, depth, context, places)
+        last = self.conditioner.layers[-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        if gate == "sigmoid":  # starts near the identity
+            nn.init.constant_(last.bias.data.view(features, 2)[:, 0], 2.0)
+
+    def affine(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logarithm of the scale and shift, (B, d) each, at x (B, d)."""
+        s, t = self.conditioner(x, context=context).unbind(-1)
+        if self.gate == "sigmoid":
+            return F.logsigmoid(s), torch.sigmoid(-s) * t
+        return self.bound * torch.tanh(s / self.bound), t
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (B, d) -> y (B, d) and log |det dy/dx| (B,), in one pass."""
+        log_scale, shift = self.affine(x, context)
+        return x * log_scale.exp() + shift, log_scale.sum(-1)
+
+    def inverse(self, y: Tensor, context: Tensor | None = None) -> Tensor:
+        """y (B, d) -> x (B, d) in d passes: the scale of a coordinate needs the x, not the y, before it."""
+        x = torch.zeros_like(y)
+        for i in self.order:
+            log_scale, shift = self.affine(x, context)
+            here = torch.arange(y.shape[-1], device=y.device) == i
+            x = torch.where(here, (y - shift) * (-log_scale).exp(), x)
+        return x
