@@ -21,7 +21,7 @@ def manifold_scores(
 ) -> list[Score]:
     """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another.
 
-    A model that decodes without being told a class adds recall.
+    A model that decodes z ~ N(0, I) without being told a class adds recall.
     """
     if data.meta["source"] != "polygons":
         return []
@@ -29,9 +29,9 @@ def manifold_scores(
     project = _projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
     made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
     decodes = {}
-    if hasattr(model, "generate") and not model.classes:  # in the symmetric space, and clipped to it as its samples are
+    if hasattr(model, "generate") and model.normal_prior and not model.classes:
 
-        def generate(z: Tensor) -> Tensor:
+        def generate(z: Tensor) -> Tensor:  # from the symmetric space, and clipped to it as samples are
             return ((model.generate(z) + 1) / 2).clamp(0, 1).unflatten(1, data.shape)
 
         decodes = {"generate": generate, "latent": model.latent, "generator": generator}

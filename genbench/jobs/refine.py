@@ -30,7 +30,6 @@ from genbench.metrics.points import modes, sliced_w1
 from genbench.metrics.score import Score
 from genbench.models import Model
 from genbench.models.adversarial import Adversarial
-from genbench.models.base import normal
 from genbench.models.gan_losses import LOSSES
 from genbench.refine.calibration import isotonic, platt, reliability, reliability_out_of_fold
 from genbench.refine.latent import ddls, slerp, truncated_normal
@@ -127,6 +126,8 @@ class _Refined:
         """Why a method has nothing to do with the model; empty where it has."""
         if self.model.classes:
             return "class-conditional generators are not refined"
+        if method == "truncation" and not self.model.normal_prior:
+            return "the model's prior is not a standard normal law"
         if method in ("metropolis", "ddls") and not isinstance(self.model, Adversarial):
             return "the model has no critic"
         if method in ("metropolis", "ddls") and getattr(self.model, "norm", "none") == "batch":
@@ -138,7 +139,7 @@ class _Refined:
     def raw(self) -> None:
         """As many samples as the others have, from fresh noise."""
         start = time.perf_counter()
-        y = self.made(normal((self.count, self.model.latent), self.generator))
+        y = self.made(self.model.draw_prior(self.count, self.generator))
         self.note("raw", y, start, passes=(1, 0, 0))
         loss = getattr(self.model, "loss", None)
         if isinstance(self.model, Adversarial) and loss in LOSSES and LOSSES[loss].logistic:
@@ -161,7 +162,7 @@ class _Refined:
         known = logit(real)
 
         def propose(n: int) -> tuple[Tensor, Tensor]:
-            x = self.model.generate(normal((n, self.model.latent), self.generator))
+            x = self.model.generate(self.model.draw_prior(n, self.generator))
             return x, logit(self.model.score(x))
 
         start, parts = time.perf_counter(), []
@@ -180,7 +181,7 @@ class _Refined:
         line = platt(real, fake)
         start, parts = time.perf_counter(), []
         for size in self.sizes():
-            z = normal((size, self.model.latent), self.generator)
+            z = self.model.draw_prior(size, self.generator)
             parts.append(ddls(lambda z: line(self.model.score(self.model.generate(z))), z, self.settings.steps, self.generator))
         y = self.made(torch.cat([part[0] for part in parts]))
         count = self.settings.steps + 1  # looks at energy and slope
@@ -191,8 +192,8 @@ class _Refined:
         self.add("ddls", own, len(real) + len(fake))
 
     def interpolation(self) -> None:
-        """Arcs between pairs of normal z: pictures only."""
-        ends = normal((2, PAIRS, self.model.latent), self.generator)
+        """Arcs between pairs of z: pictures only."""
+        ends = self.model.draw_prior(2 * PAIRS, self.generator).unflatten(0, (2, PAIRS))
         steps = POINT_STEPS if self.data.kind == "points" else IMAGE_STEPS
         path = slerp(*ends, torch.linspace(0, 1, steps, device=self.device))
         y = self.model.generate(path.flatten(0, 1)).reshape(-1, *self.model.shape)
@@ -213,7 +214,7 @@ class _Refined:
     def values(self) -> tuple[Tensor, Tensor]:
         """The critic's values of held-out examples and of samples, which are plenty even where the others are few."""
         real = self.space.encode(self.data.splits["validation"][:CALIBRATED].to(self.device))
-        fake = self.made(normal((CALIBRATED, self.model.latent), self.generator))
+        fake = self.made(self.model.draw_prior(CALIBRATED, self.generator))
         return tuple(torch.cat([self.model.score(each) for each in x.flatten(1).split(CHUNK)]) for x in (real, fake))
 
     def note(self, method: str, y: Tensor, start: float, passes: tuple[float, float, float], threshold: float | None = None):

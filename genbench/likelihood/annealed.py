@@ -9,11 +9,12 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from genbench.models.hmc import LastLook, hmc_step
-from genbench.models.outputs import gaussian
+from genbench.models.outputs import gaussian, standard_normal
 
 __all__ = ["Annealed", "Gap", "Sigma", "bdmc", "decoder_ais", "fit_sigma", "surrogate"]
 
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]  # x (B, ...), z (B, dim) -> log p(x|z) (B,)
+LogPrior = Callable[[Tensor], Tensor]  # z (B, dim) -> log p(z) (B,)
 Start = tuple[Tensor, Tensor]  # mean and log standard deviation (n, dim) of q(z|x)
 Look = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -53,10 +54,11 @@ class Sigma:
 def decoder_ais(
     log_likelihood: LogLikelihood, dim: int, x: Tensor, generator: torch.Generator, *,
     chains: int = 16, temperatures: int = 500, leapfrog: int = 3, start: Start | None = None, pilot: int = 4,
+    log_prior: LogPrior = standard_normal,
 ) -> Annealed:  # fmt: skip
-    """Bound log p(x) = log E_{z ~ N(0, I)} p(x|z) from below by annealing from the prior, or from q(z|x), to p(z|x).
+    """Bound log p(x) = log E_{z ~ p(z)} p(x|z) from below by annealing from N(0, I), or from q(z|x), to p(z|x).
 
-    The laws between are N(z) p(x|z)^b or, with `start`, q^(1-b) (N(z) p(x|z))^b; b = ((1 + v)^t - 1) / v on an even grid
+    The laws between are q^(1-b) (p(z) p(x|z))^b, where q is N(0, I) without a `start`; b = ((1 + v)^t - 1) / v on an even grid
     of t, with v the standard deviation of the log-weight under the first law, which makes equal steps in log(1 + v b): the
     sigmoid grid of Wu et al. is far too coarse near 0 where p(x|z) is narrow. v and the step sizes, functions of x and b
     only, come from pilot chains and are then frozen: steps that follow the chains themselves would break the bound. A high
@@ -67,22 +69,23 @@ def decoder_ais(
         log_likelihood: (x (B, ...), z (B, dim)) -> log p(x|z) (B,), differentiable in z. x: (n, ...), also its device and type.
         chains, pilot: for each example, of the run that counts and of the tuning (2 or more). temperatures: number of steps of b.
         leapfrog: steps per trajectory; a step costs `leapfrog` gradients per chain. start: of an encoder; good ones need
-            far fewer temperatures, but one that is too narrow loses mass.
+            far fewer temperatures, but one that is too narrow loses mass. log_prior: differentiable, of N(0, I) by default.
 
     References:
         Annealed importance sampling (Neal, 2001), arXiv physics/9803008
         On the quantitative analysis of decoder-based generative models (Wu et al., 2017), arXiv 1611.04273
     """
     n = len(x)
-    grid, steps = _tune(log_likelihood, dim, x, generator, start, temperatures, leapfrog, pilot)
+    grid, steps = _tune(log_likelihood, log_prior, dim, x, generator, start, temperatures, leapfrog, pilot)
     u = _draw(n * chains, dim, x, generator)
-    log_w, acceptance = _anneal(_look(log_likelihood, dim, x, start, chains), u, n, grid, leapfrog, generator, steps)
+    log_w, acceptance = _anneal(_look(log_likelihood, log_prior, dim, x, start, chains), u, n, grid, leapfrog, generator, steps)
     return Annealed(_mean(log_w), _ess(log_w), float(acceptance))
 
 
 def bdmc(
     log_likelihood: LogLikelihood, z: Tensor, x: Tensor, generator: torch.Generator, *,
     chains: int = 16, temperatures: int = 500, leapfrog: int = 3, start: Start | None = None, pilot: int = 4,
+    log_prior: LogPrior = standard_normal,
 ) -> Gap:  # fmt: skip
     """Bound the error of `decoder_ais` by bidirectional Monte Carlo on pairs drawn from the model.
 
@@ -90,14 +93,14 @@ def bdmc(
     holds for such simulated data; how far it holds for real data depends on how much they resemble them.
 
     Arguments:
-        z, x: (n, dim) and (n, ...), z ~ N(0, I) and x ~ p(x|z) with all of the decoder's noise. The others: `decoder_ais`.
+        z, x: (n, dim) and (n, ...), z ~ p(z) and x ~ p(x|z) with all of the decoder's noise. The others: `decoder_ais`.
 
     References:
         Sandwiching the marginal likelihood using bidirectional Monte Carlo (Grosse et al., 2015), arXiv 1511.02543
     """
     n, dim = z.shape
-    grid, steps = _tune(log_likelihood, dim, x, generator, start, temperatures, leapfrog, pilot)
-    look = _look(log_likelihood, dim, x, start, chains)
+    grid, steps = _tune(log_likelihood, log_prior, dim, x, generator, start, temperatures, leapfrog, pilot)
+    look = _look(log_likelihood, log_prior, dim, x, start, chains)
     forward, _ = _anneal(look, _draw(n * chains, dim, x, generator), n, grid, leapfrog, generator, steps)
     exact = z if start is None else (z - start[0]) * (-start[1]).exp()
     u = exact.to(x.dtype).repeat_interleave(chains, 0)
@@ -118,17 +121,18 @@ def surrogate(generate: Callable[[Tensor], Tensor], sigma: float) -> LogLikeliho
 
 def fit_sigma(
     generate: Callable[[Tensor], Tensor], dim: int, x: Tensor, generator: torch.Generator, *,
-    chains: int = 8, temperatures: int = 100, evaluations: int = 12,
+    chains: int = 8, temperatures: int = 100, evaluations: int = 12, log_prior: LogPrior = standard_normal,
+    z: Tensor | None = None,
 ) -> Sigma:  # fmt: skip
     """Choose the surrogate's sigma by the mean annealed bound on validation examples x (n, ...), common random numbers.
 
     Bounded search from 1/100 of the examples' root mean square deviation to a little beyond their root mean square distance
     from the generator's own, which is the best where those are all alike. To choose it by a Parzen window or by importance
-    sampling from the prior would favour far too large values.
+    sampling from the prior would favour far too large values. z: draws of another prior than N(0, I).
     """
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     with torch.no_grad():
-        made = generate(torch.randn(max(len(x), 256), dim, generator=generator, device=x.device, dtype=x.dtype))
+        made = generate(_draw(max(len(x), 256), dim, x, generator) if z is None else z)
     flat, made = x.flatten(1), made.flatten(1)
     spread = float((flat - flat.mean(0)).square().mean().sqrt())
     distance = float((made.var(0, correction=0) + (flat[:, None] - made.mean(0)).square().mean((0, 1))).mean().sqrt())
@@ -137,7 +141,7 @@ def fit_sigma(
     def loss(log_sigma: float) -> float:
         same = torch.Generator(generator.device).manual_seed(seed)
         p = surrogate(generate, math.exp(log_sigma))
-        lower = float(decoder_ais(p, dim, x, same, chains=chains, temperatures=temperatures).lower.mean())
+        lower = float(decoder_ais(p, dim, x, same, chains=chains, temperatures=temperatures, log_prior=log_prior).lower.mean())
         tried.append((math.exp(log_sigma), lower))
         return -lower
 
@@ -147,7 +151,7 @@ def fit_sigma(
     return Sigma(value, lower, tuple(tried))
 
 
-def _look(log_likelihood: LogLikelihood, dim: int, x: Tensor, start: Start | None, chains: int) -> Look:
+def _look(log_likelihood: LogLikelihood, log_prior: LogPrior, dim: int, x: Tensor, start: Start | None, chains: int) -> Look:
     """Return h and its gradient at u = (z - mean) / std, where the law at b is N(u; 0, I) exp(b h(u)), and p(x) = E exp h."""
     x = x.repeat_interleave(chains, 0)
     mean, log_std = (t.repeat_interleave(chains, 0) for t in start) if start else (0.0, torch.zeros(dim).to(x))
@@ -156,16 +160,16 @@ def _look(log_likelihood: LogLikelihood, dim: int, x: Tensor, start: Start | Non
         with torch.enable_grad():
             u = u.detach().requires_grad_()
             z = mean + log_std.exp() * u
-            h = log_likelihood(x, z) + 0.5 * (u.square() - z.square()).sum(-1) + log_std.sum(-1)
+            h = log_likelihood(x, z) + log_prior(z) - standard_normal(u) + log_std.sum(-1)
             (slope,) = torch.autograd.grad(h.sum(), u)
         return h.detach(), slope
 
     return look
 
 
-def _tune(log_likelihood, dim, x, generator, start, temperatures, leapfrog, pilot) -> tuple[list[float], list[Tensor]]:
+def _tune(log_likelihood, log_prior, dim, x, generator, start, temperatures, leapfrog, pilot) -> tuple[list[float], list[Tensor]]:
     """Grid of b, from 0 to 1, and steps (n,) at each of its later entries, from pilot chains."""
-    look = _look(log_likelihood, dim, x, start, pilot)
+    look = _look(log_likelihood, log_prior, dim, x, start, pilot)
     h, _ = look(_draw(len(x) * pilot, dim, x, generator))
     if not h.isfinite().all():
         raise ValueError("annealing: the log-likelihood is not finite at the start of the chains")

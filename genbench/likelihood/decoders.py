@@ -1,4 +1,4 @@
-"""Annealed bounds of models that decode z ~ N(0, I), and what their error is on data that the model made."""
+"""Annealed bounds of models that decode latents, and what their error is on data that the model made."""
 
 import torch
 
@@ -27,7 +27,7 @@ def annealed_scores(
     if not hasattr(model, "generate") or model.classes:
         return []
     test, validation = (data.splits[split][:points].to(generator.device) for split in ("test", "validation"))
-    z = normal((len(test), model.latent), generator)
+    z = model.draw_prior(len(test), generator)
     if hasattr(model, "log_likelihood"):
         y, jacobian = space.seen(test, generator)
         iwae = importance_bounds(lambda: model.log_weights(y, generator), IMPORTANCE_SAMPLES).iwae + jacobian
@@ -36,14 +36,15 @@ def annealed_scores(
     else:
         y, jacobian = space.continuous(test, generator)
         shown, _ = space.continuous(validation, generator)
-        sigma = fit_sigma(model.generate, model.latent, shown, generator).value
+        own = None if model.normal_prior else model.draw_prior(256, generator)
+        sigma = fit_sigma(model.generate, model.latent, shown, generator, log_prior=model.log_prior, z=own).value
         settings = {"sigma": sigma}
         metric, p, made = "surrogate_nll", surrogate(model.generate, sigma), model.generate(z)
         made = (made + sigma * normal(made.shape, generator)).reshape(y.shape)
         encode = _prior
     anneal = {"chains": CHAINS, "temperatures": temperatures}
-    forward = decoder_ais(p, model.latent, y, generator, start=encode(y), **anneal)
-    gap = bdmc(p, z, made, generator, start=encode(made), **anneal)
+    forward = decoder_ais(p, model.latent, y, generator, start=encode(y), log_prior=model.log_prior, **anneal)
+    gap = bdmc(p, z, made, generator, start=encode(made), log_prior=model.log_prior, **anneal)
     settings |= {"split": "test", **anneal}
     each = -(forward.lower + jacobian).double()
     error = float(each.std()) / len(each) ** 0.5
@@ -55,4 +56,4 @@ def annealed_scores(
 
 
 def _prior(x: torch.Tensor) -> None:
-    """Annealing starts at the prior where there is no encoder."""
+    """Annealing starts at N(0, I) where there is no encoder."""

@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from genbench.models.outputs import standard_normal
+
 __all__ = ["Model", "chosen", "normal", "uniform"]
 
 
@@ -40,9 +42,10 @@ class Model(nn.Module):
 
     Likelihood, all in nats per example of model space: `log_prob(x, generator)` (its kind is `likelihood`), or
     `log_weights(x, generator)` (one importance weight per call), or `elbo(x, generator)`, or `energy(x)` (unnormalised).
-    A model that decodes z ~ N(0, I) has `latent`, its dimension, and `generate(z) -> (B, dim)`, a differentiable mean; and
-    `encode(x)`, the mean and log standard deviation of q(z|x), `log_likelihood(x, z)` and `draw(z, generator)`, x ~ p(x|z),
-    where it has these laws.
+    A model that decodes z has `latent`, its dimension, and `generate(z) -> (B, dim)`, a differentiable mean; z ~ N(0, I), unless
+    it has a `draw_prior` and a `log_prior` of its own and `normal_prior` is False. It has `log_likelihood(x, z)`,
+    `draw(z, generator)`, x ~ p(x|z), and `encode(x)`, the mean and log standard deviation of a normal law of z that is near
+    the posterior, where it has these laws.
 
     A model of `classes` is one of p(x|y) p(y): the trainer gives it the batch's classes as noise["label"] (B,), int64, and
     `prior` (classes,), the frequencies of the training split. Its `sample(n, generator, label)` draws labels from there unless
@@ -61,6 +64,7 @@ class Model(nn.Module):
     space: ClassVar[dict[str, str]] = {"points": "standard", "images": "symmetric"}  # see data/space.py
     liftable: ClassVar[bool] = True  # False: the trainer runs the same code trial by trial
     selects: ClassVar[bool] = False  # True: the loss on held-out data chooses the checkpoint
+    normal_prior: ClassVar[bool] = True  # False: the latents are not N(0, I)
 
     def __init__(self, shape: tuple[int, ...], levels: int | None = None, classes: int = 0):
         super().__init__()
@@ -88,6 +92,14 @@ class Model(nn.Module):
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n examples (n, *shape) in model space."""
         raise NotImplementedError
+
+    def draw_prior(self, n: int, generator: torch.Generator) -> Tensor:
+        """Latents (n, latent) of a model that decodes them."""
+        return normal((n, self.latent), generator)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Log-density (B,) of latents (B, latent), in nats."""
+        return standard_normal(z)
 
     def draw_labels(self, n: int, generator: torch.Generator) -> Tensor | None:
         """Classes (n,) of examples, drawn from the prior; None for a model that is not told of any."""

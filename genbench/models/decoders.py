@@ -1,0 +1,69 @@
+"""Laws p(x|z) that a decoder's output may stand for: entries of x are independent given z."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from genbench.models.base import chosen, normal, uniform
+from genbench.models.outputs import discretised_gaussian, discretised_logistic, gaussian, sample_logistic
+
+__all__ = ["LAWS", "Law", "law_of"]
+
+
+@dataclass(frozen=True)
+class Law:
+    """One law, given locations and log scales (B, dim).
+
+    Arguments:
+        log_prob: (x, location, log_scale, levels) -> nats, element by element: of a value, or of the grey level at x.
+        draw: (location, log_scale, generator) -> values; of images to be rounded to grey values, -1 to 1.
+        mean: location -> mean of the law. learned: whether it has a scale that is learned, or a given one, or none.
+    """
+
+    log_prob: Callable[[Tensor, Tensor, Tensor, int | None], Tensor]
+    draw: Callable[[Tensor, Tensor, torch.Generator], Tensor]
+    mean: Callable[[Tensor], Tensor] = lambda location: location
+    learned: bool = True
+
+
+def _normal(location: Tensor, log_scale: Tensor, generator: torch.Generator) -> Tensor:
+    return location + log_scale.exp() * normal(location.shape, generator)
+
+
+def _density(x: Tensor, location: Tensor, log_scale: Tensor, levels: None) -> Tensor:
+    return gaussian(x, location, log_scale)
+
+
+def _logistic(location: Tensor, log_scale: Tensor, generator: torch.Generator) -> Tensor:
+    return sample_logistic(location, log_scale, uniform(location.shape, generator))
+
+
+# by kind of data, its default first; all of images are probabilities of grey levels, so that a bound is on the image itself
+LAWS: dict[str, dict[str, Law]] = {
+    "points": {
+        "gaussian": Law(_density, _normal),
+        "gaussian_fixed": Law(_density, _normal, learned=False),
+    },
+    "images": {
+        "logistic": Law(discretised_logistic, _logistic),
+        "gaussian": Law(discretised_gaussian, _normal),
+        "gaussian_fixed": Law(discretised_gaussian, _normal, learned=False),
+        "bernoulli": Law(  # the location is a logit, x is -1 or 1
+            lambda x, logit, log_scale, levels: F.logsigmoid(x * logit),
+            lambda logit, log_scale, generator: (uniform(logit.shape, generator) < logit.sigmoid()).to(logit) * 2 - 1,
+            lambda logit: (logit / 2).tanh(),
+            learned=False,
+        ),
+    },
+}
+
+
+def law_of(name: str | None, levels: int | None) -> Law:
+    """The law of that name for points, or for images of so many levels; the kind's default without a name."""
+    laws = LAWS["images" if levels else "points"]
+    if chosen("decoder", name or next(iter(laws)), laws) == "bernoulli" and levels != 2:
+        raise ValueError(f"decoder: bernoulli is for images of 2 levels, these have {levels}; allowed: {', '.join(laws)}")
+    return laws[name or next(iter(laws))]
