@@ -5,10 +5,13 @@ from genbench.models.base import Model
 from genbench.models.began import BEGAN
 from genbench.models.continuous import CNF
 from genbench.models.diffusion import DDPM
-from genbench.models.ebm import EBM
+from genbench.models.ebm import CDEBM, EBM, Algorithm1EBM, ShortRunEBM
 from genbench.models.flow import RealNVP
 from genbench.models.gan import DRAGAN, LSGAN, MMGAN, NSGAN, R1GAN, SNGAN, WGAN, WGANGP, HingeGAN
 from genbench.models.mixture import GMM
+from genbench.models.pixelcnn import PixelCNN
+from genbench.models.pixelrnn import PixelRNN
+from genbench.models.score_matching import DSMEBM, SSMEBM
 from genbench.models.vae import VAE
 
 __all__ = ["MODELS", "Model"]
@@ -16,9 +19,16 @@ __all__ = ["MODELS", "Model"]
 MODELS: dict[str, type[Model]] = {
     "gmm": GMM,
     "ebm": EBM,
+    "cd_ebm": CDEBM,
+    "short_run_ebm": ShortRunEBM,
+    "algorithm1_ebm": Algorithm1EBM,
+    "dsm_ebm": DSMEBM,
+    "ssm_ebm": SSMEBM,
     "vae": VAE,
     "realnvp": RealNVP,
     "made": MADE,
+    "pixelcnn": PixelCNN,
+    "pixelrnn": PixelRNN,
     "cnf": CNF,
     "mm_gan": MMGAN,
     "ns_gan": NSGAN,

@@ -2,6 +2,7 @@
 
 from genbench.nets.architectures import AUTHORS, CRITICS, GENERATORS, SMALL, describe, matched_width
 from genbench.nets.conditional import Labelled, critic, generator, indicator
+from genbench.nets.masked_conv import GatedPixelCNN, RowLSTM
 from genbench.nets.mlp import MLP, MaskedMLP, TimeMLP, time_features
 from genbench.nets.ode import rk4
 from genbench.nets.parts import settle, standing
@@ -14,9 +15,11 @@ __all__ = [
     "GENERATORS",
     "MLP",
     "SMALL",
+    "GatedPixelCNN",
     "Labelled",
     "MaskedMLP",
     "PatchUNet",
+    "RowLSTM",
     "Spectral",
     "TimeMLP",
     "critic",

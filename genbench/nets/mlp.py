@@ -138,8 +138,8 @@ class MaskedLinear(nn.Linear):
         super().__init__(inputs, outputs)
         self.register_buffer("mask", mask.float())
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.mask, self.bias)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return F.linear(x, self.weight * (self.mask if mask is None else mask), self.bias)
 
 
 class MaskedMLP(nn.Module):
@@ -170,11 +170,20 @@ class MaskedMLP(nn.Module):
         masks.append((order[:, None] > degrees[-1][None, :]).repeat_interleave(outputs, 0))
         self.layers = nn.ModuleList(MaskedLinear(a, b, mask) for a, b, mask in zip(sizes, sizes[1:], masks, strict=False))
 
-    def forward(self, x: Tensor, dropout: list[Tensor] | None = None, context: Tensor | None = None) -> Tensor:
-        """x (B, d), context (B, c) -> (B, d, outputs); `dropout`: a mask (B, width) per hidden layer, scaled by 1/keep."""
+    def forward(
+        self, x: Tensor, dropout: list[Tensor] | None = None, context: Tensor | None = None, order: Tensor | None = None
+    ) -> Tensor:
+        """x (B, d), context (B, c) -> (B, d, outputs); `dropout`: a mask (B, width) per hidden layer, scaled by 1/keep.
+
+        `order`: another one, of a network that has neither a context nor an order of its own; the weights are the same.
+        """
         x = x if context is None else torch.cat([x, context], -1)
-        for i, layer in enumerate(self.layers):
-            x = layer(x)
+        masks = [layer.mask for layer in self.layers]
+        if order is not None:
+            masks[0] = masks[0].index_select(1, order)
+            masks[-1] = masks[-1].unflatten(0, (self.features, self.outputs)).index_select(0, order).flatten(0, 1)
+        for i, (layer, mask) in enumerate(zip(self.layers, masks, strict=True)):
+            x = layer(x, mask)
             if i < len(self.layers) - 1:
                 x = F.relu(x)
                 x = x * dropout[i] if dropout is not None else x
