@@ -3,7 +3,7 @@
 from genbench.models.autoregressive import MADE
 from genbench.models.base import Model
 from genbench.models.began import BEGAN
-from genbench.models.continuous import CNF
+from genbench.models.continuous import CNF, FFJORD
 from genbench.models.diffusion import DDPM
 from genbench.models.ebm import CDEBM, EBM, Algorithm1EBM, ShortRunEBM
 from genbench.models.flow import RealNVP
@@ -30,6 +30,7 @@ MODELS: dict[str, type[Model]] = {
     "pixelcnn": PixelCNN,
     "pixelrnn": PixelRNN,
     "cnf": CNF,
+    "ffjord": FFJORD,
     "mm_gan": MMGAN,
     "ns_gan": NSGAN,
     "lsgan": LSGAN,

@@ -1,67 +1,43 @@
-"""Energy-based models."""
+"""Energy-based models that learn from Langevin chains: one loss, and for each method where its chains start and what it keeps."""
 
 import torch
 from torch import Tensor
 
 from genbench.models.base import Model, normal, uniform
-from genbench.models.langevin import mala, ula
+from genbench.models.langevin import corrected, reflect, ula
 from genbench.nets import MLP
 
-__all__ = ["EBM"]
-
-CORRECTED = 1 / 20  # share of a fresh sample's steps that are Metropolis-corrected
-ACCEPT = 0.574  # share of proposals accepted that mixes fastest (Roberts & Rosenthal, 1998)
+__all__ = ["CDEBM", "EBM", "Algorithm1EBM", "Energy", "ShortRunEBM"]
 
 
-class EBM(Model):
-    """p(x) proportional to exp(-U(x)), trained by persistent contrastive divergence with a replay buffer.
+class Energy(Model):
+    """p(x) proportional to exp(-U(x)), with U = f/temperature + |x|^2 / (2 base^2) and f a network; low U is likely.
 
-    U = f/temperature + |x|^2 / (2 base^2) with f a network. The temperature makes the step-to-noise ratio of image recipes
-    explicit: a step s on f with noise n is Langevin on f/T with T = n^2/(2s). Images live in the box [-1, 1]^d, whose walls
-    reflect the chains. Chains are not clipped: clipped ones can't follow the slopes that the network learns, and long
-    training then runs away. The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2).
-
-    References:
-        Training restricted Boltzmann machines using approximations to the likelihood gradient (Tieleman, 2008)
-        Implicit Generation and Modeling with Energy-Based Models (Du & Mordatch, 2019), arXiv 1903.08689
+    A network without bounds grows at most like |x|, so the Gaussian base measure makes the integral over R^d finite. Images live
+    in the box [-1, 1]^d instead, whose walls reflect the chains. Chains are not clipped: clipped ones can't follow the slopes
+    that the network learns, and long training then runs away. The temperature makes the step-to-noise ratio of image recipes
+    explicit: a step s on f with noise n is Langevin on f/T with T = n^2/(2s).
 
     Arguments:
-        width, depth: of f. steps: Langevin steps per update. step: their size. buffer: chains kept, a batch at least.
-        restart: share of chains restarted from noise per update. base: standard deviation of the Gaussian base measure.
+        width, depth: of f. step: size of Langevin steps. temperature: of f. base: standard deviation of the base measure.
         sample_steps: Langevin steps of a fresh sample, the last twentieth Metropolis-corrected.
     """
 
-    hp = {"reg": 0.0}
     likelihood = "estimate"
     space = {"points": "standard", "images": "uniform"}
 
-    def __init__(
-        self, shape, levels=None, width=128, depth=3, steps=20, step=0.01, temperature=1.0, buffer=10000,
-        restart=0.05, base=3.0, sample_steps=500,
-    ):  # fmt: skip
+    def __init__(self, shape, levels=None, width=128, depth=3, step=0.01, temperature=1.0, base=3.0, sample_steps=500):
         super().__init__(shape, levels)
-        self.steps, self.step, self.temperature, self.restart = steps, step, temperature, restart
-        self.base, self.sample_steps = base, sample_steps
+        self.step, self.temperature, self.base, self.sample_steps = step, temperature, base, sample_steps
         self.net = MLP(self.dim, 1, width, depth)
-        self.register_buffer("replay", self.spread(torch.rand(buffer, self.dim)))
 
     def spread(self, u: Tensor) -> Tensor:
         """Starts of chains from u uniform on [0, 1): the box of images, or [-3, 3]^d."""
         return (2 * u - 1) * (1 if self.levels else 3)
 
     def fold(self, x: Tensor) -> Tensor:
-        """Reflect into [-1, 1]."""
-        return 1 - (torch.remainder(x + 1, 4) - 2).abs()
-
-    def noise(self, shape, generator):
-        if shape[1] > len(self.replay):
-            raise ValueError(f"ebm: buffer: {len(self.replay)} chains are fewer than the batch of {shape[1]}")
-        return {
-            "start": torch.randint(len(self.replay), (*shape, 1), generator=generator, device=generator.device),
-            "restart": uniform((*shape, 1), generator),
-            "fresh": uniform((*shape, self.dim), generator),
-            "langevin": normal((*shape, self.steps, self.dim), generator),
-        }
+        """Reflect into the box of images; points stay."""
+        return reflect(x) if self.levels else x
 
     def energy(self, x: Tensor) -> Tensor:
         """U(x) (B,) in nats; +inf outside the box for images."""
@@ -70,39 +46,175 @@ class EBM(Model):
         return torch.where((x.abs() <= 1).all(-1), value, torch.inf) if self.levels else value
 
     def slope(self, x: Tensor) -> Tensor:
-        """Gradient of U (B, d)."""
+        """Gradient of U (B, d), itself differentiable; outside the box the network's own goes on."""
         return self.net.slope(x)[1] / self.temperature + x / self.base**2
 
+    def langevin(self, x: Tensor, noise: Tensor) -> Tensor:
+        """Chains after K uncorrected steps from x (B, d) with noise (B, K, d)."""
+        return ula(x, self.slope, self.step, noise, self.fold)
+
+    def sample(self, n, generator):
+        """Fresh Langevin chains; their last steps are corrected, else samples would be wider than the density exp(-U)/Z."""
+        x = self.spread(uniform((n, self.dim), generator))
+        x = corrected(x, self.energy, self.slope, self.step, self.sample_steps, generator, 1.0 if self.levels else None)
+        return x.reshape(n, *self.shape)
+
+
+class CDEBM(Energy):
+    """Contrastive divergence, CD-k: chains of k steps start at the batch's data, for each update anew.
+
+    The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2); chains are constants in it. Its gradient is that of the
+    negative log-likelihood where the chains have the law exp(-U)/Z.
+
+    References:
+        Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
+        Implicit Generation and Modeling with Energy-Based Models (Du & Mordatch, 2019), arXiv 1903.08689: reg
+
+    Arguments:
+        steps: k, Langevin steps per update. Others: see Energy.
+    """
+
+    hp = {"reg": 0.0}
+
+    def __init__(
+        self, shape, levels=None, width=128, depth=3, steps=10, step=0.01, temperature=1.0, base=3.0, sample_steps=500
+    ):  # fmt: skip
+        super().__init__(shape, levels, width, depth, step, temperature, base, sample_steps)
+        self.steps = steps
+
+    def noise(self, shape, generator):
+        return {"langevin": normal((*shape, self.steps, self.dim), generator)}
+
+    def start(self, x: Tensor, noise: dict[str, Tensor]) -> Tensor:
+        """Where the chains of an update start (B, d)."""
+        return self.flat(x)
+
     def prepare_net(self, x, noise, hp):
-        start = self.replay[self._rows(noise)]
-        start = torch.where(noise["restart"] < self.restart, self.spread(noise["fresh"]), start)
-        return {"chains": self._run(start, noise["langevin"])}
-
-    def _rows(self, noise) -> Tensor:
-        """Distinct rows of the buffer: a run from a random place."""
-        start = noise["start"][:1, 0]
-        return torch.remainder(start + torch.arange(noise["start"].shape[0], device=start.device), len(self.replay))
-
-    def _run(self, x: Tensor, noise: Tensor) -> Tensor:
-        return ula(x, self.slope, self.step, noise, self.fold if self.levels else None)
+        return {"chains": self.langevin(self.start(x, noise), noise["langevin"])}
 
     def loss_net(self, x, noise, hp):
         real, fake = self.net(self.flat(x)).squeeze(-1), self.net(noise["chains"]).squeeze(-1)
         return (real - fake + hp["reg"] * (real.square() + fake.square())).mean()
 
-    def state_net(self, noise, hp):
-        rows = self._rows(noise).unsqueeze(-1).expand_as(noise["chains"])
-        return {"replay": torch.scatter(self.replay, 0, rows, noise["chains"])}
+
+class ShortRunEBM(CDEBM):
+    """Short-run chains: K steps from noise, for each update anew; a sample is the end of such a chain.
+
+    K steps do not forget their start, so samples do not have the density exp(-U)/Z whose likelihood is given.
+
+    References:
+        Learning Non-Convergent Non-Persistent Short-Run MCMC Toward Energy-Based Model (Nijkamp et al., 2019), arXiv 1904.09770
+
+    Arguments:
+        steps: K. Others: see Energy.
+    """
+
+    def __init__(self, shape, levels=None, width=128, depth=3, steps=100, step=0.01, temperature=1.0, base=3.0):
+        super().__init__(shape, levels, width, depth, steps, step, temperature, base)
+
+    def noise(self, shape, generator):
+        return {"fresh": uniform((*shape, self.dim), generator), **super().noise(shape, generator)}
+
+    def start(self, x, noise):
+        return self.spread(noise["fresh"])
 
     def sample(self, n, generator):
-        """Fresh Langevin chains; their last steps are corrected, else samples would be wider than the density exp(-U)/Z."""
-        x = self.spread(uniform((n, self.dim), generator))
-        corrected = round(CORRECTED * self.sample_steps)
-        for _ in range(self.sample_steps - corrected):
-            x = self._run(x, normal((n, 1, self.dim), generator))
-        step = self.step
-        for i in range(corrected):
-            x, rate = mala(x, self.energy, self.slope, step, 1, generator, 1.0 if self.levels else None)
-            if i < corrected / 2:  # the other half has a fixed step, as a chain must for its law to be exact
-                step *= 1.1 if rate > ACCEPT else 0.8
-        return x.reshape(n, *self.shape)
+        """Chains as training runs them."""
+        noise = {name: value[0] for name, value in self.noise((1, n), generator).items()}
+        return self.langevin(self.start(None, noise), noise["langevin"]).reshape(n, *self.shape)
+
+
+class BufferedEBM(CDEBM):
+    """Chains that are kept in a buffer, of which each update moves some rows.
+
+    Arguments:
+        buffer: rows, a batch at least. energy: see CDEBM.
+    """
+
+    def __init__(self, shape, levels, buffer, **energy):
+        super().__init__(shape, levels, **energy)
+        self.register_buffer("replay", self.spread(torch.rand(buffer, self.dim)))
+
+    def noise(self, shape, generator):
+        if shape[1] > len(self.replay):
+            raise ValueError(f"buffer: {len(self.replay)} chains are fewer than the batch of {shape[1]}")
+        return super().noise(shape, generator)
+
+    def rows(self, noise: dict[str, Tensor]) -> Tensor:
+        """Distinct rows (B,) of the buffer that an update moves."""
+        raise NotImplementedError
+
+    def state_net(self, noise, hp):
+        rows = self.rows(noise).unsqueeze(-1).expand_as(noise["chains"])
+        return {"replay": torch.scatter(self.replay, 0, rows, noise["chains"])}
+
+
+class EBM(BufferedEBM):
+    """Persistent contrastive divergence: chains go on from a replay buffer, a few of them restarted from noise.
+
+    References:
+        Training restricted Boltzmann machines using approximations to the likelihood gradient (Tieleman, 2008)
+        Implicit Generation and Modeling with Energy-Based Models (Du & Mordatch, 2019), arXiv 1903.08689
+
+    Arguments:
+        buffer: chains kept, a batch at least. restart: share of an update's chains restarted from noise. Others: see CDEBM.
+    """
+
+    def __init__(
+        self, shape, levels=None, width=128, depth=3, steps=20, step=0.01, temperature=1.0, buffer=10000,
+        restart=0.05, base=3.0, sample_steps=500,
+    ):  # fmt: skip
+        super().__init__(
+            shape, levels, buffer, width=width, depth=depth, steps=steps, step=step, temperature=temperature, base=base,
+            sample_steps=sample_steps,
+        )  # fmt: skip
+        self.restart = restart
+
+    def noise(self, shape, generator):
+        start = torch.randint(len(self.replay), (*shape, 1), generator=generator, device=generator.device)
+        restart, fresh = uniform((*shape, 1), generator), uniform((*shape, self.dim), generator)
+        return {"start": start, "restart": restart, "fresh": fresh, **super().noise(shape, generator)}
+
+    def rows(self, noise):
+        """A run of rows from a random place."""
+        start = noise["start"][:1, 0]
+        return torch.remainder(start + torch.arange(noise["start"].shape[0], device=start.device), len(self.replay))
+
+    def start(self, x, noise):
+        kept = self.replay[self.rows(noise)]
+        return torch.where(noise["restart"] < self.restart, self.spread(noise["fresh"]), kept)
+
+
+class Algorithm1EBM(BufferedEBM):
+    """Chains start at (1 - alpha) B + alpha N(0, I), where B is the last batch of chains and nothing else is kept.
+
+    The sum is one of values: every chain is drawn to the origin and blurred a little, none is restarted. As printed, the
+    algorithm ascends f, for p proportional to exp(f), and adds the gradient of f(data) - f(chains) to the weights: its f is
+    minus the energy, in both lines.
+
+    References:
+        Introduction to generative modeling (De Bortoli, 2022), algorithm 1
+
+    Arguments:
+        buffer: rows for B; more than a batch stay unused. alpha: weight of the noise. Others: see CDEBM.
+    """
+
+    def __init__(
+        self, shape, levels=None, width=128, depth=3, steps=20, step=0.01, temperature=1.0, buffer=1024,
+        alpha=0.05, base=3.0, sample_steps=500,
+    ):  # fmt: skip
+        super().__init__(
+            shape, levels, buffer, width=width, depth=depth, steps=steps, step=step, temperature=temperature, base=base,
+            sample_steps=sample_steps,
+        )  # fmt: skip
+        self.alpha = alpha
+
+    def noise(self, shape, generator):
+        return {"blur": normal((*shape, self.dim), generator), **super().noise(shape, generator)}
+
+    def rows(self, noise):
+        """The first rows."""
+        return torch.arange(noise["blur"].shape[0], device=noise["blur"].device)
+
+    def start(self, x, noise):
+        return self.fold((1 - self.alpha) * self.replay[self.rows(noise)] + self.alpha * noise["blur"])

@@ -7,9 +7,17 @@ from torch import Tensor
 
 from genbench.models.hmc import hmc_step
 
-__all__ = ["mala", "ula"]
+__all__ = ["corrected", "mala", "reflect", "ula"]
 
 Function = Callable[[Tensor], Tensor]
+
+CORRECTED = 1 / 20  # share of a sample's steps that are Metropolis-corrected
+ACCEPT = 0.574  # share of proposals accepted that mixes fastest (Roberts & Rosenthal, 1998)
+
+
+def reflect(x: Tensor, half: float = 1.0) -> Tensor:
+    """Fold R^d into the box [-half, half]^d, as by mirrors at its walls."""
+    return half - (torch.remainder(x + half, 4 * half) - 2 * half).abs()
 
 
 def ula(x: Tensor, slope: Function, step: float, noise: Tensor, fold: Function | None = None) -> Tensor:
@@ -50,3 +58,24 @@ def mala(
         x, value, moved = hmc_step(x, value, energy, slope, (2 * step) ** 0.5, 1, generator, half)
         accepted = accepted + moved.float().mean()
     return x, float(accepted) / max(steps, 1)
+
+
+def corrected(
+    x: Tensor, energy: Function, slope: Function, step: float, steps: int, generator: torch.Generator, half: float | None = None
+) -> Tensor:
+    """Samples of exp(-U) (B, d): Langevin chains from x whose last steps are Metropolis-corrected.
+
+    The corrected steps first adapt their size; the second half of them keeps it, as a chain must for its law to be exact.
+
+    Arguments:
+        as mala's; steps: in all. half: of the box whose walls reflect the chains, if there is one.
+    """
+    fold = None if half is None else lambda x: reflect(x, half)
+    last = round(CORRECTED * steps)
+    for _ in range(steps - last):
+        x = ula(x, slope, step, torch.randn(len(x), 1, x.shape[1], generator=generator, device=x.device, dtype=x.dtype), fold)
+    for i in range(last):
+        x, rate = mala(x, energy, slope, step, 1, generator, half)
+        if i < last / 2:
+            step *= 1.1 if rate > ACCEPT else 0.8
+    return x

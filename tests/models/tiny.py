@@ -11,6 +11,7 @@ from torch import Tensor
 from genbench.config.schema import Budget
 from genbench.data.space import SPACES, Space, Standard
 from genbench.models import MODELS, Model
+from genbench.models.adversarial import Adversarial
 from genbench.training.trainer import Switches, Trainer
 
 __all__ = ["CASES", "Case", "trainer"]
@@ -29,8 +30,8 @@ NETS: dict[str, dict[str, Any]] = {  # a model that is not here is tested at its
     "made": {"width": 24, "depth": 2, "mixture": 4},
     "pixelcnn": {"width": 8, "depth": 2, "mixture": 3},
     "pixelrnn": {"width": 8, "depth": 1, "mixture": 3},
-    "cnf": {"width": 16, "depth": 2, "steps": 2, "test_steps": 8},
-    **{name: {"latent": 2, "width": 16, "depth": 2} for name, cls in MODELS.items() if hasattr(cls, "diagnose")},
+    **{name: {"width": 16, "depth": 2, "steps": 2, "test_steps": 8} for name in ("cnf", "ffjord")},
+    **{name: {"latent": 2, "width": 16, "depth": 2} for name, cls in MODELS.items() if issubclass(cls, Adversarial)},
     "ddpm": {"width": 16, "depth": 1, "steps": 20},
 }
 
@@ -100,7 +101,9 @@ CASES = [
     Case("made", "images", "binary-orders", {"orders": 2}, levels=2),
     Case("pixelcnn", "images", "logistic", levels=40),
     Case("pixelrnn", "images", "binary", levels=2),
-    Case("cnf", "points", "hutchinson", {"exact": 1}),
+    Case("cnf", "points", "dopri5", {"solver": "dopri5"}),
+    Case("cnf", "points", "adjoint", {"gradient": "adjoint", "solver": "midpoint", "steps": 4}),
+    Case("ffjord", "points", "gaussian", {"probe": "gaussian", "depth": 3}),
     Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125}, levels=17),
     Case("ddpm", "images", "unet", {"network": "unet", "width": 8}, levels=17),
     Case("ddpm", "points", "classes", {"classes": 8}),

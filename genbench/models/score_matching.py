@@ -1,0 +1,104 @@
+"""Energies that learn by matching the data's score, without chains: the losses side by side, and the models trained by them.
+
+A loss takes the gradient of the energy U, `slope` (B, d) -> (B, d), so the model's score is -slope; it is a mean over examples, and
+but for a constant of the data it is half the mean squared distance between the model's score and the data's.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import vjp, vmap
+
+from genbench.models.base import normal
+from genbench.models.ebm import Energy
+
+__all__ = ["DSMEBM", "SSMEBM", "denoising", "exact", "sliced"]
+
+Function = Callable[[Tensor], Tensor]
+
+
+def exact(slope: Function, x: Tensor) -> Tensor:
+    """Estimation of Non-Normalized Statistical Models by Score Matching (Hyvärinen, 2005): d derivatives of the slope."""
+    value, back = vjp(slope, x)
+    basis = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    rows = vmap(lambda v: (back(v.expand_as(x))[0] * v).sum(-1))(basis)
+    return (0.5 * value.square().sum(-1) - rows.sum(0)).mean()
+
+
+def sliced(slope: Function, x: Tensor, v: Tensor) -> Tensor:
+    """Sliced Score Matching (Song et al., 2019), arXiv 1905.07088, with variance reduction: one derivative, along v (B, d).
+
+    Its mean over v with E v v^T = I is `exact`.
+    """
+    value, back = vjp(slope, x)
+    return (0.5 * value.square().sum(-1) - (back(v)[0] * v).sum(-1)).mean()
+
+
+def denoising(slope: Function, x: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """A Connection Between Score Matching and Denoising Autoencoders (Vincent, 2011): no derivative of the slope.
+
+    Matches the score of x + sigma noise, noise (B, d) being standard normal: that law is learnt, not the data's.
+    """
+    return 0.5 * (slope(x + sigma * noise) - noise / sigma).square().sum(-1).mean()
+
+
+class ScoreEBM(Energy):
+    """An energy that learns by its slope alone; its constant means nothing.
+
+    Arguments:
+        See Energy.
+    """
+
+    selects = True
+
+    def __init__(self, shape, levels=None, width=128, depth=3, step=0.01, temperature=1.0, base=3.0, sample_steps=500):
+        super().__init__(shape, levels, width, depth, step, temperature, base, sample_steps)
+        self.net.layers[-1].register_parameter("bias", None)
+
+
+class DSMEBM(ScoreEBM):
+    """Denoising score matching at one noise level: the density learnt is that of the data plus N(0, sigma^2 I).
+
+    The loss is sigma^2 times Vincent's, so that one learning rate serves all levels. Images are noised out of their box; the
+    density is the energy's inside.
+
+    References:
+        A Connection Between Score Matching and Denoising Autoencoders (Vincent, 2011)
+        How to Train Your Energy-Based Models (Song & Kingma, 2021), arXiv 2101.03288
+
+    Arguments:
+        sigma: of the noise. Others: see Energy.
+    """
+
+    def __init__(
+        self, shape, levels=None, width=128, depth=3, sigma=0.1, step=0.01, temperature=1.0, base=3.0, sample_steps=500
+    ):  # fmt: skip
+        super().__init__(shape, levels, width, depth, step, temperature, base, sample_steps)
+        if not sigma > 0:
+            raise ValueError(f"sigma: must be > 0, got {sigma:g}")
+        self.sigma = sigma
+
+    def noise(self, shape, generator):
+        return {"noise": normal((*shape, self.dim), generator)}
+
+    def loss_net(self, x, noise, hp):
+        return self.sigma**2 * denoising(self.slope, self.flat(x), noise["noise"], self.sigma)
+
+
+class SSMEBM(ScoreEBM):
+    """Sliced score matching with variance reduction, along a random sign for each coordinate.
+
+    For points only: the loss is right for densities that vanish at infinity or at the walls, which those of images do not.
+
+    References:
+        Sliced Score Matching (Song et al., 2019), arXiv 1905.07088
+    """
+
+    space = {"points": "standard"}
+
+    def noise(self, shape, generator):
+        return {"v": normal((*shape, self.dim), generator).sign()}
+
+    def loss_net(self, x, noise, hp):
+        return sliced(self.slope, self.flat(x), noise["v"])
