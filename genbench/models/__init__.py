@@ -1,18 +1,22 @@
 """All models by name; config/models/<name>.yaml holds the recipe of each."""
 
+from genbench.models.autoencoder import AE
 from genbench.models.autoregressive import MADE
+from genbench.models.autoregressive_flow import IAF, MAF
 from genbench.models.base import Model
 from genbench.models.began import BEGAN
 from genbench.models.continuous import CNF, FFJORD
 from genbench.models.diffusion import DDPM
 from genbench.models.ebm import CDEBM, EBM, Algorithm1EBM, ShortRunEBM
-from genbench.models.flow import RealNVP
+from genbench.models.flow import NICE, RealNVP
 from genbench.models.gan import DRAGAN, LSGAN, MMGAN, NSGAN, R1GAN, SNGAN, WGAN, WGANGP, HingeGAN
+from genbench.models.glow import Glow
 from genbench.models.mixture import GMM
 from genbench.models.pixelcnn import PixelCNN
 from genbench.models.pixelrnn import PixelRNN
 from genbench.models.score_matching import DSMEBM, SSMEBM
-from genbench.models.vae import VAE
+from genbench.models.spline import NSF
+from genbench.models.vae import IWAE, VAE
 
 __all__ = ["MODELS", "Model"]
 
@@ -25,7 +29,14 @@ MODELS: dict[str, type[Model]] = {
     "dsm_ebm": DSMEBM,
     "ssm_ebm": SSMEBM,
     "vae": VAE,
+    "iwae": IWAE,
+    "ae": AE,
+    "nice": NICE,
     "realnvp": RealNVP,
+    "glow": Glow,
+    "maf": MAF,
+    "iaf": IAF,
+    "nsf": NSF,
     "made": MADE,
     "pixelcnn": PixelCNN,
     "pixelrnn": PixelRNN,

@@ -190,7 +190,7 @@ def test_realnvp_inverts_and_its_log_det_is_the_jacobians(d):
 @pytest.mark.parametrize("d", [2, 6, 64])
 def test_realnvp_moves_every_coordinate(d):
     model = MODELS["realnvp"]((d,), None, layers=4)
-    masks = model.masks
+    masks = torch.stack([layer.mask for layer in model.net["scales"][0]])
     assert bool((masks.sum(0) > 0).all()) and bool((masks.sum(0) < len(masks)).all())
     assert bool(((masks == 0) | (masks == 1)).all())
 
