@@ -11,12 +11,15 @@ from genbench.models.ebm import CDEBM, EBM, Algorithm1EBM, ShortRunEBM
 from genbench.models.flow import NICE, RealNVP
 from genbench.models.gan import DRAGAN, LSGAN, MMGAN, NSGAN, R1GAN, SNGAN, WGAN, WGANGP, HingeGAN
 from genbench.models.glow import Glow
+from genbench.models.hierarchical import NVAE, LadderVAE
 from genbench.models.mixture import GMM
 from genbench.models.pixelcnn import PixelCNN
 from genbench.models.pixelrnn import PixelRNN
 from genbench.models.score_matching import DSMEBM, SSMEBM
 from genbench.models.spline import NSF
 from genbench.models.vae import IWAE, VAE
+from genbench.models.vae_posteriors import IAFVAE
+from genbench.models.vae_priors import DiffusionPriorVAE, FlowPriorVAE, MixtureVAE, VampVAE
 
 __all__ = ["MODELS", "Model"]
 
@@ -30,6 +33,13 @@ MODELS: dict[str, type[Model]] = {
     "ssm_ebm": SSMEBM,
     "vae": VAE,
     "iwae": IWAE,
+    "iaf_vae": IAFVAE,
+    "flow_prior_vae": FlowPriorVAE,
+    "mixture_vae": MixtureVAE,
+    "vamp_vae": VampVAE,
+    "diffusion_prior_vae": DiffusionPriorVAE,
+    "ladder_vae": LadderVAE,
+    "nvae": NVAE,
     "ae": AE,
     "nice": NICE,
     "realnvp": RealNVP,

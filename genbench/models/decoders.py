@@ -61,8 +61,8 @@ LAWS: dict[str, dict[str, Law]] = {
 }
 
 
-def law_of(name: str | None, levels: int | None) -> Law:
-    """The law of that name for points, or for images of so many levels; the kind's default without a name."""
+def law_of(name: str, levels: int | None) -> Law:
+    """The law of that name for points, or for images of so many levels; the kind's default if empty."""
     laws = LAWS["images" if levels else "points"]
     if chosen("decoder", name or next(iter(laws)), laws) == "bernoulli" and levels != 2:
         raise ValueError(f"decoder: bernoulli is for images of 2 levels, these have {levels}; allowed: {', '.join(laws)}")

@@ -6,15 +6,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from genbench.models.autoencoder import coders
 from genbench.models.base import Model, chosen, normal
 from genbench.models.decoders import law_of
 from genbench.models.outputs import gaussian
-from genbench.nets import CRITICS, GENERATORS, generator
 
 __all__ = ["IWAE", "VAE"]
-
-# a convolutional decoder's norm keeps examples independent; one that takes noise beside z goes without
-DECODING = {"mlp": {}, "stylegan": {"noise": False}}
 
 
 class VAE(Model):
@@ -30,14 +27,12 @@ class VAE(Model):
         Monte Carlo gradient estimation in machine learning (Mohamed et al., 2019), arXiv 1906.10652
 
     Arguments:
-        latent: dimension of z. width: of the decoder and, unless encoder_width says otherwise, of the encoder.
-        depth: of both, perceptrons only. network: a key of GENERATORS for the decoder and of CRITICS for the encoder, images
-            only; a convolutional decoder has layer norms. classes: see Model; the decoder is told the class, and the encoder's
-            output has a vector of the class added.
-        decoder: a key of LAWS of the kind of data, its first by default. std: of a decoder with a fixed one, in model space.
-        estimator: of the gradient. "closed": KL in closed form, z reparameterised. "total": log q(z|x) - log p(z) for the KL,
-            z reparameterised. "path": the same without the gradient by the parameters of log q, whose mean is zero.
-            "score": z is not differentiated, and the encoder learns by the score function.
+        latent: dimension of z. width, depth, network, encoder_width: see `coders`. classes: see Model; the decoder is told the
+            class, and the encoder's output has a vector of the class added.
+        decoder: a key of LAWS of the kind of data, its first if empty. std: of a decoder with a fixed one, in model space.
+        estimator: of the gradient, the first of `estimators` if empty. "closed": KL in closed form, z reparameterised.
+            "total": log q(z|x) - log p(z) for the KL, z reparameterised. "path": the same without the gradient by the parameters
+            of log q, whose mean is zero. "score": z is not differentiated, and the encoder learns by the score function.
         baseline: subtract from an example's score weight the mean of the others' in the batch.
     """
 
@@ -49,19 +44,15 @@ class VAE(Model):
 
     def __init__(
         self, shape, levels=None, latent: int = 2, width: int = 128, depth: int = 2, network: str = "mlp", encoder_width: int = 0,
-        classes: int = 0, decoder: str | None = None, std: float = 1.0, estimator: str | None = None, baseline: bool = False,
+        classes: int = 0, decoder: str = "", std: float = 1.0, estimator: str = "", baseline: bool = False,
     ):  # fmt: skip
         super().__init__(shape, levels, classes)
         if std <= 0:
             raise ValueError(f"std: must be > 0, got {std}")
         self.latent, self.law, self.std, self.baseline = latent, law_of(decoder, levels), std, baseline
         self.estimator = chosen("estimator", estimator or self.estimators[0], self.estimators)
-        more = {"depth": depth, "activation": "silu"} if chosen("network", network, GENERATORS) == "mlp" else {}
-        encoder = CRITICS[network](shape, encoder_width or width, outputs=2 * latent, **more)
-        decoding = DECODING.get(network, {"norm": "layer"})
-        scaled = self.law.learned and not levels
-        decoder = generator(network, latent, (2 * self.dim,) if scaled else shape, width, classes, **decoding, **more)
-        self.net = torch.nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+        outputs = (2 * self.dim,) if self.law.learned and not levels else shape
+        self.net = coders(shape, 2 * latent, latent, outputs, width, depth, network, encoder_width, classes)
         if classes:
             self.net["label"] = torch.nn.Embedding.from_pretrained(torch.zeros(classes, 2 * latent), freeze=False)
         if levels and self.law.learned:

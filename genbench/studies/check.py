@@ -11,12 +11,12 @@ from typing import Any
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec
-from genbench.models import MODELS
+from genbench.models import MODELS, Model
 from genbench.models.gan import GAN
 from genbench.models.gan_penalties import PENALTIES
 from genbench.training.trainer import HP, Switches
 
-__all__ = ["Built", "arguments", "built", "check_trial", "references"]
+__all__ = ["Built", "arguments", "built", "check_trial", "network_defaults", "references"]
 
 
 def arguments(trial: Trial, root: Path = ROOT) -> dict[str, Any]:
@@ -33,6 +33,19 @@ def arguments(trial: Trial, root: Path = ROOT) -> dict[str, Any]:
     return net
 
 
+def network_defaults(cls: type[Model]) -> dict[str, Any]:
+    """What a recipe's `net` may say and its defaults: of the constructor, and of the one it passes others on to."""
+    found: dict[str, Any] = {}
+    for each in cls.__mro__:
+        if "__init__" in vars(each):
+            own = inspect.signature(each.__init__).parameters.values()
+            named = {p.name: p.default for p in own if p.kind is p.POSITIONAL_OR_KEYWORD or p.kind is p.KEYWORD_ONLY}
+            found = {name: default for name, default in named.items() if name not in ("self", "shape", "levels")} | found
+            if not any(p.kind is p.VAR_KEYWORD for p in own):
+                break
+    return found
+
+
 def check_trial(trial: Trial, root: Path = ROOT) -> None:
     """UserError if a recipe names what its model, optimiser or trainer does not have, or gives a value of a wrong type."""
     file = root / "models" / f"{trial.model}.yaml"
@@ -42,13 +55,14 @@ def check_trial(trial: Trial, root: Path = ROOT) -> None:
     if kind not in cls.space:
         kinds = ", ".join(cls.space)
         raise UserError(f"{file}: {trial.model} can't learn {trial.dataset}: allowed: datasets of kind {kinds}; got {kind}")
-    network = [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "shape", "levels")]
-    network = ["conditional" if p == "classes" else p for p in network]  # how many there are is the dataset's to say
+    defaults = network_defaults(cls) | {"conditional": False}
+    network = [p for p in defaults if p != "classes"]  # how many there are is the dataset's to say
+    if "classes" not in defaults:
+        network.remove("conditional")
     rates = [f"lr_{player}" for player in cls.players]
     switches = {f.name: f.type for f in fields(Switches)}
     _known(file, "net", trial.net, network)
     _known(file, "train", trial.train, switches)
-    defaults = {p: q.default for p, q in inspect.signature(cls.__init__).parameters.items()} | {"conditional": False}
     for key, value in trial.net.items():
         wanted = type(defaults[key])
         if not isinstance(value, (int, float) if wanted is float else wanted):

@@ -1,6 +1,5 @@
 """The rules of the fairness linter, each a function of a study that gives sentences; names and meanings: config/fairness.py."""
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,7 +7,7 @@ from genbench.config.expand import Trial
 from genbench.config.read import dataset_spec, model_spec
 from genbench.models import MODELS
 from genbench.models.gan import GAN
-from genbench.studies.check import built, references
+from genbench.studies.check import built, network_defaults, references
 from genbench.studies.fairness_case import Case, by_place, differing, joined, merged, of_models, place_of, told, unlike, values_of
 from genbench.training.trainer import HP, Switches
 
@@ -201,8 +200,7 @@ def parameters(case: Case) -> list[str]:
 
 def networks(case: Case) -> list[str]:
     def network(trial: Trial) -> str:
-        default = inspect.signature(MODELS[trial.model].__init__).parameters.get("network")
-        return trial.net.get("network", default.default) if default else "their own"
+        return trial.net.get("network", network_defaults(MODELS[trial.model]).get("network", "their own"))
 
     cells = {place: [t for t in each if MODELS[t.model].players] for place, each in by_place(case.cells).items()}
     return differing(cells, network, "models are built from different kinds of networks: {}")
