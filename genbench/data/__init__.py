@@ -38,6 +38,7 @@ IMAGES = {
     "mnist5k": images.mnist5k,
     "mnist": images.mnist,
     "fashion_mnist": images.fashion_mnist,
+    "binarised": images.binarised,
     "cifar10": images.cifar10,
     "folder": images.folder,
     "npz": images.npz,

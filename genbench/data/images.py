@@ -15,7 +15,7 @@ from genbench.config.errors import UserError
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec
 
-__all__ = ["Pool", "Pools", "cifar10", "digits", "fashion_mnist", "folder", "mnist", "mnist5k", "npz"]
+__all__ = ["Pool", "Pools", "binarised", "cifar10", "digits", "fashion_mnist", "folder", "mnist", "mnist5k", "npz"]
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 CIFAR10 = ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530")
@@ -55,6 +55,28 @@ def mnist(spec: "DatasetSpec") -> Pools:
 def fashion_mnist(spec: "DatasetSpec") -> Pools:
     """Fashion-MNIST (Xiao et al. 2017) with its official test set, from IDX files, gzipped or not."""
     return _idx_pools(spec, "FashionMNIST")
+
+
+def binarised(spec: "DatasetSpec") -> Pools:
+    """Images of 2 grey values: each pixel of another source is drawn once, 1 with probability intensity / 255.
+
+    So was the file that the literature calls static (Larochelle and Murray 2011, after Salakhutdinov and Murray 2008), with other
+    random numbers; dynamic binarisation draws anew in every epoch, which is more training data.
+    Parameters of the spec: `base`, that source.
+    """
+    known(spec, {"base"})
+    base = spec.parameters.get("base")
+    if base not in (bases := {each.__name__: each for each in (mnist, mnist5k, fashion_mnist)}):
+        raise fault(spec, "parameters.base", f"allowed: {', '.join(bases)}; got {base!r}")
+
+    def drawn(stream: int, pool: Pool | None) -> Pool | None:
+        if pool is None:
+            return None
+        u = np.random.default_rng([spec.seed, stream]).random(pool.images.shape, np.float32)
+        return Pool((255 * u < pool.images).astype(np.uint8), pool.labels)
+
+    train, test = bases[base](spec)
+    return drawn(0, train), drawn(1, test)
 
 
 def cifar10(spec: "DatasetSpec") -> Pools:

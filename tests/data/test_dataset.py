@@ -48,7 +48,7 @@ def prepared(tmp_path_factory):
 def test_every_yaml_is_valid(path):
     spec = parse(DatasetSpec, load_yaml(path), path)
     assert spec.name == path.stem and spec.source in SOURCES and spec.description and spec.reference
-    assert (spec.needs == "download") == (spec.source in {"mnist", "fashion_mnist", "cifar10"})
+    assert (spec.needs == "download") == (spec.parameters.get("base", spec.source) in {"mnist", "fashion_mnist", "cifar10"})
 
 
 def test_points(prepared):
@@ -119,7 +119,7 @@ BAD = {
     ),
     "points as images": (
         digits(source="ring8"),
-        r"source: no images source 'ring8'; allowed: cifar10, digits",
+        r"source: no images source 'ring8'; allowed: binarised, cifar10, digits",
     ),
     "too few": (
         digits(split={"train": 1700, "validation": 180, "test": 360}),

@@ -149,6 +149,30 @@ def test_mnist5k(tmp_path):
     assert torch.cat(list(data.labels.values())).bincount().tolist() == [500] * 10
 
 
+def test_binarised_pixels_are_drawn_once_with_their_intensities(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENBENCH_DATA", str(tmp_path / "data"))
+    fake_mnist(tmp_path / "data")
+    binary = spec("binarised", levels=2, classes=10, parameters={"base": "mnist"}, split={"train": 16, "validation": 4, "test": 5})
+    data = made(binary, tmp_path / "a")
+    for split, grey in (("train", 100), ("test", 200)):
+        images, share = data.splits[split].double(), grey / 255
+        assert set(images.unique().tolist()) == {0, 1}
+        assert float(images.mean()) == pytest.approx(share, abs=4 * (share * (1 - share) / images.numel()) ** 0.5)
+        assert not torch.equal(images[0], images[1])
+    assert made(binary, tmp_path / "b").content_hash == data.content_hash
+    assert made(binary.model_copy(update={"seed": 1}), tmp_path / "c").content_hash != data.content_hash
+    plain = made(spec("mnist", classes=10, split=binary.split.model_dump()), tmp_path / "d")
+    assert torch.equal(plain.labels["test"], data.labels["test"])
+    one_line(binary.model_copy(update={"parameters": {"base": "digits"}}), tmp_path / "e", "base: allowed: mnist, mnist5k")
+
+
+def test_black_and_white_stay_as_they_are(tmp_path):
+    split = {"train": 3500, "validation": 500, "test": 1000}
+    binary = made(spec("binarised", levels=2, classes=10, parameters={"base": "mnist5k"}, split=split), tmp_path / "a")
+    grey, drawn = made(spec("mnist5k", classes=10, split=split), tmp_path / "b").splits["test"], binary.splits["test"]
+    assert not drawn[grey == 0].any() and bool((drawn[grey == 255] == 1).all())
+
+
 def pictures(path, counts, size=(40, 30), mode="RGB", suffix="png"):
     for name, n in counts.items():
         (path / name).mkdir(parents=True, exist_ok=True)
