@@ -10,11 +10,13 @@ from genbench.models.diffusion import DDPM
 from genbench.models.ebm import CDEBM, EBM, Algorithm1EBM, ShortRunEBM
 from genbench.models.flow import NICE, RealNVP
 from genbench.models.gan import DRAGAN, LSGAN, MMGAN, NSGAN, R1GAN, SNGAN, WGAN, WGANGP, HingeGAN
+from genbench.models.gebm import GEBM
 from genbench.models.glow import Glow
 from genbench.models.hierarchical import NVAE, LadderVAE
 from genbench.models.mixture import GMM
 from genbench.models.pixelcnn import PixelCNN
 from genbench.models.pixelrnn import PixelRNN
+from genbench.models.recovery import RecoveryEBM
 from genbench.models.score_matching import DSMEBM, SSMEBM
 from genbench.models.spline import NSF
 from genbench.models.vae import IWAE, VAE
@@ -31,6 +33,8 @@ MODELS: dict[str, type[Model]] = {
     "algorithm1_ebm": Algorithm1EBM,
     "dsm_ebm": DSMEBM,
     "ssm_ebm": SSMEBM,
+    "recovery_ebm": RecoveryEBM,
+    "gebm": GEBM,
     "vae": VAE,
     "iwae": IWAE,
     "iaf_vae": IAFVAE,
