@@ -98,7 +98,7 @@ class Model(nn.Module):
         return normal((n, self.latent), generator)
 
     def log_prior(self, z: Tensor) -> Tensor:
-        """Log-density (B,) of latents (B, latent), in nats."""
+        """Log-density (B,) of latents (B, latent), in nats; None in place of the method where there is none at hand."""
         return standard_normal(z)
 
     def draw_labels(self, n: int, generator: torch.Generator) -> Tensor | None:

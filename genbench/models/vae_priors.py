@@ -206,7 +206,7 @@ class DiffusionPrior(nn.Module):
         return torch.lerp(self.known, self.normal, torch.sigmoid(self.logit))
 
     def bound(self, z: Tensor, step: Tensor, eps: Tensor) -> Tensor:
-        """An unbiased estimate (B,) of a lower bound on log p(z), in nats, by one of the steps 0, 1, ... for each z (B, features).
+        """An unbiased estimate (B,) of a lower bound on log p(z), in nats, by one of the steps 0, 1, ... for each z.
 
         The bound is log p(z | z_0) - sum of KL(q(z_i | z_{i+1}, z) || p(z_i | z_{i+1})) - KL(q(z_last | z) || N(0, I)), with
         z_i at angle i, where eps (B, features) ~ N(0, I) makes z_step.
