@@ -29,7 +29,11 @@ FITTED = [c for c in tiny.CASES if not c.cls.players]
 ENERGY = [c for c in tiny.CASES if hasattr(c.cls, "energy")]
 DENSITY = [c for c in tiny.CASES if c.kind == "points" and c.cls.likelihood == "exact"]
 # parameters that a loss does not depend on: it sees only differences of scores
-INVARIANT = {"wgan": {"critic.layers.2.bias"}, "wgan_gp": {"critic.layers.2.bias", "critic.net.layers.2.bias"}}
+INVARIANT = {
+    "wgan": {"critic.layers.2.bias"},
+    "wgan_gp": {"critic.layers.2.bias", "critic.net.layers.2.bias"},
+    "recovery_ebm": {"net.layers.2.bias"},
+}
 
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
 
