@@ -14,8 +14,9 @@ __all__ = ["IAF", "MAF", "AutoregressiveLayer"]
 class AutoregressiveLayer(nn.Module):
     """An affine map of each coordinate whose scale and shift depend on the coordinates before it.
 
-    y_i = scale_i x_i + shift_i, both functions of x_<i and of the context. Gate "sigmoid": scale = s, shift = (1 - s) t with s in
-    (0, 1), a layer that contracts (Kingma et al.). Gate "exp": scale = exp(s), shift = t, with |s| bounded by tanh.
+    y_i = scale_i x_i + shift_i, both functions of x_<i and of the context, by (s, t) of a network, |s| bounded by tanh. Gate
+    "sigmoid": scale = sigmoid(s), shift = (1 - scale) t, a layer that only contracts (Kingma et al.). Gate "exp": scale = exp(s),
+    shift = t.
 
     References:
         Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016), arXiv 1606.04934
@@ -25,7 +26,7 @@ class AutoregressiveLayer(nn.Module):
         features: number of coordinates d. context: number of further inputs of the conditioner.
         width, depth: of the conditioner, a masked perceptron.
         gate: a key of GATES. reverse: whether the last coordinate comes first.
-        bound: largest |s| of the gate "exp".
+        bound: largest |s|.
     """
 
     GATES = ("exp", "sigmoid")
@@ -38,7 +39,7 @@ class AutoregressiveLayer(nn.Module):
         context: int = 0,
         gate: str = "exp",
         reverse: bool = False,
-        bound: float = 3.0,
+        bound: float = 4.0,
     ):
         super().__init__()
         self.gate, self.bound = chosen("gate", gate, self.GATES), bound
@@ -54,9 +55,8 @@ class AutoregressiveLayer(nn.Module):
     def affine(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logarithm of the scale and shift, (B, d) each, at x (B, d)."""
         s, t = self.conditioner(x, context=context).unbind(-1)
-        if self.gate == "sigmoid":
-            return F.logsigmoid(s), torch.sigmoid(-s) * t
-        return self.bound * torch.tanh(s / self.bound), t
+        s = self.bound * torch.tanh(s / self.bound)
+        return (F.logsigmoid(s), torch.sigmoid(-s) * t) if self.gate == "sigmoid" else (s, t)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x (B, d) -> y (B, d) and log |det dy/dx| (B,), in one pass."""
@@ -76,7 +76,9 @@ class AutoregressiveLayer(nn.Module):
 class AutoregressiveFlow(Flow):
     """Autoregressive layers, every other one in reversed order."""
 
-    def __init__(self, shape, levels=None, layers: int = 5, width: int = 64, depth: int = 2, gate: str = "exp", bound: float = 3.0):
+    def __init__(
+        self, shape, levels=None, layers: int = 5, width: int = 64, depth: int = 2, gate: str = "exp", bound: float = 4.0
+    ):
         super().__init__(shape, levels)
         self.net = nn.ModuleList(
             AutoregressiveLayer(self.dim, width, depth, gate=gate, reverse=i % 2 == 1, bound=bound) for i in range(layers)
