@@ -43,6 +43,18 @@ def test_t10_annealing_from_the_prior_bounds_real_data(linear):
     assert 0.5 < found.acceptance < 1
 
 
+def test_t10_another_prior_than_the_standard_normal(linear):
+    """z ~ N(m, s^2 I) is z = m + s u with u ~ N(0, I): a linear model of u, whose likelihood is known."""
+    model, of_u = linear(), linear()
+    m, s = 1.5, 0.6
+    of_u.w, of_u.mu = s * model.w, model.mu + m * model.w.sum(1)
+    u, x = of_u.simulate(N)
+    prior = torch.distributions.Normal(torch.tensor(m).double(), s)
+    found = bdmc(model.log_likelihood, m + s * u, x, gen(), temperatures=200, log_prior=lambda z: prior.log_prob(z).sum(-1))
+    exact = of_u.log_prob(x)
+    assert above(exact - found.lower) > -3 and above(found.upper - exact) > -3 and found.value < 0.4
+
+
 @pytest.mark.parametrize("temperatures", [1, 7])
 def test_t10_the_exact_posterior_as_a_start_has_no_variance(linear, temperatures):
     """Every weight is p(x) then, wherever the chains go and however few the temperatures; backwards, too."""
