@@ -16,6 +16,7 @@ from genbench.experiments import (
     fid_faults,
     generator_gradients,
     pixel_distance,
+    sampling_cost,
     wasserstein_estimates,
     wasserstein_training,
 )
@@ -32,4 +33,5 @@ EXPERIMENTS: Mapping[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "batch_wasserstein": batch_wasserstein.run,
     "pixel_distance": pixel_distance.run,
     "fid_faults": fid_faults.run,
+    "sampling_cost": sampling_cost.run,
 }

@@ -12,6 +12,7 @@ from genbench.config.experiments.adversarial import (
     WassersteinEstimates,
     WassersteinTraining,
 )
+from genbench.config.experiments.autoregressive import SamplingCost
 from genbench.config.experiments.base import Asked
 
 __all__ = ["Experiments"]
@@ -29,6 +30,7 @@ class Experiments(Frozen):
     batch_wasserstein: BatchWasserstein | None = None
     pixel_distance: PixelDistance | None = None
     fid_faults: FidFaults | None = None
+    sampling_cost: SamplingCost | None = None
 
     def asked(self) -> dict[str, Asked]:
         """Settings by name, of those that the study has."""
