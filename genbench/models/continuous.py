@@ -1,30 +1,35 @@
-"""Flows in continuous time."""
+"""Flows in continuous time, dx/dt = f(x, t) from data at t = 0 to N(0, I) at t = 1."""
+
+import functools
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
-from genbench.models.base import Model, normal
+from genbench.models.base import Model, chosen, normal
 from genbench.models.outputs import standard_normal
-from genbench.nets import MLP, rk4
+from genbench.nets import VelocityField, adjoint, dopri5, rk4, runge_kutta
+from genbench.nets.ode import SOLVERS
 
-__all__ = ["CNF"]
+__all__ = ["CNF", "FFJORD"]
 
 
 class CNF(Model):
-    """A continuous normalizing flow (FFJORD): dx/dt = f(x, t) from data at t = 0 to N(0, I) at t = 1.
+    """A continuous normalizing flow: log p(x) = log N(x(1); 0, I) + integral of tr(df/dx) dt along the path from x.
 
-    log p(x) = log N(x(1)) + integral of tr(df/dx) dt along the path; trained by maximum likelihood through a fixed-step
-    solver, plus `kinetic` times the integral of |f|^2/d: without it long training finds fields that are good only for the few
-    steps of its own solver. Held-out losses, samples and likelihoods use `test_steps`. The trace is exact up to `exact`
-    dimensions, else Hutchinson's estimate with one Rademacher vector per solve in training; log_prob has the exact trace.
+    Trained by maximum likelihood, plus `kinetic` times the integral of |f|^2/d: without it long training finds fields that are
+    good only for the few steps of its own solver. Held-out losses, samples and likelihoods are by `test_steps` of RK4 whatever
+    the solver in training: they are of the ODE.
 
     References:
-        FFJORD (Grathwohl et al., 2018), arXiv 1810.01367; Neural ODEs (Chen et al., 2018), arXiv 1806.07366
+        Neural ODEs (Chen et al., 2018), arXiv 1806.07366
         How to train your neural ODE (Finlay et al., 2020), arXiv 2002.02798 (the kinetic energy)
 
     Arguments:
-        width, depth: of the tanh network f. steps: RK4 steps in training. test_steps: for samples and likelihood.
-        exact: largest dimension whose trace is exact in training.
+        width, depth: of the tanh network f, whose trace is cheap with two hidden layers and else costs d evaluations.
+        solver: of training, "euler", "midpoint" or "rk4" in equal `steps`, or the adaptive "dopri5" to a `tolerance`.
+        gradient: "backprop" through the solver, or "adjoint", a second solve in place of stored activations.
+        test_steps: steps for held-out losses, samples and likelihood.
     """
 
     hp = {"kinetic": 0.01}
@@ -32,51 +37,118 @@ class CNF(Model):
     selects = True
     space = {"points": "standard", "images": "logit"}
 
-    def __init__(self, shape, levels=None, width=64, depth=3, steps: int = 4, test_steps: int = 16, exact: int = 3):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        levels: int | None = None,
+        width: int = 64,
+        depth: int = 3,
+        solver: str = "rk4",
+        steps: int = 4,
+        tolerance: float = 1e-3,
+        gradient: str = "backprop",
+        test_steps: int = 16,
+    ):
         super().__init__(shape, levels)
-        self.steps, self.test_steps, self.exact = steps, test_steps, self.dim <= exact
-        self.net = MLP(self.dim + 1, self.dim, width, depth, "tanh")
-        torch.nn.init.zeros_(self.net.layers[-1].weight)
-        torch.nn.init.zeros_(self.net.layers[-1].bias)
+        self.solver, self.steps = chosen("solver", solver, [*SOLVERS, "dopri5"]), steps
+        self.gradient = chosen("gradient", gradient, ["backprop", "adjoint"])
+        self.tolerance, self.test_steps = tolerance, test_steps
+        self.liftable = solver in SOLVERS and gradient == "backprop"  # steps that depend on data can't be lifted
+        self.evaluations = 0  # of the field, in solves with costs
+        self.net = VelocityField(self.dim, width, depth)
 
-    def noise(self, shape, generator):
-        if self.exact:
-            return {}
-        return {"probe": normal((*shape, self.dim), generator).sign()}
-
-    def field(self, t: float, x: Tensor) -> Tensor:
-        """Velocity (B, d) at time t."""
-        return self.net(torch.cat([x, torch.full_like(x[..., :1], t)], -1))
-
-    def _solve(self, x: Tensor, steps: int, probe: Tensor | None) -> tuple[Tensor, Tensor]:
-        """log p (B,) and the path's kinetic energy per dimension (B,)."""
-        x = self.flat(x)
-        if probe is None:  # the Jacobian's columns, all at once
-            tangents = torch.eye(self.dim, self.dim + 1, device=x.device, dtype=x.dtype).unsqueeze(1)
-        else:
-            tangents = torch.cat([probe, torch.zeros_like(probe[..., :1])], -1).unsqueeze(0)
-
-        def f(t, x, *_):
-            value, pushed = self.net.push(torch.cat([x, torch.full_like(x[..., :1], t)], -1), tangents)
-            trace = pushed.diagonal(dim1=0, dim2=-1).sum(-1) if probe is None else (pushed[0] * probe).sum(-1)
-            return value, trace, value.square().mean(-1)
-
-        zero = torch.zeros_like(x[..., 0])
-        z, trace, energy = rk4(f, (x, zero, zero), 0.0, 1.0, steps)
-        return standard_normal(z) + trace, energy
+    def forward(self, t: float | Tensor, x: Tensor, probe: Tensor | None = None) -> tuple[Tensor, ...]:
+        """dx/dt (B, d), d log-det/dt (B,), and the rate (B,) of each cost of `hp`."""
+        self.evaluations += 1
+        velocity, trace = self.net.divergence(t, x)
+        return velocity, trace, velocity.square().mean(-1)
 
     def loss_net(self, x, noise, hp):
-        if not self.training:
-            return -self._solve(x, self.test_steps, noise.get("probe"))[0].mean()
-        log_p, energy = self._solve(x, self.steps, noise.get("probe"))
-        return (hp["kinetic"] * energy - log_p).mean()
+        integrate = self._integrate if self.training else functools.partial(runge_kutta, steps=self.test_steps)
+        log_p, costs = self.solve(x, noise.get("probe"), integrate)
+        if self.training:
+            log_p = log_p - sum(hp[name] * cost for name, cost in zip(self.hp, costs, strict=True))
+        return -log_p.mean()
+
+    def solve(self, x: Tensor, probe: Tensor | None, integrate) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """log p (B,), and the integral (B,) of each cost along the path."""
+        x = self.flat(x)
+        state = (x, *[torch.zeros_like(x[..., 0])] * (1 + len(self.hp)))
+        if self.gradient == "adjoint" and torch.is_grad_enabled():
+            own = dict(self.named_parameters())  # by name: backward runs when the trainer's weights are no longer in place
+
+            def f(t, x, *_):
+                return functional_call(self, own, (t, x, probe))
+
+            z, log_det, *costs = adjoint(f, state, tuple(own.values()), 0.0, 1.0, integrate)
+        else:
+            z, log_det, *costs = integrate(lambda t, x, *_: self(t, x, probe), state, 0.0, 1.0)
+        return standard_normal(z) + log_det, tuple(costs)
+
+    def _integrate(self, f, state, start, stop):
+        """The solver of training."""
+        if self.solver == "dopri5":
+            return dopri5(f, state, start, stop, self.tolerance)
+        return runge_kutta(f, state, start, stop, self.steps, self.solver)
+
+    def diagnose(self, x, noise, hp):
+        """evaluations: of the field in one solve of training; kinetic: the path's energy per dimension."""
+        before = self.evaluations
+        _, costs = self.solve(x, noise.get("probe"), self._integrate)
+        return {"evaluations": x.new_tensor(float(self.evaluations - before)), "kinetic": costs[0].mean()}
 
     def log_prob(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Log-density (B,) with the exact trace, to the accuracy of `test_steps`."""
-        size = max(1, 2**22 // (self.dim * self.dim))  # the Jacobian of a batch is d times the batch
-        return torch.cat([self._solve(part, self.test_steps, None)[0] for part in x.split(size)])
+        tangents = 1 if self.net.closed_trace else self.dim
+        return torch.cat([self._log_prob(part) for part in self.flat(x).split(max(1, 2**22 // (tangents * self.net.width)))])
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        state = (x, torch.zeros_like(x[..., 0]))
+        z, log_det = rk4(lambda t, x, _: self.net.divergence(t, x), state, 0.0, 1.0, self.test_steps)
+        return standard_normal(z) + log_det
 
     def sample(self, n, generator):
-        z = normal((n, self.dim), generator)
-        (x,) = rk4(lambda t, x: (self.field(t, x),), (z,), 1.0, 0.0, self.test_steps)
+        (x,) = rk4(lambda t, x: (self.net(t, x),), (normal((n, self.dim), generator),), 1.0, 0.0, self.test_steps)
         return x.reshape(n, *self.shape)
+
+
+class FFJORD(CNF):
+    """A continuous flow whose trace is Hutchinson's estimate in training: e^T (df/dx) e with E[e e^T] = I, one e per path.
+
+    Its cost doesn't grow with the dimension; the likelihood of a trained model has the exact trace. `jacobian` weighs the
+    integral of |(df/dx) e|^2/d, the squared Frobenius norm on average, which keeps the estimate's variance low.
+
+    References:
+        FFJORD (Grathwohl et al., 2018), arXiv 1810.01367
+        How to train your neural ODE (Finlay et al., 2020), arXiv 2002.02798 (kinetic energy and Jacobian, RNODE)
+
+    Arguments:
+        probe: law of e, "rademacher" or "gaussian". The others are CNF's.
+    """
+
+    hp = {"kinetic": 0.01, "jacobian": 0.0}
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        levels: int | None = None,
+        width: int = 64,
+        depth: int = 3,
+        solver: str = "rk4",
+        steps: int = 4,
+        tolerance: float = 1e-3,
+        gradient: str = "backprop",
+        test_steps: int = 16,
+        probe: str = "rademacher",
+    ):
+        super().__init__(shape, levels, width, depth, solver, steps, tolerance, gradient, test_steps)
+        self.probe = chosen("probe", probe, ["rademacher", "gaussian"])
+
+    def noise(self, shape, generator):
+        probe = normal((*shape, self.dim), generator)
+        return {"probe": probe.sign() if self.probe == "rademacher" else probe}
+
+    def forward(self, t, x, probe):
+        self.evaluations += 1
+        velocity, pushed = self.net.push(t, x, probe)
+        return velocity, (pushed * probe).sum(-1), velocity.square().mean(-1), pushed.square().mean(-1)

@@ -4,7 +4,7 @@ from genbench.nets.architectures import AUTHORS, CRITICS, GENERATORS, SMALL, des
 from genbench.nets.conditional import Labelled, critic, generator, indicator
 from genbench.nets.masked_conv import GatedPixelCNN, RowLSTM
 from genbench.nets.mlp import MLP, MaskedMLP, TimeMLP, time_features
-from genbench.nets.ode import rk4
+from genbench.nets.ode import VelocityField, adjoint, dopri5, rk4, runge_kutta
 from genbench.nets.parts import settle, standing
 from genbench.nets.spectral import Spectral, largest_singular_value
 from genbench.nets.unet import PatchUNet
@@ -22,13 +22,17 @@ __all__ = [
     "RowLSTM",
     "Spectral",
     "TimeMLP",
+    "VelocityField",
+    "adjoint",
     "critic",
     "describe",
+    "dopri5",
     "generator",
     "indicator",
     "largest_singular_value",
     "matched_width",
     "rk4",
+    "runge_kutta",
     "settle",
     "standing",
     "time_features",

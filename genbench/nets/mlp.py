@@ -60,18 +60,6 @@ class MLP(nn.Module):
             x = act(self.norms[i](x) if self.norms else x)
         return x
 
-    def push(self, x: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
-        """Value at x (B, inputs) and directional derivatives along `tangents` (K, B, inputs), tanh networks only.
-
-        Forward mode by hand: on a CPU 2.5 times as fast as torch.func.jvp inside a differentiated loop.
-        """
-        if self.activation != "tanh":
-            raise ValueError("push is written for tanh networks")
-        for layer in self.layers[:-1]:
-            x = torch.tanh(layer(x))
-            tangents = (tangents @ layer.weight.T) * (1 - x * x)
-        return self.layers[-1](x), tangents @ self.layers[-1].weight.T
-
     def slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of the outputs (B,) at x (B, inputs) and its gradient (B, inputs), silu networks only, no graph kept.
 

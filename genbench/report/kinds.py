@@ -50,7 +50,7 @@ FLOW = "probability-flow ODE"
 def note(kind: str, estimators: dict[str, str], images: bool) -> str:
     """What the values of a table of that kind are, from its models' estimators (by label)."""
     if kind == "exact":
-        solved = [label for label in estimators if label.split(" · ")[0] == "cnf"]
+        solved = [label for label in estimators if label.split(" · ")[0] in ("cnf", "ffjord")]
         grids = [label for label, each in estimators.items() if "quadrature" in each]
         limits = [f"a solver ({', '.join(solved)})"] * bool(solved) + [f"a grid ({', '.join(grids)}: quadrature)"] * bool(grids)
         close = f": exact up to the accuracy of {' or '.join(limits)}" if limits else ""

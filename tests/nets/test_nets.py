@@ -40,29 +40,9 @@ def test_slope_is_the_gradient_under_vmap():
     torch.testing.assert_close(lifted, torch.stack([n.slope(y)[1] for n, y in zip(nets, x, strict=True)]))
 
 
-@pytest.mark.parametrize("depth", [0, 1, 3])
-def test_push_is_the_forward_derivative(depth):
-    net = MLP(4, 3, 16, depth, "tanh").double()
-    x = torch.randn(9, 4, generator=gen(), dtype=torch.float64)
-    tangents = torch.randn(5, 9, 4, generator=gen(1), dtype=torch.float64)
-    value, pushed = net.push(x, tangents)
-    torch.testing.assert_close(value, net(x))
-    for tangent, got in zip(tangents, pushed, strict=True):
-        torch.testing.assert_close(got, torch.func.jvp(net, (x,), (tangent,))[1], rtol=0, atol=1e-12)
-
-
-def test_push_broadcasts_one_tangent_over_the_batch():
-    net, x = MLP(2, 2, 8, 2, "tanh").double(), torch.randn(6, 2, generator=gen(), dtype=torch.float64)
-    _, pushed = net.push(x, torch.eye(2, dtype=torch.float64).unsqueeze(1))
-    jacobian = torch.func.vmap(torch.func.jacrev(net))(x)  # (B, outputs, inputs)
-    torch.testing.assert_close(pushed.permute(1, 2, 0), jacobian)
-
-
-def test_derivatives_by_hand_refuse_other_activations():
+def test_the_slope_by_hand_refuses_other_activations():
     with pytest.raises(ValueError, match="silu"):
         MLP(2, 1, 4, 1, "tanh").slope(torch.zeros(1, 2))
-    with pytest.raises(ValueError, match="tanh"):
-        MLP(2, 1, 4, 1, "silu").push(torch.zeros(1, 2), torch.zeros(1, 1, 2))
 
 
 @pytest.mark.parametrize("activation", ["silu", "relu", "leaky_relu", "tanh"])

@@ -115,7 +115,7 @@ def stop_at(limit):
         ("ns_gan-points", True),
         ("wgan_gp-points", True),
         ("made-images-dropout", True),
-        ("cnf-points-hutchinson", False),
+        ("ffjord-points", False),
     ],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(name, lifted, tmp_path):
