@@ -1,17 +1,19 @@
 """Normalizing flows in discrete time: what they share, and those of masked couplings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from genbench.models.base import Model, chosen, normal
 from genbench.models.outputs import standard_normal
 from genbench.nets import MLP
 from genbench.nets.coupling import Conv, ResidualConvNet, silent, squeeze, unsqueeze
 
-__all__ = ["NICE", "Conditional", "Flow", "Layered", "RealNVP", "Squeeze", "halving"]
+__all__ = ["NICE", "Conditional", "Coupling", "Flow", "Layered", "RealNVP", "Sigmoid", "Squeeze", "halving"]
 
 NETWORKS = ("mlp", "conv")
 
@@ -47,55 +49,120 @@ class Flow(Model):
         return self.inverse(temperature * normal((n, self.dim), generator)).unflatten(-1, self.shape)
 
 
-class Additive(nn.Module):
-    """A coupling that adds to the coordinates outside of a mask a function of those inside; it keeps volumes.
+class Shift:
+    """x + t; log-scale 0."""
+
+    parts = 1
+
+    def forward(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        return x + t, x.new_zeros(len(x))
+
+    def inverse(self, y: Tensor, t: Tensor) -> Tensor:
+        return y - t
+
+
+class Bounded:
+    """x exp(s') + t with s' = bound tanh(s / bound)."""
+
+    parts = 2
+
+    def __init__(self, bound: float):
+        self.bound = bound
+
+    def forward(self, x: Tensor, s: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        s = self.bound * torch.tanh(s / self.bound)
+        return torch.addcmul(t, x, s.exp()), s.flatten(1).sum(-1)
+
+    def inverse(self, y: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        return (y - t) * (-self.bound * torch.tanh(s / self.bound)).exp()
+
+
+class Sigmoid:
+    """(x - t) sigmoid(s + 2), Glow's."""
+
+    parts = 2
+
+    def forward(self, x: Tensor, s: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        s = F.logsigmoid(s + 2)
+        return (x - t) * s.exp(), s.flatten(1).sum(-1)
+
+    def inverse(self, y: Tensor, s: Tensor, t: Tensor) -> Tensor:
+        return y / (s + 2).sigmoid() + t
+
+
+Map = Shift | Bounded | Sigmoid  # of an element x by numbers that a network predicts, with the sum of its log-scales (B,)
+
+
+class Coupling(nn.Module):
+    """Maps one half of the last axis with numbers predicted from the other half; an odd element belongs to the first.
 
     Arguments:
-        mask: ones and zeros in the shape of an example. net: (B, *shape) -> (B, *shape).
+        channels: length of the axis. network: makes a conditioner from its numbers of inputs and outputs.
+        flip: whether the first half is mapped, not the second.
     """
 
-    def __init__(self, mask: Tensor, net: nn.Module):
+    def __init__(self, channels: int, network: Callable[[int, int], nn.Module], map: Map, flip: bool = False):
         super().__init__()
-        self.register_buffer("mask", mask)
-        self.net = net
-        silent(net.layers[-1])
+        if channels < 2:
+            raise ValueError("a coupling needs at least 2 coordinates")
+        inputs, outputs = (channels - channels // 2, channels // 2)[:: -1 if flip else 1]
+        self.net, self.map, self.flip = network(inputs, map.parts * outputs), map, flip
+        silent(self.net.layers[-1])
 
-    def shift(self, kept: Tensor) -> Tensor:
-        return self.net(kept) * (1 - self.mask)
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
+        """What is kept, what is mapped, the numbers."""
+        kept, mapped = x.chunk(2, -1)[:: -1 if self.flip else 1]
+        return kept, mapped, self.net(kept).chunk(self.map.parts, -1)
+
+    def _whole(self, kept: Tensor, mapped: Tensor) -> Tensor:
+        return torch.cat([mapped, kept] if self.flip else [kept, mapped], -1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x + self.shift(x * self.mask), x.new_zeros(())
+        kept, x, numbers = self._halves(x)
+        y, log_det = self.map.forward(x, *numbers)
+        return self._whole(kept, y), log_det
 
     def inverse(self, y: Tensor) -> Tensor:
-        return y - self.shift(y * self.mask)
+        kept, y, numbers = self._halves(y)
+        return self._whole(kept, self.map.inverse(y, *numbers))
 
 
-class Affine(nn.Module):
-    """A coupling x -> x exp(s) + t outside of a mask, s and t functions of what is inside, s bounded by tanh.
+class Checkerboard(nn.Module):
+    """Maps every other pixel of (B, H, W, C) with numbers predicted from the others.
 
     Arguments:
-        mask: ones and zeros in the shape of an example. net: to s and t in turn, twice the numbers on the last axis.
-        bound: largest |s|.
+        shape: (H, W, C). network: as Coupling's. flip: whether the pixels are mapped that the plain layer keeps.
     """
 
-    def __init__(self, mask: Tensor, net: nn.Module, bound: float):
+    def __init__(self, shape: tuple[int, int, int], network: Callable[[int, int], nn.Module], map: Map, flip: bool = False):
         super().__init__()
-        self.register_buffer("mask", mask)
-        self.net, self.bound = net, bound
-        silent(net.layers[-1])
+        row, column = torch.meshgrid(torch.arange(shape[0]), torch.arange(shape[1]), indexing="ij")
+        self.register_buffer("mask", ((row + column + flip) % 2).float().unsqueeze(-1))  # 1: is kept
+        self.net, self.map = network(shape[2], map.parts * shape[2]), map
+        silent(self.net.layers[-1])
 
-    def _affine(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        scale, shift = self.net(kept).chunk(2, -1)
-        free = 1 - self.mask
-        return self.bound * torch.tanh(scale / self.bound) * free, shift * free
+    def _numbers(self, x: Tensor) -> Sequence[Tensor]:
+        return (self.net(x * self.mask) * (1 - self.mask)).chunk(self.map.parts, -1)  # zeros are the identity
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        scale, shift = self._affine(x * self.mask)
-        return torch.addcmul(shift, x, scale.exp()), scale.flatten(1).sum(-1)
+        return self.map.forward(x, *self._numbers(x))
 
     def inverse(self, y: Tensor) -> Tensor:
-        scale, shift = self._affine(y * self.mask)
-        return (y - shift) * (-scale).exp()
+        return self.map.inverse(y, *self._numbers(y))
+
+
+class Permute(nn.Module):
+    """A fixed order of coordinates, x (B, dim) -> x[:, order]."""
+
+    def __init__(self, order: Tensor):
+        super().__init__()
+        self.register_buffer("order", order)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x.index_select(1, self.order), x.new_zeros(())
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return y.index_select(1, self.order.argsort())
 
 
 class Diagonal(nn.Module):
@@ -193,25 +260,15 @@ class Layered(Flow):
         return h.permute(0, 3, 1, 2).flatten(1) if self.spatial else h
 
 
-def halves(dim: int, layer: int) -> Tensor:
-    """Mask (dim,) of a layer: for two in turn every other coordinate, for the next two a fixed random half: all pixels meet."""
-    if dim == 2 or layer % 4 < 2:
-        mask = torch.arange(dim) % 2
-    else:
-        order = torch.randperm(dim, generator=torch.Generator().manual_seed(layer // 2))
-        mask = (order < dim // 2).long()
-    return (mask if layer % 2 == 0 else 1 - mask).float()
-
-
-def checkerboard(shape: tuple[int, int, int], layer: int) -> Tensor:
-    """Mask (H, W, C) of every other pixel, the others in the next layer."""
-    row, column, _ = torch.meshgrid(*map(torch.arange, shape), indexing="ij")
-    return ((row + column + layer) % 2).float()
-
-
-def channels(shape: tuple[int, int, int], layer: int) -> Tensor:
-    """Mask (H, W, C) of half of the channels, the others in the next layer."""
-    return (torch.arange(shape[2]) * 2 // shape[2] == layer % 2).float().expand(shape).clone()
+def couplings(dim: int, count: int, network: Callable[[int, int], nn.Module], map: Map) -> list[nn.Module]:
+    """Couplings of x (B, dim) in pairs that map each other's halves: every other coordinate first, then random halves."""
+    layers: list[nn.Module] = []
+    for i in range(count):
+        if dim > 2 and i % 2 == 0:
+            random = torch.randperm(dim, generator=torch.Generator().manual_seed(i))
+            layers.append(Permute(random if i else (torch.arange(dim) % 2).argsort(stable=True)))
+        layers.append(Coupling(dim, network, map, flip=i % 2 == 1))
+    return layers
 
 
 class NICE(Layered):
@@ -226,13 +283,12 @@ class NICE(Layered):
 
     def __init__(self, shape, levels=None, layers: int = 4, width: int = 64, depth: int = 4):
         super().__init__(shape, levels)
-        nets = [MLP(self.dim, self.dim, width, depth, "relu") for _ in range(layers)]
-        couplings = [Additive(halves(self.dim, i), net) for i, net in enumerate(nets)]
-        self.build([[*couplings, Diagonal(self.dim)]], flat=True)
+        network = partial(MLP, width=width, depth=depth, activation="relu")
+        self.build([[*couplings(self.dim, layers, network, Shift()), Diagonal(self.dim)]], flat=True)
 
 
 class RealNVP(Layered):
-    """Affine couplings with alternating masks.
+    """Affine couplings, with log-scales bounded by tanh.
 
     On points, or flat images ("mlp"), `layers` couplings of perceptrons. On images ("conv") at each of `scales` resolutions
     `layers` couplings by checkerboard, then, after squeezing 2x2 pixels to channels, as many by channels, after which half
@@ -242,7 +298,8 @@ class RealNVP(Layered):
         Density estimation using Real NVP (Dinh et al., 2016), arXiv 1605.08803
 
     Arguments:
-        layers: see above. width, depth: of each conditioner. bound: largest |s|. network: one of NETWORKS. scales: of "conv".
+        layers: see above. width, depth: of each conditioner. bound: largest log-scale. network: one of NETWORKS.
+        scales: resolutions of "conv".
     """
 
     def __init__(
@@ -250,20 +307,24 @@ class RealNVP(Layered):
     ):  # fmt: skip
         super().__init__(shape, levels)
         if chosen("network", network, NETWORKS) == "mlp":
-            nets = [MLP(self.dim, 2 * self.dim, width, depth, "relu") for _ in range(layers)]
-            self.build([[Affine(halves(self.dim, i), net, bound) for i, net in enumerate(nets)]], flat=True)
+            perceptron = partial(MLP, width=width, depth=depth, activation="relu")
+            self.build([couplings(self.dim, layers, perceptron, Bounded(bound))], flat=True)
             return
+        net, (height, wide, channels), parts = (
+            partial(ResidualConvNet, width=width, depth=depth),
+            halving(self.shape, scales - 1),
+            [],
+        )
 
-        def couplings(mask, shape, count):
-            nets = [ResidualConvNet(shape[2], 2 * shape[2], width, depth) for _ in range(count)]
-            return [Affine(mask(shape, i), net, bound) for i, net in enumerate(nets)]
+        def boards(count):
+            return [Checkerboard((height, wide, channels), net, Bounded(bound), flip=i % 2 == 1) for i in range(count)]
 
-        size, parts = halving(self.shape, scales - 1), []
         for _ in range(scales - 1):
-            small = (size[0] // 2, size[1] // 2, 4 * size[2])
-            parts.append([*couplings(checkerboard, size, layers), Squeeze(), *couplings(channels, small, layers)])
-            size = (*small[:2], small[2] // 2)
-        self.build([*parts, couplings(checkerboard, size, layers + 1)])
+            part = [*boards(layers), Squeeze()]
+            height, wide, channels = height // 2, wide // 2, 2 * channels
+            part += [Coupling(2 * channels, net, Bounded(bound), flip=i % 2 == 1) for i in range(layers)]
+            parts.append(part)
+        self.build([*parts, boards(layers + 1)])
 
 
 def halving(shape: tuple[int, ...], times: int) -> tuple[int, int, int]:

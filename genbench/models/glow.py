@@ -1,15 +1,16 @@
 """Glow: a flow of actnorm, invertible 1x1 convolutions and affine couplings."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.models.base import chosen
-from genbench.models.flow import Conditional, Layered, Squeeze, halving
+from genbench.models.flow import Conditional, Coupling, Layered, Sigmoid, Squeeze, halving
 from genbench.nets import MLP
-from genbench.nets.coupling import ConvNet, silent
+from genbench.nets.coupling import ConvNet
 
 __all__ = ["Glow"]
 
@@ -61,30 +62,6 @@ class Mix(nn.Module):
         return F.linear(y, back.to(y.dtype)) * self.log_std.exp() + self.mean
 
 
-class Coupling(nn.Module):
-    """x -> (x - t) sigmoid(s + 2) on the second half of the channels of (B, ..., C), t and s functions of the first.
-
-    Arguments:
-        net: (B, ..., C - C // 2) -> (B, ..., 2 (C // 2)), to t and s.
-    """
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.net = net
-        silent(net.layers[-1])
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        kept, x = x.chunk(2, -1)
-        shift, scale = self.net(kept).chunk(2, -1)
-        log_scale = F.logsigmoid(scale + 2)
-        return torch.cat([kept, (x - shift) * log_scale.exp()], -1), log_scale.flatten(1).sum(-1)
-
-    def inverse(self, y: Tensor) -> Tensor:
-        kept, y = y.chunk(2, -1)
-        shift, scale = self.net(kept).chunk(2, -1)
-        return torch.cat([kept, y / (scale + 2).sigmoid() + shift], -1)
-
-
 class Glow(Layered):
     """Steps of actnorm, an invertible 1x1 convolution and an affine coupling; images at several scales.
 
@@ -102,23 +79,19 @@ class Glow(Layered):
     def __init__(self, shape, levels=None, scales: int = 2, steps: int = 8, width: int = 32, depth: int = 1, prior="learned"):
         super().__init__(shape, levels)
         learned = chosen("prior", prior, PRIORS) == "learned"
-        if len(self.shape) == 1:
-            self.build([self._steps(self.dim, steps, width, depth, MLP)])
-            return
-        channels, parts, priors = halving(self.shape, scales)[2], [], []
-        for _ in range(scales):
-            parts.append([Squeeze(), *self._steps(4 * channels, steps, width, depth, ConvNet)])
-            channels *= 2
-            priors.append(channels)
-        self.build(parts, [Conditional(c) for c in priors[:-1] if learned])
+        points = len(self.shape) == 1
+        net = partial(MLP if points else ConvNet, width=width, depth=depth)
 
-    @staticmethod
-    def _steps(channels: int, steps: int, width: int, depth: int, network) -> list[nn.Module]:
-        if channels < 2:
-            raise ValueError("glow needs examples of at least 2 coordinates")
-        changed = channels // 2
-        nets = [network(channels - changed, 2 * changed, width, depth) for _ in range(steps)]
-        return [layer for net in nets for layer in (Mix(channels), Coupling(net))]
+        def chain(channels):
+            return [layer for _ in range(steps) for layer in (Mix(channels), Coupling(channels, net, Sigmoid()))]
+
+        if points:
+            self.build([chain(self.dim)])
+            return
+        _, _, channels = halving(self.shape, scales)
+        sizes = [channels * 2**scale for scale in range(1, scales + 1)]  # of what stays
+        priors = [Conditional(size) for size in sizes[:-1] if learned]
+        self.build([[Squeeze(), *chain(2 * size)] for size in sizes], priors)
 
     def begin(self, x, generator):
         mixes = [layer for layer in self.modules() if isinstance(layer, Mix)]

@@ -166,9 +166,9 @@ def test_change_of_variables_sign():
     """A flow that is an affine map has the density of that Gaussian: a wide one is low, a narrow one high."""
     model = MODELS["realnvp"]((2,), None, layers=2, width=4, depth=1).requires_grad_(False)
     scale, shift = 0.7, torch.tensor([0.5, -1.0])
-    for layer in model.net["scales"][0]:
-        bias = torch.cat([torch.full((2,), layer.bound * math.atanh(scale / layer.bound)), shift])
-        layer.net.layers[-1].bias.copy_(bias)
+    for i, layer in enumerate(model.net["scales"][0]):  # the first maps the second coordinate
+        bound = layer.map.bound
+        layer.net.layers[-1].bias.copy_(torch.stack([torch.tensor(bound * math.atanh(scale / bound)), shift[1 - i]]))
     # z = x exp(scale) + shift, so x ~ N(-shift exp(-scale), exp(-2 scale))
     mean, std = -shift * math.exp(-scale), math.exp(-scale)
     x = torch.randn(100, 2, generator=gen())
