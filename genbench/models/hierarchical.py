@@ -33,8 +33,8 @@ class Hierarchy(VAE):
         """What x tells each level."""
         raise NotImplementedError
 
-    def start(self, n: int) -> Tensor:
-        """The state above the top level, (n, ...)."""
+    def start(self, given: Tensor) -> Tensor:
+        """The state (B, ...) above the top level, for latents (B, latent)."""
         raise NotImplementedError
 
     def prior_law(self, level: int, state: Tensor) -> Law:
@@ -55,7 +55,7 @@ class Hierarchy(VAE):
         Without x, `given` (B, latent) is u itself; with x, standard normal noise that draws u from the posterior.
         """
         told = None if x is None else self.up(x)
-        state, rows = self.start(len(given)), []
+        state, rows = self.start(given), []
         for level, u in enumerate(given.split(self.sizes, -1)):
             mean = log_std = shift = log_ratio = torch.zeros_like(u)
             if level:
@@ -115,8 +115,8 @@ class LadderVAE(Hierarchy):
         features = self.net["encoder"].features(x)
         return [bounded(self.net["top"](features)), bounded(self.net["encoder"].head(features))]
 
-    def start(self, n):
-        return self.net["prior"].layers[0].weight.new_zeros(n, 0)
+    def start(self, given):
+        return given[:, :0]  # no law depends on it
 
     def prior_law(self, level, state):
         return bounded(self.net["prior"](state))
@@ -144,9 +144,9 @@ def precision_weighted(told: Law, prior: Law) -> Law:
 class NVAE(Hierarchy):
     """Feature maps at two scales, with groups of latent pixels added from the coarse to the fine one, for images.
 
-    Posteriors are shifts and ratios relative to the prior. Of the authors' model this leaves out batch norm,
-    squeeze-and-excitation, depthwise convolutions, spectral regularisation and the flows in the posterior; a fifteenth of
-    the size of an image is its finest latent scale.
+    Posteriors are written relative to the prior: ratios of the standard deviations, and shifts in units of the prior's. The
+    authors' model has more scales and groups, batch norm, squeeze-and-excitation, depthwise convolutions, spectral
+    regularisation and flows in the posterior.
 
     References:
         NVAE: A Deep Hierarchical Variational Autoencoder (Vahdat & Kautz, 2020), arXiv 2007.03898
@@ -187,8 +187,8 @@ class NVAE(Hierarchy):
         finer = fine(shrink(self.net["stem"](x.reshape(-1, *self.shape))))
         return [coarse(shrink(finer))] * self.groups + [finer] * self.groups
 
-    def start(self, n):
-        return self.net.start.expand(n, *self.net.start.shape)
+    def start(self, given):
+        return self.net.start.expand(len(given), *self.net.start.shape)
 
     def prior_law(self, level, state):
         return bounded(self.net["prior"][level - 1](state))

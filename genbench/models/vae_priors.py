@@ -21,19 +21,19 @@ class FlowPriorVAE(VAE):
         Variational Lossy Autoencoder (Chen et al., 2016), arXiv 1611.02731
 
     Arguments:
-        layers: of the flow, in reversed order at every other one. flow_width: of their conditioners, perceptrons of two hidden
-            layers. The others: VAE.
+        prior_layers: of the flow, in reversed order at every other one. prior_width: of their conditioners, perceptrons of two
+            hidden layers. The others: VAE.
     """
 
     normal_prior = False
     estimators = ("total", "path")
 
-    def __init__(self, *args, layers: int = 4, flow_width: int = 64, **net):
+    def __init__(self, *args, prior_layers: int = 4, prior_width: int = 64, **net):
         super().__init__(*args, **net)
-        if layers < 1:
-            raise ValueError(f"layers must be at least 1; got {layers}")
+        if prior_layers < 1:
+            raise ValueError(f"prior_layers must be at least 1; got {prior_layers}")
         self.net["prior"] = nn.ModuleList(
-            AutoregressiveLayer(self.latent, flow_width, reverse=bool(i % 2)) for i in range(layers)
+            AutoregressiveLayer(self.latent, prior_width, reverse=bool(i % 2)) for i in range(prior_layers)
         )
 
     def log_prior(self, z):
@@ -128,16 +128,16 @@ class DiffusionPriorVAE(VAE):
         Diffusion Priors In Variational Autoencoders (Wehenkel & Louppe, 2021), arXiv 2106.15671
 
     Arguments:
-        steps: of the diffusion. prior_width, prior_depth: of its network. The others: VAE.
+        prior_steps: of the diffusion. prior_width, prior_depth: of its network. The others: VAE.
     """
 
     normal_prior = False
     log_prior = None
     estimators = ("total",)
 
-    def __init__(self, *args, steps: int = 32, prior_width: int = 128, prior_depth: int = 1, **net):
+    def __init__(self, *args, prior_steps: int = 32, prior_width: int = 128, prior_depth: int = 1, **net):
         super().__init__(*args, **net)
-        self.net["prior"] = DiffusionPrior(self.latent, steps, prior_width, prior_depth)
+        self.net["prior"] = DiffusionPrior(self.latent, prior_steps, prior_width, prior_depth)
 
     def noise(self, shape, generator):
         step = torch.randint(self.net["prior"].steps, shape, generator=generator, device=generator.device)
@@ -176,7 +176,7 @@ class DiffusionPrior(nn.Module):
     def __init__(self, features: int, steps: int = 32, width: int = 128, depth: int = 1, first: float = 0.02):
         super().__init__()
         if steps < 2:
-            raise ValueError(f"steps must be at least 2; got {steps}")
+            raise ValueError(f"a diffusion needs at least 2 steps; got {steps}")
         self.features, self.steps = features, steps
         self.net = TimeMLP(features, width, depth)
         nn.init.zeros_(self.net.outward.weight)
