@@ -97,14 +97,15 @@ class CNF(Model):
         _, costs = self.solve(x, noise.get("probe"), self._integrate)
         return {"evaluations": x.new_tensor(float(self.evaluations - before)), "kinetic": costs[0].mean()}
 
-    def log_prob(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Log-density (B,) with the exact trace, to the accuracy of `test_steps`."""
+    def log_prob(self, x: Tensor, generator: torch.Generator | None = None, time: float = 0.0) -> Tensor:
+        """Log-density (B,) of x(time), by default of data, with the exact trace, to the accuracy of `test_steps`."""
         tangents = 1 if self.net.closed_trace else self.dim
-        return torch.cat([self._log_prob(part) for part in self.flat(x).split(max(1, 2**22 // (tangents * self.net.width)))])
+        parts = self.flat(x).split(max(1, 2**22 // (tangents * self.net.width)))
+        return torch.cat([self._log_prob(part, time) for part in parts])
 
-    def _log_prob(self, x: Tensor) -> Tensor:
+    def _log_prob(self, x: Tensor, time: float) -> Tensor:
         state = (x, torch.zeros_like(x[..., 0]))
-        z, log_det = rk4(lambda t, x, _: self.net.divergence(t, x), state, 0.0, 1.0, self.test_steps)
+        z, log_det = rk4(lambda t, x, _: self.net.divergence(t, x), state, time, 1.0, self.test_steps)
         return standard_normal(z) + log_det
 
     def sample(self, n, generator):
@@ -123,25 +124,13 @@ class FFJORD(CNF):
         How to train your neural ODE (Finlay et al., 2020), arXiv 2002.02798 (kinetic energy and Jacobian, RNODE)
 
     Arguments:
-        probe: law of e, "rademacher" or "gaussian". The others are CNF's.
+        probe: law of e, "rademacher" or "gaussian". net: CNF's other arguments.
     """
 
     hp = {"kinetic": 0.01, "jacobian": 0.0}
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        levels: int | None = None,
-        width: int = 64,
-        depth: int = 3,
-        solver: str = "rk4",
-        steps: int = 4,
-        tolerance: float = 1e-3,
-        gradient: str = "backprop",
-        test_steps: int = 16,
-        probe: str = "rademacher",
-    ):
-        super().__init__(shape, levels, width, depth, solver, steps, tolerance, gradient, test_steps)
+    def __init__(self, shape: tuple[int, ...], levels: int | None = None, probe: str = "rademacher", **net):
+        super().__init__(shape, levels, **net)
         self.probe = chosen("probe", probe, ["rademacher", "gaussian"])
 
     def noise(self, shape, generator):
