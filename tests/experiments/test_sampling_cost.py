@@ -16,7 +16,9 @@ def costs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mnist5k_binary")
     spec = dataset_spec("mnist5k_binary").model_copy(update={"split": Split(train=20, validation=10, test=10)})
     prepare(spec, folder)
-    bench = Bench({"mnist5k_binary": load(folder)}, lambda m, d: recipe(model_spec(m), dataset_spec(d)), torch.device("cpu"), print)
+    bench = Bench(
+        {"mnist5k_binary": load(folder)}, lambda m, d: recipe(model_spec(m), dataset_spec(d)), torch.device("cpu"), print
+    )
     settings = SamplingCost(sides=[8, 12], seeds=2, batch=4, steps=1)
     return sampling_cost.run(settings, bench)["costs"].set_index(["model", "side"])
 
@@ -52,7 +54,7 @@ def test_flops_by_hand(costs):
 
 
 def test_sampling_by_rows_costs_less_than_by_images(costs):
-    """A pass over one row costs as many FLOPs as one over the image divided by its rows, and the stack above one more each row."""
+    """A pass over one row costs as many FLOPs as one over the image divided by its rows; the stack above, once a row."""
     one = costs.loc[("pixelcnn", 12)].iloc[0]
     assert one["sample_flops"] < 12**2 * one["train_flops"] / 3 / 4
 

@@ -6,7 +6,7 @@ import pytest
 from genbench.report.published import COLUMNS, published
 
 
-@pytest.mark.parametrize("claim", ["C1", "C2", "C3", "C4", "C5", "C6", "FID"])
+@pytest.mark.parametrize("claim", ["C1", "C2", "C3", "C4", "C5", "C6", "FID", "L1"])
 def test_every_claim_has_values_with_their_source(claim):
     table = published(claim)
     assert tuple(table.columns) == COLUMNS and len(table) and list(table.index) == list(range(len(table)))

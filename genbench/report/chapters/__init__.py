@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
-from genbench.report.chapters import critics, game, gradients, refined, tale
+from genbench.report.chapters import autoregressive, critics, game, gradients, published, refined, tale
 from genbench.report.read import Results
 
 CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
@@ -12,4 +12,6 @@ CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     refined.chapter,
     critics.chapter,
     gradients.chapter,
+    autoregressive.chapter,
+    published.chapter,
 )

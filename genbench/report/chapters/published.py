@@ -1,0 +1,107 @@
+"""Published likelihoods: a study's own values on the literature's datasets, beside those that it reports."""
+
+import math
+import re
+
+import pandas as pd
+
+from genbench.report.chapter import Chapter, Heading, Paragraph, Points, Table
+from genbench.report.published import published
+from genbench.report.read import Results
+from genbench.report.tables import Cell, averaged
+from genbench.report.text import listing, number, plural
+from genbench.report.trust import estimator, parse
+from genbench.report.words import KINDS
+
+__all__ = ["chapter"]
+
+CLAIM = "L1"  # of the rows in reference_values.csv
+# what the literature calls a dataset, and its unit
+SETS = {
+    "mnist_binary": ("binarised MNIST", "nats"),
+    "mnist5k_binary": ("binarised MNIST", "nats"),
+    "mnist": ("MNIST", "bits/dim"),
+}
+NAMES = {
+    "made": "MADE", "pixelcnn": "gated PixelCNN", "pixelrnn": "PixelRNN", "vae": "VAE", "iwae": "IWAE", "iaf_vae": "IAF-VAE",
+    "vamp_vae": "VampPrior VAE", "nvae": "NVAE", "nice": "NICE", "realnvp": "RealNVP", "glow": "Glow", "ffjord": "FFJORD",
+}  # fmt: skip
+ABOUT = (
+    "The study's values on the test split beside published ones: a check that methods are what they are called, not a ranking. "
+    "A published value took networks and training of its own, mostly far larger; the gap is ours minus theirs, so above 0 ours "
+    "is worse. Gaps are of unlike things where one is a bound and the other exact, where bounds differ in their samples, or "
+    "where images were binarised otherwise: here once, with random numbers of our own; static means once, too, with those of a file "
+    "that all share; dynamic means anew in every epoch, which is more training data."
+)
+
+
+def chapter(results: Results) -> Chapter | None:
+    """Our values, published ones and their gaps; None where a study has no dataset and model in common with the literature."""
+    known = published(CLAIM)
+    blocks = [block for name in results.datasets if name in SETS for block in _beside(results, name, known)]
+    return Chapter("published", "Beside published values", (Paragraph(ABOUT), *blocks)) if blocks else None
+
+
+def _beside(results: Results, dataset: str, known: pd.DataFrame) -> list:
+    literature, unit = SETS[dataset]
+    scores = results.scores
+    scores = scores[(scores["dataset"] == dataset) & (scores["metric"] == "bpd")].dropna(subset="value")
+    factor = math.log(2) * math.prod(results.meta(dataset).get("shape") or ()) if unit == "nats" else 1.0
+    rows, said = [], []
+    for (label, kind), part in scores.groupby(["label", "kind"], sort=False):
+        trials = results.of(dataset, label)
+        trials = trials[trials["trial"].isin(part["trial"])]
+        name = NAMES.get(str(trials["model"].iloc[0]))
+        theirs = known[(known["what"] == f"{unit} of {name}") & known["dataset"].str.match(rf"{literature}(,|$)")]
+        if theirs.empty:
+            continue
+        ours = _ours(part, factor)
+        spent = {key: float(pd.to_numeric(trials[f"cost_{key}"]).mean()) for key in ("updates", "samples", "seconds")}
+        made = estimator([parse(each) for each in part["settings"]], kind)
+        for row in theirs.itertuples():
+            rows.append(
+                {
+                    "model": label,
+                    f"ours, {unit}": ours,
+                    "kind": f"{KINDS.get(kind, kind)}{f', {made}' if made else ''}",
+                    "seeds": ours.n,
+                    f"published, {unit}": row.published,
+                    "gap": _gap(ours, row.published),
+                    "published as": f"{row.dataset.removeprefix(literature).strip(', ') or literature}; {row.source}",
+                    "updates": int(spent["updates"]),
+                    "examples seen": int(spent["samples"]),
+                    "training s": spent["seconds"],
+                }
+            )
+        gaps = [rows[-i]["gap"].mean for i in range(len(theirs), 0, -1)]
+        said.append(_told(label, kind, ours, unit, gaps, list(theirs["published"]), spent, results.meta(dataset)))
+    if not rows:
+        return []
+    caption = f"{dataset}: means over seeds and their 95 % intervals; of one seed, rounded by the error over its test examples."
+    return [Heading(dataset), Points(tuple(said)), Table.of_cells(dataset, rows, caption)]
+
+
+def _ours(part: pd.DataFrame, factor: float) -> Cell:
+    cell = averaged(factor * part["value"])
+    se = factor * float(pd.to_numeric(part["se"], errors="coerce").mean())
+    return Cell(cell.mean, cell.half, cell.values, se=se)
+
+
+def _gap(ours: Cell, text: str) -> Cell:
+    """Ours minus the published number, with our interval; the literature's is not known."""
+    theirs = float(re.search(r"[\d.]+", text).group())
+    return Cell(ours.mean - theirs, ours.half, tuple(each - theirs for each in ours.values), se=ours.se)
+
+
+def _told(label, kind, ours: Cell, unit: str, gaps: list[float], theirs: list[str], spent: dict, meta: dict) -> str:
+    train = (meta.get("n") or {}).get("train") or math.nan
+    digits = 4 if unit == "nats" else 3
+    beside = listing(
+        [f"{number(abs(g), 2)} {'above' if g > 0 else 'below'} {text}" for g, text in zip(gaps, theirs, strict=True)]
+    )
+    passes = f" ({number(spent['samples'] / train, 2)} passes over {train:,} training images)" if math.isfinite(train) else ""
+    bound = {"exact": "", "lower_bound": " at most"}.get(kind, f" ({KINDS.get(kind, kind)})")
+    return (
+        f"{label}:{bound} {number(ours.mean, digits)} {unit} over {plural(ours.n, 'seed')} is {beside}, "
+        f"after {spent['updates']:,.0f} updates{passes} in {number(spent['seconds'], 2)} s each."
+    )
