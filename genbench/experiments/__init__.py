@@ -9,14 +9,21 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from genbench.experiments import (
+    adjoint,
     batch_wasserstein,
     critic_gradients,
     critic_quality,
     critic_surfaces,
+    divergence_cost,
     fid_faults,
+    flow_densities,
     generator_gradients,
+    latent_sizes,
+    latent_priors,
     pixel_distance,
     sampling_cost,
+    vae_gradients,
+    vae_terms,
     wasserstein_estimates,
     wasserstein_training,
 )
@@ -33,5 +40,12 @@ EXPERIMENTS: Mapping[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "batch_wasserstein": batch_wasserstein.run,
     "pixel_distance": pixel_distance.run,
     "fid_faults": fid_faults.run,
+    "vae_gradients": vae_gradients.run,
+    "vae_terms": vae_terms.run,
+    "latent_sizes": latent_sizes.run,
     "sampling_cost": sampling_cost.run,
+    "latent_priors": latent_priors.run,
+    "adjoint": adjoint.run,
+    "divergence_cost": divergence_cost.run,
+    "flow_densities": flow_densities.run,
 }

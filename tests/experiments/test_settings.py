@@ -22,7 +22,7 @@ def test_every_experiment_has_settings_and_code():
     assert list(every) == list(EXPERIMENTS)
     for name, run in EXPERIMENTS.items():
         assert run.__module__ == f"genbench.experiments.{name}"  # by which the code's hash is found
-        assert every[name].datasets and every[name].seeds >= 1
+        assert every[name].seeds >= 1
 
 
 def test_a_study_asks_for_none_unless_it_says_so():

@@ -12,8 +12,11 @@ from genbench.config.experiments.adversarial import (
     WassersteinEstimates,
     WassersteinTraining,
 )
+from genbench.config.experiments.autoencoders import LatentSizes, VAEGradients, VAETerms
 from genbench.config.experiments.autoregressive import SamplingCost
 from genbench.config.experiments.base import Asked
+from genbench.config.experiments.continuous import Adjoint, DivergenceCost, FlowDensities
+from genbench.config.experiments.priors import LatentPriors
 
 __all__ = ["Experiments"]
 
@@ -30,7 +33,14 @@ class Experiments(Frozen):
     batch_wasserstein: BatchWasserstein | None = None
     pixel_distance: PixelDistance | None = None
     fid_faults: FidFaults | None = None
+    vae_gradients: VAEGradients | None = None
+    vae_terms: VAETerms | None = None
+    latent_sizes: LatentSizes | None = None
     sampling_cost: SamplingCost | None = None
+    latent_priors: LatentPriors | None = None
+    adjoint: Adjoint | None = None
+    divergence_cost: DivergenceCost | None = None
+    flow_densities: FlowDensities | None = None
 
     def asked(self) -> dict[str, Asked]:
         """Settings by name, of those that the study has."""
