@@ -1,4 +1,7 @@
-"""Mixtures: the baseline that needs no gradient."""
+"""Mixtures: the baseline that needs no gradient, and the bound that its fitting raises."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -6,7 +9,62 @@ from torch import Tensor
 from genbench.models.base import Model, normal
 from genbench.models.outputs import standard_normal
 
-__all__ = ["GMM"]
+__all__ = ["GMM", "HalfStep", "expectation_maximisation"]
+
+
+def log_joint(x: Tensor, weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    """log p(x, k) (K, n) in nats of flat x (n, d), for weights (K,), means (K, d), Cholesky factors of covariances (K, d, d)."""
+    parts = []  # component by component: all at once would hold n * K * d numbers
+    for weight, mean, factor in zip(weights, means, factors, strict=True):
+        white = torch.linalg.solve_triangular(factor, (x - mean).T, upper=False).T
+        parts.append(weight.log() + standard_normal(white) - factor.diagonal().log().sum())
+    return torch.stack(parts)
+
+
+def maximise(x: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights, means and factors that maximise the mean of sum_k q_k(x) log p(x, k), for responsibilities q (K, n)."""
+    count = q.sum(1, keepdim=True)
+    means = q @ x / count
+    centred = x - means.unsqueeze(1)  # (K, n, d)
+    covariances = (q.unsqueeze(-1) * centred).mT @ centred / count.unsqueeze(-1)
+    return count[:, 0] / len(x), means, torch.linalg.cholesky(covariances)
+
+
+@dataclass(frozen=True)
+class HalfStep:
+    """Where EM is after an E-step or an M-step; each value is computed by itself, in nats per example."""
+
+    step: str  # "E" or "M"
+    elbo: float  # E_q log p(x, k) - E_q log q(k | x)
+    log_likelihood: float
+    kl: float  # KL(q | p(k | x))
+
+
+def expectation_maximisation(x: Tensor, weights: Tensor, means: Tensor, factors: Tensor, iterations: int) -> Iterator[HalfStep]:
+    """Fit a mixture of Gaussians to x (n, d) from a start, by ascent of one bound in turns over q and the parameters.
+
+    log p(x) = elbo + KL(q | posterior) for any q: the E-step sets q to the posterior, so that the bound touches the likelihood,
+    and the M-step raises the bound, and with it the likelihood, at a fixed q.
+
+    References:
+        A view of the EM algorithm that justifies incremental, sparse, and other variants (Neal & Hinton, 1998)
+
+    Arguments:
+        as log_joint's. iterations: of an E-step and an M-step each.
+    """
+
+    def look(step: str) -> HalfStep:
+        log_p = joint.logsumexp(0)
+        elbo, kl = (q * (joint - log_q)).sum(0).mean(), (q * (log_q - joint + log_p)).sum(0).mean()
+        return HalfStep(step, float(elbo), float(log_p.mean()), float(kl))
+
+    joint = log_joint(x, weights, means, factors)
+    for _ in range(iterations):
+        log_q = joint.log_softmax(0)
+        q = log_q.exp()
+        yield look("E")
+        joint = log_joint(x, *maximise(x, q))
+        yield look("M")
 
 
 class GMM(Model):
@@ -60,12 +118,7 @@ class GMM(Model):
 
     def log_prob(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Exact log-density (B,)."""
-        x = self.flat(x)
-        parts = []
-        for weight, mean, factor in zip(self.weights, self.means, self.factors, strict=True):
-            white = torch.linalg.solve_triangular(factor, (x - mean).T, upper=False).T
-            parts.append(weight.log() + standard_normal(white) - factor.diagonal().log().sum())
-        return torch.stack(parts).logsumexp(0)
+        return log_joint(self.flat(x), self.weights, self.means, self.factors).logsumexp(0)
 
     def sample(self, n, generator):
         index = torch.multinomial(self.weights, n, replacement=True, generator=generator)

@@ -23,8 +23,8 @@ class RecoveryEBM(Model):
     Images live in the box [-1, 1]^d at level 0, whose walls reflect the chains. Samples follow the chains from level to
     level, whose law is exp(-`energy`) only as far as all chains have converged.
 
-    The noise is that of a cosine schedule, x_t = cos(phi) x_0 + sin(phi) eps with phi = pi t / 2T, which for T = 6 is near the
-    authors', pi/10 apart up to the last level.
+    The noise is that of a cosine schedule, x_t = cos(phi) x_0 + sin(phi) eps with phi = pi t / 2T: for T = 6 .26, .52, .79,
+    1.05, 1.31 and 1.57, where the authors' linear betas give .33, .63, .89, 1.12, 1.29 and 1.56.
 
     References:
         Learning Energy-Based Models by Diffusion Recovery Likelihood (Gao et al., 2020), arXiv 2012.08125

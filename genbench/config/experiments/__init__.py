@@ -15,8 +15,10 @@ from genbench.config.experiments.adversarial import (
 from genbench.config.experiments.autoencoders import LatentSizes, VAEGradients, VAETerms
 from genbench.config.experiments.autoregressive import SamplingCost
 from genbench.config.experiments.base import Asked
+from genbench.config.experiments.planar import PlanarFlows
 from genbench.config.experiments.continuous import Adjoint, DivergenceCost, FlowDensities
 from genbench.config.experiments.priors import LatentPriors
+from genbench.config.experiments.textures import EMBound, Textures
 
 __all__ = ["Experiments"]
 
@@ -41,6 +43,9 @@ class Experiments(Frozen):
     adjoint: Adjoint | None = None
     divergence_cost: DivergenceCost | None = None
     flow_densities: FlowDensities | None = None
+    em_bound: EMBound | None = None
+    textures: Textures | None = None
+    planar_flows: PlanarFlows | None = None
 
     def asked(self) -> dict[str, Asked]:
         """Settings by name, of those that the study has."""

@@ -1,0 +1,32 @@
+"""Settings of the experiments on textures and on expectation maximisation."""
+
+from typing import Literal, get_args
+
+from pydantic import Field, FiniteFloat
+
+from genbench.config.experiments.base import Asked
+
+__all__ = ["EMBound", "Textures"]
+
+Texture = Literal["stripes", "blobs", "labyrinth"]
+
+
+class EMBound(Asked):
+    """Whether the bound that EM raises touches the likelihood (Neal & Hinton 1998)."""
+
+    datasets: tuple[Literal["ring8", "grid25", "moons", "swiss_roll", "pinwheel"], ...] = Field(default=("ring8",), min_length=1)
+    components: int = Field(default=8, ge=2)
+    points: int = Field(default=2000, ge=100)  # of the training split
+    iterations: int = Field(default=60, ge=2)
+
+
+class Textures(Asked):
+    """Whether a maximum-entropy model of one texture resembles others of its kind; textures are made, no dataset is read."""
+
+    datasets: tuple[()] = ()
+    textures: tuple[Texture, ...] = Field(default=get_args(Texture), min_length=1)
+    side: int = Field(default=32, ge=16)
+    updates: int = Field(default=3000, ge=10)  # of the parameters, each after a step of the chain
+    step: FiniteFloat = Field(default=0.05, gt=0, lt=1)  # of the chain, in coordinates where the base measure is N(0, I)
+    rate: FiniteFloat = Field(default=0.01, gt=0)  # of the parameters, falling to a tenth
+    others: int = Field(default=32, ge=8)  # textures of the kind, which tell how far statistics vary
