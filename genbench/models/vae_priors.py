@@ -199,7 +199,7 @@ class DiffusionPrior(nn.Module):
     def clean(self, noisy: Tensor, step: Tensor) -> Tensor:
         """z (B, features) predicted from z_phi at the angles of steps (B,)."""
         phi = self.phi[step]
-        return phi.cos() * noisy - phi.sin() * self.net(noisy, step / (self.steps - 1))
+        return phi.cos() * noisy - phi.sin() * self.net(noisy, (step / (self.steps - 1)).to(noisy.dtype))
 
     def log_var(self) -> Tensor:
         """Logarithms of the variances (steps - 1, 1) of p(z_low | z_high); its means are q's at the predicted z."""

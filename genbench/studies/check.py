@@ -91,12 +91,14 @@ class Built:
     Attributes:
         hp: names of its own hyperparameters. parameters: numbers that training updates, of all its networks.
         numbers: all that its weights file holds. fault: why it is refused; "" if it is not.
+        liftable: whether its trials can train together.
     """
 
     hp: tuple[str, ...]
     parameters: int
     numbers: int
     fault: str
+    liftable: bool
 
 
 def built(trial: Trial, root: Path = ROOT) -> Built:
@@ -110,7 +112,7 @@ def _built(name: str, shape: tuple[int, ...], levels: int | None, net: str) -> B
     model = MODELS[name](shape, levels, **json.loads(net))
     parameters = sum(p.numel() for p in model.parameters()) if model.players else model.size()
     numbers = sum(t.numel() for t in model.state_dict().values())
-    return Built(tuple(model.hp), parameters, numbers, forbidden(model) if isinstance(model, GAN) else "")
+    return Built(tuple(model.hp), parameters, numbers, forbidden(model) if isinstance(model, GAN) else "", model.liftable)
 
 
 def forbidden(model: GAN) -> str:

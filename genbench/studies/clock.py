@@ -194,7 +194,7 @@ class Clock:
         for _, name, own in sorted(turns, key=lambda each: each[0]):
             if time.process_time() > end and self.rates:
                 break
-            size = int(own[0].train.get("replicas", Switches.replicas)) if MODELS[own[0].model].liftable else 1
+            size = int(own[0].train.get("replicas", Switches.replicas)) if built(own[0], self.root).liftable else 1
             speed = self.timed[name] = time_trial(own[: max(size, 1)], self.device, self.root)
             work, numbers = self._amount(own[0])
             for key in _keys(own[0]):

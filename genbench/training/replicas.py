@@ -77,6 +77,8 @@ class Replicas:
         else:
             self.rows = [{n: p.detach() for n, p in m.named_parameters()} for m in models]
             self.parameters, self.buffers = self.rows, [dict(m.named_buffers()) for m in models]
+            # each replica's own module runs, whose parameters are the rows' memory: functional_call costs as much as a small net
+            self._modules = [m.requires_grad_(False) for m in models]
         self._queue: list[dict[str, Tensor]] = []
 
     @property
@@ -98,20 +100,25 @@ class Replicas:
 
     def call(self, method: str, *args: Any, parameters: Any = None) -> Any:
         """A method of the model on all replicas."""
+        if not self.lifted and parameters is None:
+            calls = [m(method, *tree_map(lambda t, k=k: t[k], args)) for k, m in enumerate(self._modules)]
+            return tree_map(lambda *r: torch.stack(r), *calls)
         return self.lift(lambda p, b, *a: functional_call(self.base, {**p, **b}, (method, *a)), *args, parameters=parameters)
 
     def gradients(self, method: str, player: str, *args: Any) -> tuple[Tensor, list[list[Tensor]]]:
         """Losses (K,) of a method and, for each replica, the gradients of the player's parameters."""
         names = self.names(player)
-        wrap = {n: p.detach().requires_grad_() for n, p in self.parameters.items() if n in names} if self.lifted else None
         if self.lifted:
+            wrap = {n: p.detach().requires_grad_() for n, p in self.parameters.items() if n in names}
             leaves = [wrap[n] for n in names]
             loss = self.call(method, *args, parameters={**self.parameters, **wrap})
             grads = [g.unbind(0) for g in torch.autograd.grad(loss.sum(), leaves)]
             return loss.detach(), [list(row) for row in zip(*grads, strict=True)]
-        own = [{n: row[n].detach().requires_grad_() for n in names} for row in self.rows]
-        loss = self.call(method, *args, parameters=[{**r, **o} for r, o in zip(self.rows, own, strict=True)])
-        grads = torch.autograd.grad(loss.sum(), [o[n] for o in own for n in names])
+        own = [getattr(m.model, player).requires_grad_() for m in self._modules]
+        loss = self.call(method, *args)
+        grads = torch.autograd.grad(loss.sum(), [p for net in own for p in net.parameters()])
+        for net in own:
+            net.requires_grad_(False)
         return loss.detach(), [list(grads[k * len(names) : (k + 1) * len(names)]) for k in range(self.count)]
 
     def set_buffers(self, new: Mapping[str, Tensor]) -> None:
@@ -120,8 +127,10 @@ class Replicas:
             if self.lifted:
                 self.buffers[f"model.{name}"] = value
             else:
-                for row, part in zip(self.buffers, value, strict=True):
+                owner, _, leaf = name.rpartition(".")
+                for row, module, part in zip(self.buffers, self._modules, value, strict=True):
                     row[f"model.{name}"] = part
+                    setattr(module.model.get_submodule(owner), leaf, part)
 
     def set_parameters(self, new: Mapping[str, Tensor]) -> None:
         """Write into the parameters what a projection returned, (K, ...) each."""
