@@ -18,6 +18,7 @@ from genbench.experiments import (
     em_bound,
     fid_faults,
     flow_densities,
+    flow_samples,
     generator_gradients,
     latent_sizes,
     latent_priors,
@@ -54,4 +55,5 @@ EXPERIMENTS: Mapping[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "em_bound": em_bound.run,
     "textures": textures.run,
     "planar_flows": planar_flows.run,
+    "flow_samples": flow_samples.run,
 }

@@ -17,6 +17,7 @@ from genbench.config.experiments.autoregressive import SamplingCost
 from genbench.config.experiments.base import Asked
 from genbench.config.experiments.planar import PlanarFlows
 from genbench.config.experiments.continuous import Adjoint, DivergenceCost, FlowDensities
+from genbench.config.experiments.flows import FlowSamples
 from genbench.config.experiments.priors import LatentPriors
 from genbench.config.experiments.textures import EMBound, Textures
 
@@ -46,6 +47,7 @@ class Experiments(Frozen):
     em_bound: EMBound | None = None
     textures: Textures | None = None
     planar_flows: PlanarFlows | None = None
+    flow_samples: FlowSamples | None = None
 
     def asked(self) -> dict[str, Asked]:
         """Settings by name, of those that the study has."""

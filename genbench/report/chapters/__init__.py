@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
-from genbench.report.chapters import autoregressive, critics, game, gradients, published, refined, tale
+from genbench.report.chapters import autoregressive, critics, flows, game, gradients, planar, published, refined, tale
 from genbench.report.read import Results
 
 CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
@@ -13,5 +13,7 @@ CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     critics.chapter,
     gradients.chapter,
     autoregressive.chapter,
+    flows.chapter,
     published.chapter,
+    planar.chapter,
 )
