@@ -12,6 +12,7 @@ from genbench.nets import MaskedMLP
 __all__ = ["MADE", "Autoregressive", "RowWise"]
 
 SOFTMAX = 32  # most grey values that have a weight each
+AT_ONCE = 512  # images that a convolutional network sees: its features need many times their memory
 
 
 class Autoregressive(Model):
@@ -155,7 +156,8 @@ class RowWise(Autoregressive):
 
     def log_prob(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Exact log-probability (B,)."""
-        return self.conditionals(self.flat(x), self.parameters_of(self.net(x.reshape(-1, *self.shape)))).sum(-1)
+        parts = [self.conditionals(self.flat(part), self.parameters_of(self.net(part))).sum(-1) for part in x.split(AT_ONCE)]
+        return torch.cat(parts)
 
     def loss_net(self, x, noise, hp):
         return -self.log_prob(x).mean()

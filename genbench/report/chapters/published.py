@@ -30,8 +30,8 @@ ABOUT = (
     "The study's values on the test split beside published ones: a check that methods are what they are called, not a ranking. "
     "A published value took networks and training of its own, mostly far larger; the gap is ours minus theirs, so above 0 ours "
     "is worse. Gaps are of unlike things where one is a bound and the other exact, where bounds differ in their samples, or "
-    "where images were binarised otherwise: here once, with random numbers of our own; static means once, too, with those of a file "
-    "that all share; dynamic means anew in every epoch, which is more training data."
+    "where images were binarised otherwise: here once, with random numbers of our own; static means once, too, with a "
+    "file that all share; dynamic means anew in every epoch, which is more training data."
 )
 
 
