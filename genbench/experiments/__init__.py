@@ -16,7 +16,9 @@ from genbench.experiments import (
     critic_surfaces,
     divergence_cost,
     em_bound,
+    energy_products,
     fid_faults,
+    langevin_signs,
     flow_densities,
     flow_samples,
     generator_gradients,
@@ -56,4 +58,6 @@ EXPERIMENTS: Mapping[str, Callable[..., dict[str, pd.DataFrame]]] = {
     "textures": textures.run,
     "planar_flows": planar_flows.run,
     "flow_samples": flow_samples.run,
+    "langevin_signs": langevin_signs.run,
+    "energy_products": energy_products.run,
 }

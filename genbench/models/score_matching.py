@@ -1,7 +1,7 @@
 """Energies that learn by matching the data's score, without chains: the losses side by side, and the models trained by them.
 
-A loss takes the gradient of the energy U, `slope` (B, d) -> (B, d), so the model's score is -slope; it is a mean over examples, and
-but for a constant of the data it is half the mean squared distance between the model's score and the data's.
+A loss takes the gradient of the energy U, `slope` (B, d) -> (B, d), so the model's score is -slope. It is a mean over examples:
+half the mean squared distance between the model's score and the data's, but for a constant of the data.
 """
 
 from collections.abc import Callable
@@ -49,8 +49,6 @@ class ScoreEBM(Energy):
     Arguments:
         See Energy.
     """
-
-    selects = True
 
     def __init__(self, shape, levels=None, width=128, depth=3, step=0.01, temperature=1.0, base=3.0, sample_steps=500):
         super().__init__(shape, levels, width, depth, step, temperature, base, sample_steps)

@@ -15,6 +15,7 @@ from genbench.config.experiments.adversarial import (
 from genbench.config.experiments.autoencoders import LatentSizes, VAEGradients, VAETerms
 from genbench.config.experiments.autoregressive import SamplingCost
 from genbench.config.experiments.base import Asked
+from genbench.config.experiments.energies import EnergyProducts, LangevinSigns
 from genbench.config.experiments.planar import PlanarFlows
 from genbench.config.experiments.continuous import Adjoint, DivergenceCost, FlowDensities
 from genbench.config.experiments.flows import FlowSamples
@@ -48,6 +49,8 @@ class Experiments(Frozen):
     textures: Textures | None = None
     planar_flows: PlanarFlows | None = None
     flow_samples: FlowSamples | None = None
+    langevin_signs: LangevinSigns | None = None
+    energy_products: EnergyProducts | None = None
 
     def asked(self) -> dict[str, Asked]:
         """Settings by name, of those that the study has."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
-from genbench.report.chapters import autoregressive, critics, flows, game, gradients, planar, published, refined, tale
+from genbench.report.chapters import autoregressive, critics, energies, flows, game, gradients, planar, published, refined, tale
 from genbench.report.read import Results
 
 CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
@@ -12,6 +12,7 @@ CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     refined.chapter,
     critics.chapter,
     gradients.chapter,
+    energies.chapter,
     autoregressive.chapter,
     flows.chapter,
     published.chapter,

@@ -1,0 +1,34 @@
+"""Settings of the experiments on energies."""
+
+from pydantic import Field, FiniteFloat
+
+from genbench.config.experiments.adversarial import Planar
+from genbench.config.experiments.base import Settings
+
+__all__ = ["EnergyProducts", "LangevinSigns"]
+
+
+class Chains(Settings):
+    """Energies of points that learn from chains."""
+
+    datasets: tuple[Planar, ...] = Field(default=("ring8",), min_length=1)
+    width: int = Field(default=64, ge=4)
+    depth: int = Field(default=2, ge=1)
+    steps: int = Field(default=20, ge=1)  # of the chains per update
+    step: FiniteFloat = Field(default=0.01, gt=0)  # their size
+    lr: FiniteFloat = Field(default=1e-3, gt=0)
+
+
+class LangevinSigns(Chains):
+    """Which signs the course's algorithm 1 needs (erratum E1)."""
+
+    updates: int = Field(default=400, ge=10)
+    looks: int = Field(default=12, ge=2)  # at the chains during training
+
+
+class EnergyProducts(Chains):
+    """Whether the sum of two trained energies is sampled as the product of their densities, and how near it is to the truth."""
+
+    updates: int = Field(default=800, ge=10)
+    samples: int = Field(default=2000, ge=50)
+    sample_steps: int = Field(default=500, ge=20)  # of the chains that sample a product
