@@ -19,7 +19,7 @@ class FlowSamples(Settings):
     temperatures: tuple[FiniteFloat, ...] = Field(default=(0.0, 0.5, 0.7, 1.0), min_length=1)
     samples: int = Field(default=1000, ge=50)  # at each temperature
     pairs: int = Field(default=200, ge=10)  # of test images with a path between them
-    steps: int = Field(default=8, ge=3)  # images of a path, its ends included
+    steps: int = Field(default=9, ge=3)  # images of a path, its ends included; one is halfway where they are odd
     shown: int = Field(default=3, ge=1)  # paths in the figure
     encoder_epochs: int = Field(default=10, ge=1)  # of the classifier whose features score images
 

@@ -17,7 +17,8 @@ TEMPERATURE = (
     "Glow's latents are drawn from a normal law whose standard deviation is the temperature: 1 is the model itself, less is its "
     "likelier part (Kingma & Dhariwal 2018, arXiv:1807.03039, figure 8). Scores are of a small classifier's features against the "
     "test split; precision is the share of samples within the data's manifold, recall the share of data within the samples' "
-    "(Kynkäänniemi et al. 2019, arXiv:1904.06991). FID and recall depend on the number of samples, which is the same everywhere."
+    "(Kynkäänniemi et al. 2019, arXiv:1904.06991). FID and recall depend on the number of samples, which is the same everywhere; "
+    "at temperature 0 all samples are one image, whose precision is 0 or 1."
 )
 PATHS = (
     "Two test images of different classes are mixed, with rising weight of the second: their latents before the flow's inverse "
