@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SavedTensors", "run", "ways"]
 
-LOOKS = 6  # at the likelihood
+LOOKS = 6  # at the likelihood, at most
 POINTS = 1000  # test points of a look
 REFERENCE = 200  # RK4 steps, in float64, of the gradient that others are compared with
 
@@ -115,6 +115,10 @@ class SavedTensors(torch.autograd.graph.saved_tensors_hooks):
         self._given = {each.untyped_storage().data_ptr() for each in given}
         self._held: dict[int, int] = {}  # times that a storage is saved
         super().__init__(self._pack, lambda saved: saved.tensor)
+
+    def __enter__(self) -> "SavedTensors":
+        super().__enter__()
+        return self
 
     def _pack(self, tensor: Tensor) -> "_Saved":
         return _Saved(self, tensor)

@@ -17,7 +17,7 @@ class Adjoint(Settings):
 
     datasets: tuple[Planar, ...] = Field(default=("ring8",), min_length=1)
     seeds: int = Field(default=2, ge=1, le=16)
-    updates: int = Field(default=160, ge=10)
+    updates: int = Field(default=96, ge=10)
     tolerances: tuple[FiniteFloat, ...] = Field(default=(1e-3, 1e-5), min_length=1)  # of dopri5
     steps: int = Field(default=4, ge=1)  # of RK4
     width: int = Field(default=64, ge=4)

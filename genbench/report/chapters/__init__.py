@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
-from genbench.report.chapters import autoregressive, critics, energies, flows, game, gradients, planar, published, refined, tale
+from genbench.report.chapters import autoregressive, continuous, critics, energies, flows, game, gradients, planar, published, refined, tale
 from genbench.report.read import Results
 
 CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
@@ -15,6 +15,7 @@ CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     energies.chapter,
     autoregressive.chapter,
     flows.chapter,
+    continuous.chapter,
     published.chapter,
     planar.chapter,
 )
