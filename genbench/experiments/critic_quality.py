@@ -19,9 +19,9 @@ from genbench.training.replicas import stream
 from genbench.training.trainer import Switches
 
 if TYPE_CHECKING:
-    from genbench.config.experiments import CriticQuality
+    from genbench.config.experiments import CriticQuality, LatentSizes
 
-__all__ = ["correlations", "run"]
+__all__ = ["correlations", "run", "sample_distance"]
 
 LATE = 3  # the last two of so many parts of training are looked at again on their own
 
@@ -38,7 +38,7 @@ def run(settings: "CriticQuality", bench: Bench) -> dict[str, pd.DataFrame]:
     """
     parts = []
     for name in settings.datasets:
-        distance = _distance(bench.data[name], settings, bench.device)
+        distance = sample_distance(bench.data[name], settings, bench.device)
         for model in settings.models:
             parts.append(_along(name, model, distance, settings, bench))
             bench.log(f"{name}/{model}: distance {parts[-1].groupby('seed')['distance'].last().mean():.4g} in the end")
@@ -72,7 +72,8 @@ def _losses(result, updates: list[int]) -> dict[int, float]:
     return {high: float(curve[(curve.index > low) & (curve.index <= high)].mean()) for low, high in bounds}
 
 
-def _distance(data: Dataset, settings: "CriticQuality", device) -> Callable[[Tensor], float]:
+def sample_distance(data: Dataset, settings: "CriticQuality | LatentSizes", device) -> Callable[[Tensor], float]:
+    """Distance of samples in raw units to the test split: exact W1, or the Fréchet distance of a small classifier's features."""
     test = data.splits["test"]
     if data.kind == "points":
         return lambda samples: wasserstein1(samples, test, n=settings.samples).value

@@ -10,7 +10,7 @@ from torch.func import functional_call, grad, vmap
 
 from genbench.data import space
 from genbench.experiments.training import Bench, train
-from genbench.models import MODELS
+from genbench.models.base import normal
 from genbench.models.vae import VAE
 from genbench.training.replicas import stream
 from genbench.training.trainer import Switches
@@ -28,7 +28,43 @@ ESTIMATORS: Mapping[str, tuple[str, bool]] = {
     "score": ("score", False),
     "score, baseline": ("score", True),
 }
+EARLY = 0.05  # share of the updates
 CHUNK = 50  # draws of noise that are differentiated together
+
+
+def run(settings: "VAEGradients", bench: Bench) -> dict[str, pd.DataFrame]:
+    """Variances of the estimators' gradients by the encoder's weights before, early in and after a training by the recipe.
+
+    All estimators see the same weights, test examples and noise. Table `variances` (dataset, seed, stage, update, estimator,
+    variance, signal): the variance over draws of the noise and the squared mean, both summed over the weights, of the gradient
+    of the mean loss over `examples`; signal is the closed form's for all, less what the noise of its mean adds.
+
+    References:
+        Sticking the landing (Roeder et al., 2017), arXiv 1703.09194
+        Monte Carlo gradient estimation in machine learning (Mohamed et al., 2019), arXiv 1906.10652
+    """
+    rows: list[dict] = []
+    for name in settings.datasets:
+        recipe, data = bench.recipe("vae", name), bench.data[name]
+        x = space(data, VAE.space[data.kind]).encode(data.splits["test"][: settings.examples].to(bench.device))
+
+        def look(replicas, update, x=x, name=name):
+            for k in range(replicas.count):
+                generator = torch.Generator(bench.device).manual_seed(stream(k, "look"))
+                model = replicas.extract(k)
+                z = normal((settings.draws, len(x), model.latent), generator)
+                found = {each: gradients(model, each, x, z, "net.encoder") for each in ESTIMATORS}
+                noise = {each: float(part.var(0).sum()) for each, part in found.items()}
+                signal = float(found["closed"].mean(0).square().sum()) - noise["closed"] / settings.draws
+                stage = "start" if not update else "end" if update == settings.updates else "early"
+                about = {"dataset": name, "seed": k, "stage": stage, "update": update}
+                rows.extend({**about, "estimator": each, "variance": v, "signal": signal} for each, v in noise.items())
+
+        looks = [0, round(EARLY * settings.updates), settings.updates]
+        train(VAE, name, settings, bench, recipe.net, recipe.hp, Switches(**recipe.train), looks, look)
+        last = {row["estimator"]: row["variance"] for row in rows[-len(ESTIMATORS) :]}
+        bench.log(f"{name}: variances of the last seed in the end: " + ", ".join(f"{k} {v:.3g}" for k, v in last.items()))
+    return {"variances": pd.DataFrame(rows)}
 
 
 class _Loss(nn.Module):
@@ -43,9 +79,9 @@ class _Loss(nn.Module):
 
 
 def gradients(model: VAE, name: str, x: Tensor, z: Tensor, part: str = "net.") -> Tensor:
-    """Gradients (draws, n) of the loss on a batch x (B, ...), by estimator `name`, for each of the draws of noise z (draws, B, latent).
+    """Gradients (draws, n) of the loss on a batch x (B, ...), by estimator `name`, for each draw of noise z (draws, B, latent).
 
-    n: how many weights have names that start with `part`.
+    Of the n weights whose names start with `part`.
     """
     estimator, baseline = model.estimator, model.baseline
     model.estimator, model.baseline = ESTIMATORS[name]
