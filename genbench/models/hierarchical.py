@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from genbench.models.base import Model
 from genbench.models.decoders import law_of
 from genbench.models.outputs import gaussian
-from genbench.models.vae import VAE
+from genbench.models.vae import FreeBits
 from genbench.nets import MLP
 from genbench.nets.parts import grow, he, image, ladder, normaliser, shrink
 
@@ -16,7 +16,7 @@ __all__ = ["NVAE", "Hierarchy", "LadderVAE", "precision_weighted"]
 Law = tuple[Tensor, Tensor]  # mean and log standard deviation (B, size)
 
 
-class Hierarchy(VAE):
+class Hierarchy(FreeBits):
     """Levels z_1, z_2, ..., top first, each with a normal prior given those above, and a normal posterior given x as well.
 
     The contract's latent is u ~ N(0, I), of which z_l = mean_l + std_l u_l under the prior's law of level l: the model decodes

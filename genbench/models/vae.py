@@ -11,7 +11,7 @@ from genbench.models.base import Model, chosen, normal
 from genbench.models.decoders import law_of
 from genbench.models.outputs import gaussian
 
-__all__ = ["IWAE", "VAE"]
+__all__ = ["IWAE", "VAE", "FreeBits"]
 
 
 class VAE(Model):
@@ -155,6 +155,23 @@ class VAE(Model):
         label = self.draw_labels(n, generator) if label is None else label
         z = self.draw_prior(n, generator)
         return self.generate(z, label).reshape(n, *self.shape) if self.levels else self.draw(z, generator, label)
+
+
+class FreeBits(VAE):
+    """A VAE whose KL is free up to hp["free"] nats, in the mean over the batch, lest training end with the prior as posterior.
+
+    Where the KL is less, the loss is no bound; `log_weights` always are those of one.
+
+    References:
+        Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016), arXiv 1606.04934
+    """
+
+    hp = VAE.hp | {"free": 0.0}
+    estimators = ("closed", "total", "path")
+
+    def loss_net(self, x, noise, hp):
+        log_p, kl = self.terms(x, noise)
+        return hp["beta"] * torch.maximum(kl.mean(), hp["free"]) - log_p.mean()
 
 
 class IWAE(VAE):

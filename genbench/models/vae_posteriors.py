@@ -6,14 +6,14 @@ from torch import nn
 from genbench.models.autoregressive_flow import AutoregressiveLayer
 from genbench.models.base import normal
 from genbench.models.outputs import gaussian
-from genbench.models.vae import VAE
+from genbench.models.vae import VAE, FreeBits
 
 __all__ = ["IAFVAE"]
 
 DRAWS = 64  # of a posterior for its moments
 
 
-class IAFVAE(VAE):
+class IAFVAE(FreeBits):
     """A posterior that an inverse autoregressive flow makes of the encoder's normal law.
 
     z_0 is drawn from the encoder's law, z_t = s_t z_{t-1} + (1 - s_t) m_t with gates s_t in (0, 1) that depend on the earlier

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from genbench.models.autoregressive_flow import AutoregressiveLayer
 from genbench.models.base import normal
 from genbench.models.outputs import gaussian, standard_normal
-from genbench.models.vae import VAE
+from genbench.models.vae import VAE, FreeBits
 from genbench.nets import TimeMLP
 
 __all__ = ["DiffusionPrior", "DiffusionPriorVAE", "FlowPriorVAE", "MixtureVAE", "VampVAE"]
 
 
-class FlowPriorVAE(VAE):
+class FlowPriorVAE(FreeBits):
     """An autoregressive flow as prior: it takes z to N(0, I) in one pass, and back, for samples, a coordinate at a time.
 
     References:
@@ -50,7 +50,7 @@ class FlowPriorVAE(VAE):
         return z
 
 
-class MixtureVAE(VAE):
+class MixtureVAE(FreeBits):
     """A mixture of normal laws with diagonal covariance as prior, with learned weights, means and variances.
 
     References:
@@ -116,7 +116,7 @@ class VampVAE(MixtureVAE):
         return mean, log_std, torch.full_like(mean[:, 0], -math.log(self.components))
 
 
-class DiffusionPriorVAE(VAE):
+class DiffusionPriorVAE(FreeBits):
     """A diffusion as prior, trained together with encoder and decoder.
 
     The loss is an unbiased estimate of a bound on log p(x): the diffusion's bound, at one of its steps per example, stands for

@@ -126,7 +126,11 @@ def test_bounds_of_a_linear_hierarchy_rise_to_its_likelihood():
     x = torch.tensor([[-1.0], [0.3], [1.5]])
     exact = gaussian(x[:, 0], torch.tensor(mean), torch.tensor(0.5 * math.log(variance)))
     generator = gen(3)
-    few, many = (importance_bounds(lambda: model.log_weights(x.repeat(r, 1), generator), k) for k, r in ((10, 2000), (4000, 5)))
+
+    def bounds(k, repeats):
+        return importance_bounds(lambda: model.log_weights(x.repeat(repeats, 1), generator), k)
+
+    few, many = bounds(10, 2000), bounds(4000, 5)
     elbo, iwae, best = (each.unflatten(0, (-1, 3)).mean(0) for each in (few.elbo, few.iwae, many.iwae))
     torch.testing.assert_close(best.float(), exact, rtol=0, atol=0.02)
     assert bool((elbo < iwae).all() and (iwae < exact).all())

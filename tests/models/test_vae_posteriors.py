@@ -90,3 +90,16 @@ def test_weights_average_to_the_likelihood():
     bounds = importance_bounds(lambda: model.log_weights(x, generator), 2000)
     torch.testing.assert_close(bounds.iwae, exact.log(), rtol=0, atol=0.1)
     assert bool((bounds.elbo < bounds.iwae).all()) and float(bounds.ess.min()) > 100
+
+
+def test_free_bits_cost_nothing():
+    """Below `free` nats the loss has no gradient by the KL; above, it is that of the bound."""
+    model = MODELS["iaf_vae"]((2,), **NET)
+    x = torch.randn(30, 2, generator=gen())
+    noise = {"z": torch.randn(30, 3, generator=gen(1))}
+    log_p, kl = model.terms(x, noise)
+    losses = [model.loss_net(x, noise, {"beta": torch.tensor(1.0), "free": torch.tensor(free)}) for free in (0.0, 1e3)]
+    torch.testing.assert_close(losses[0], (kl - log_p).mean())
+    encoder = model.net["encoder"].head.weight
+    expected, found = (torch.autograd.grad(loss, encoder, retain_graph=True)[0] for loss in (-log_p.mean(), losses[1]))
+    torch.testing.assert_close(found, expected)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
-from genbench.report.chapters import autoregressive, continuous, critics, energies, flows, game, gradients, planar, published, refined, tale
+from genbench.report.chapters import autoregressive, continuous, critics, energies, flows, game, gradients, planar, priors, published, refined, tale
 from genbench.report.read import Results
 
 CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
@@ -16,6 +16,7 @@ CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     autoregressive.chapter,
     flows.chapter,
     continuous.chapter,
+    priors.chapter,
     published.chapter,
     planar.chapter,
 )
