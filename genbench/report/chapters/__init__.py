@@ -3,7 +3,20 @@
 from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
-from genbench.report.chapters import autoregressive, continuous, critics, energies, flows, game, gradients, planar, priors, published, refined, tale
+from genbench.report.chapters import (
+    autoregressive,
+    continuous,
+    critics,
+    energies,
+    flows,
+    game,
+    gradients,
+    planar,
+    priors,
+    published,
+    refined,
+    tale,
+)
 from genbench.report.read import Results
 
 CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
