@@ -43,8 +43,7 @@ class AutoregressiveLayer(nn.Module):
     ):
         super().__init__()
         self.gate, self.bound = chosen("gate", gate, self.GATES), bound
-        self.order = range(features)[::-1] if reverse else range(features)  # coordinates, first to last
-        places = torch.arange(features).flip(0) if reverse else torch.arange(features)
+        places = torch.arange(features).flip(0) if reverse else None
         self.conditioner = MaskedMLP(features, 2, width, depth, context, places)
         last = self.conditioner.layers[-1]
         nn.init.zeros_(last.weight)
@@ -54,7 +53,11 @@ class AutoregressiveLayer(nn.Module):
 
     def affine(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logarithm of the scale and shift, (B, d) each, at x (B, d)."""
-        s, t = self.conditioner(x, context=context).unbind(-1)
+        return self.gated(self.conditioner(x, context=context))
+
+    def gated(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithm of the scale and shift (...) from the conditioner's outputs (..., 2)."""
+        s, t = outputs.unbind(-1)
         s = self.bound * torch.tanh(s / self.bound)
         return (F.logsigmoid(s), torch.sigmoid(-s) * t) if self.gate == "sigmoid" else (s, t)
 
@@ -64,13 +67,13 @@ class AutoregressiveLayer(nn.Module):
         return x * log_scale.exp() + shift, log_scale.sum(-1)
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> Tensor:
-        """y (B, d) -> x (B, d) in d passes: the scale of a coordinate needs the x, not the y, before it."""
-        x = torch.zeros_like(y)
-        for i in self.order:
-            log_scale, shift = self.affine(x, context)
-            here = torch.arange(y.shape[-1], device=y.device) == i
-            x = torch.where(here, (y - shift) * (-log_scale).exp(), x)
-        return x
+        """y (B, d) -> x (B, d), coordinate by coordinate: the scale of each needs the x, not the y, before it."""
+
+        def undo(i: int, outputs: Tensor) -> Tensor:
+            log_scale, shift = self.gated(outputs)
+            return (y[:, i] - shift) * (-log_scale).exp()
+
+        return self.conditioner.unroll(undo, y[:, :0] if context is None else context)
 
 
 class AutoregressiveFlow(Flow):

@@ -153,6 +153,7 @@ class MaskedMLP(nn.Module):
         count = max(features - 1, 1) - first
         hidden = first + (torch.arange(width) * count // width if width < count else torch.arange(width) % count)
         degrees = [torch.cat([order, torch.full((context,), -1)]), *[hidden] * depth]
+        self.degrees = [*degrees, order]  # places of the last input that a unit hears; of outputs, of their own
         sizes = [features + context, *[width] * depth, features * outputs]
         masks = [b[:, None] >= a[None, :] for a, b in zip(degrees, degrees[1:], strict=False)]
         masks.append((order[:, None] > degrees[-1][None, :]).repeat_interleave(outputs, 0))
@@ -176,3 +177,34 @@ class MaskedMLP(nn.Module):
                 x = F.relu(x)
                 x = x * dropout[i] if dropout is not None else x
         return x.unflatten(-1, (self.features, self.outputs))
+
+    def unroll(self, rule: Callable[[int, Tensor], Tensor], start: Tensor) -> Tensor:
+        """x (B, d), input by input, in their order: x_i = rule(i, outputs (B, outputs) of i, which hear the x before it).
+
+        Every weight is used once, so d inputs cost about as many multiplications as one pass. start: the context (B, c), c >= 0.
+        """
+        sorts = [degrees.argsort(stable=True).to(start.device) for degrees in self.degrees]
+        blocks = []  # of layers: weights and biases by the input, in order, that waits for them
+        for i, layer in enumerate(self.layers):
+            if i < len(self.layers) - 1:
+                counts = torch.bincount(self.degrees[i + 1] + 1, minlength=self.features)[: self.features].tolist()
+                rows = sorts[i + 1][: sum(counts)]
+            else:
+                counts = [self.outputs] * self.features
+                rows = (self.outputs * sorts[-1].unsqueeze(1) + torch.arange(self.outputs, device=start.device)).flatten()
+            # among units sorted by degree, what a unit hears is a prefix: no masks
+            weight, bias = layer.weight.index_select(0, rows).index_select(1, sorts[i]), layer.bias.index_select(0, rows)
+            blocks.append(list(zip(weight.split(counts), bias.split(counts), strict=True)))
+        known = [start] + [start[:, :0]] * (len(blocks) - 1)
+
+        def heard(i: int, k: int) -> Tensor:
+            weight, bias = blocks[i][k]
+            return F.linear(known[i], weight[:, : known[i].shape[-1]], bias)
+
+        for k, place in enumerate(sorts[-1].tolist()):
+            for i in range(len(blocks) - 1):
+                if len(blocks[i][k][1]):  # where units are few, some inputs have none of their own
+                    known[i + 1] = torch.cat([known[i + 1], F.relu(heard(i, k))], -1)
+            new = rule(place, heard(len(blocks) - 1, k))
+            known[0] = torch.cat([known[0], new.unsqueeze(-1)], -1)
+        return known[0][:, start.shape[-1] :].index_select(1, self.degrees[-1].to(start.device))

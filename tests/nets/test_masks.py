@@ -26,3 +26,22 @@ def test_initial_weights_and_training_draw_different_numbers():
 
     purposes = [stream(seed, purpose) for seed in range(50) for purpose in ("training", "evaluation", "validation")]
     assert len(set(purposes)) == 150 and not set(purposes) & set(range(50))
+
+
+@pytest.mark.parametrize("context", [0, 3])
+@pytest.mark.parametrize(("features", "width", "depth"), [(1, 4, 1), (2, 5, 2), (9, 4, 2), (9, 30, 1), (6, 8, 0)])
+def test_unrolled_inputs_are_those_of_a_loop_over_passes(features, width, depth, context):
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(features, generator=generator)
+    net = MaskedMLP(features, 2, width, depth, context, order).double().requires_grad_(False)
+    start, noise = (torch.randn(7, n, generator=generator, dtype=torch.float64) for n in (context, features))
+
+    def rule(i, outputs):
+        return outputs[:, 0] + noise[:, i] * outputs[:, 1].exp()
+
+    x = torch.zeros(7, features, dtype=torch.float64)
+    for place in range(features):
+        (i,) = (order == place).nonzero()[0].tolist()
+        x[:, i] = rule(i, net(x, context=start if context else None)[:, i])
+    assert float(x.abs().min()) > 0
+    torch.testing.assert_close(net.unroll(rule, start), x, rtol=0, atol=1e-12)

@@ -109,6 +109,8 @@ def _fitted(maps: pd.DataFrame, size: dict) -> Drawing:
     """A row per energy: its law, then the flows, in one scale of colours."""
     kinds = [("exact", 0), *((flow, layers) for flow in size["flows"] for layers in sorted(size["layers"]))]
     figure, axes = _panels(len(size["targets"]), len(kinds))
+    for ax, (flow, layers) in zip(axes[0], kinds, strict=True):
+        ax.set_title("exp(-U) / Z" if flow == "exact" else f"{flow}, {layers}")
     for row, target in zip(axes, size["targets"], strict=True):
         own = maps[maps["target"] == target]
         top = own.loc[own["flow"] == "exact", "density"].max()
@@ -116,8 +118,6 @@ def _fitted(maps: pd.DataFrame, size: dict) -> Drawing:
             part = own[(own["flow"] == flow) & (own["layers"] == layers)]
             if len(part):
                 _draw(ax, part, top)
-            if row is axes[0]:
-                ax.set_title("exp(-U) / Z" if flow == "exact" else f"{flow}, {layers}")
         row[0].set_ylabel(target)
     return figure
 
@@ -125,9 +125,10 @@ def _fitted(maps: pd.DataFrame, size: dict) -> Drawing:
 def _pushed(maps: pd.DataFrame) -> Drawing:
     flows, counts = list(maps["flow"].unique()), sorted(maps["layers"].unique())
     figure, axes = _panels(len(flows), len(counts))
+    for ax, layers in zip(axes[0], counts, strict=True):
+        ax.set_title(plural(int(layers), "layer"))
     for row, flow in zip(axes, flows, strict=True):
         for ax, layers in zip(row, counts, strict=True):
             _draw(ax, maps[(maps["flow"] == flow) & (maps["layers"] == layers)])
-            ax.set_title(plural(int(layers), "layer") if row is axes[0] else "")
         row[0].set_ylabel(flow)
     return figure
