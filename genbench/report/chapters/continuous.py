@@ -141,7 +141,8 @@ def _divergence(experiment: Experiment) -> list:
     growth = {probe: np.polyfit(np.log(spread.index), np.log(spread[probe]), 1)[0] for probe in spread}
     said = [
         f"Over the {FITTED} largest dimensions the time grows as the dimension to the power "
-        f"{listing([f'{power:.2f} ({method})' for method, power in found.items()])}: arithmetic alone would give 3, 2 and 1 in the end.",
+        f"{listing([f'{power:.2f} ({method})' for method, power in found.items()])}: arithmetic alone would give 3, 2 and 1 in "
+        "the end.",
         f"At {largest} dimensions, {size['points']} points take "
         f"{listing([f'{number(1000 * seconds, 2)} ms ({method})' for method, seconds in last.items()])}.",
         "The estimate's standard deviation grows as the dimension to the power "
