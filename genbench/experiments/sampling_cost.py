@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+MOMENT = 0.2  # seconds
+
 
 def run(settings: "SamplingCost", bench: Bench) -> dict[str, pd.DataFrame]:
     """Seconds, network passes and FLOPs of a training example (loss and gradient) and of a sample, by model and image side.
 
     All sides have the network of the dataset's recipe; samples are drawn a batch at once. Nothing is trained: no cost depends on
     the weights, and seeds repeat the timing. Table `costs` (dataset, model, side, seed, train_seconds, sample_seconds,
-    train_passes, sample_passes, train_flops, sample_flops), each per example: a pass runs the network's busiest layer once,
-    over one row of the image where the network works row by row.
+    train_passes, sample_passes, train_flops, sample_flops), each per example. Seconds are of all cores, or of a GPU; a pass runs
+    the network's busiest layer once, over one row of the image where the network works row by row.
     """
     rows = []
     for name in settings.datasets:
@@ -61,9 +63,9 @@ def _costs(name: str, model: str, side: int, seed: int, settings: "SamplingCost"
         one.eval().sample(n, generator)
 
     out = {}
-    for what, call, times in (("train", train, settings.steps), ("sample", sample, 1)):
+    for what, call in (("train", train), ("sample", sample)):
         count = count_step(one, call, n)  # warms up as well
-        out[f"{what}_seconds"] = _seconds(call, times, bench.device) / n
+        out[f"{what}_seconds"] = _seconds(call, bench.device) / n
         out[f"{what}_passes"], out[f"{what}_flops"] = count.evaluations / n, count.flops / n
     return out
 
@@ -72,15 +74,17 @@ def _gradient(model: Model, x: Tensor, noise: dict[str, Tensor], hp: dict[str, T
     torch.autograd.grad(model.loss_net(x, noise, hp), list(model.net.parameters()))
 
 
-def _seconds(call: Callable[[], None], times: int, device: torch.device) -> float:
-    """Time of a call, the mean of several."""
+def _seconds(call: Callable[[], None], device: torch.device) -> float:
+    """Time of a call, the mean of as many as take a moment: of all cores, which what else they do leaves alone, or of a GPU."""
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
 
     def now() -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        return time.perf_counter()
+        return clock()
 
-    start = now()
-    for _ in range(times):
+    start, calls = now(), 0
+    while not calls or now() - start < MOMENT:
         call()
-    return (now() - start) / times
+        calls += 1
+    return (now() - start) / calls

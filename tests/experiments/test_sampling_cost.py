@@ -19,7 +19,7 @@ def costs(tmp_path_factory):
     bench = Bench(
         {"mnist5k_binary": load(folder)}, lambda m, d: recipe(model_spec(m), dataset_spec(d)), torch.device("cpu"), print
     )
-    settings = SamplingCost(sides=[8, 12], seeds=2, batch=4, steps=1)
+    settings = SamplingCost(sides=[8, 12], seeds=2, batch=4)
     return sampling_cost.run(settings, bench)["costs"].set_index(["model", "side"])
 
 

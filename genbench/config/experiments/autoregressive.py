@@ -19,8 +19,8 @@ class SamplingCost(Asked):
         default=("made", "pixelcnn", "pixelrnn", "realnvp", "vae"), min_length=1
     )
     sides: tuple[int, ...] = Field(default=(8, 12, 16, 28), min_length=1)  # of the images, cut out of the middle
-    batch: int = Field(default=32, ge=2)  # of training, and samples drawn at once
-    steps: int = Field(default=10, ge=1)  # of training that are timed
+    seeds: int = Field(default=2, ge=1, le=16)  # each repeats the timing
+    batch: int = Field(default=16, ge=2)  # of training, and samples drawn at once
 
     @model_validator(mode="after")
     def _even(self) -> "SamplingCost":
