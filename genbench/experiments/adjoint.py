@@ -20,7 +20,7 @@ __all__ = ["SavedTensors", "run", "ways"]
 
 LOOKS = 6  # at the likelihood, at most
 POINTS = 1000  # test points of a look
-REFERENCE = 200  # RK4 steps, in float64, of the gradient that others are compared with
+REFERENCE = 100  # RK4 steps, in float64, of the gradient that others are compared with
 
 
 def ways(settings: "Adjoint") -> dict[str, dict[str, Any]]:

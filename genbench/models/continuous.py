@@ -50,6 +50,8 @@ class CNF(Model):
         test_steps: int = 16,
     ):
         super().__init__(shape, levels)
+        if min(steps, test_steps) < 1 or not tolerance > 0:
+            raise ValueError(f"needs steps >= 1, test_steps >= 1, tolerance > 0; got {steps}, {test_steps}, {tolerance}")
         self.solver, self.steps = chosen("solver", solver, [*SOLVERS, "dopri5"]), steps
         self.gradient = chosen("gradient", gradient, ["backprop", "adjoint"])
         self.tolerance, self.test_steps = tolerance, test_steps
@@ -116,8 +118,8 @@ class CNF(Model):
 class FFJORD(CNF):
     """A continuous flow whose trace is Hutchinson's estimate in training: e^T (df/dx) e with E[e e^T] = I, one e per path.
 
-    Its cost doesn't grow with the dimension; the likelihood of a trained model has the exact trace. `jacobian` weighs the
-    integral of |(df/dx) e|^2/d, the squared Frobenius norm on average, which keeps the estimate's variance low.
+    That is one derivative of f whatever the dimension; the likelihood of a trained model has the exact trace. `jacobian` weighs
+    the integral of |(df/dx) e|^2/d, the squared Frobenius norm on average, which keeps the estimate's variance low.
 
     References:
         FFJORD (Grathwohl et al., 2018), arXiv 1810.01367
