@@ -71,10 +71,10 @@ class MixtureVAE(FreeBits):
         self.net["prior"] = self._prior()
 
     def _prior(self) -> nn.Module:
-        return nn.ParameterDict(
+        return nn.ParameterDict(  # together about N(0, I)
             {
-                "mean": torch.randn(self.components, self.latent),
-                "log_std": torch.zeros(self.components, self.latent),
+                "mean": 0.8 * torch.randn(self.components, self.latent),
+                "log_std": torch.full((self.components, self.latent), math.log(0.6)),
                 "logit": torch.zeros(self.components),
             }
         )

@@ -18,7 +18,7 @@ class LatentPriors(Settings):
     datasets: tuple[Literal["ring8", "grid25", "swiss_roll", "digits"], ...] = Field(default=("digits",), min_length=1)
     priors: tuple[Prior, ...] = Field(default=get_args(Prior), min_length=1)
     posteriors: tuple[Posterior, ...] = Field(default=get_args(Posterior), min_length=1)
-    updates: int = Field(default=500, ge=10)
+    updates: int = Field(default=400, ge=10)
     batch: int = Field(default=64, ge=8)
     examples: int = Field(default=200, ge=10)  # of the test split, for the bounds
     importance: int = Field(default=50, ge=2)  # samples of the importance-weighted bound
