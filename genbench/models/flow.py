@@ -1,4 +1,4 @@
-"""Normalizing flows in discrete time: what they share, and those of masked couplings."""
+"""Normalizing flows in discrete time: what they share, and flows of couplings by Dinh et al."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -207,10 +207,10 @@ class Conditional(nn.Module):
 
 
 class Layered(Flow):
-    """A flow of layers on points (B, dim) or images (B, H, W, C), each with
+    """A flow of layers with `forward(x) -> (y, log |det dy/dx|)` and `inverse(y) -> x`, at one or several scales.
 
-    `forward(x) -> (y, log |det dy/dx|)`, the latter (B,), or () where it is the same for all, and `inverse(y) -> x`. Layers are
-    grouped into scales: after each but the last, half of the channels leave as latents, and the other half goes on.
+    Layers see points (B, dim) or images (B, H, W, C); a log-determinant is (B,), or () where it is the same for all. After each
+    scale but the last, half of the channels leave as latents, and the other half goes on.
     """
 
     def build(self, scales: Sequence[Sequence[nn.Module]], priors: Sequence[Conditional] = (), flat: bool = False) -> None:
