@@ -105,6 +105,8 @@ class AutoregressiveFlow(Flow):
 class MAF(AutoregressiveFlow):
     """A masked autoregressive flow: data to noise in one pass a layer, noise to data coordinate by coordinate.
 
+    The gate "sigmoid" would hold its densities below that of N(0, I): layers that only contract suit the way from noise to data.
+
     References:
         Masked Autoregressive Flow for Density Estimation (Papamakarios et al., 2017), arXiv 1705.07057
 
@@ -122,7 +124,7 @@ class MAF(AutoregressiveFlow):
 class IAF(AutoregressiveFlow):
     """An inverse autoregressive flow: noise to data in one pass a layer, data to noise coordinate by coordinate.
 
-    Fit for sampling and for densities of own samples; maximum likelihood pays `dim` passes a layer for every update.
+    Fit for sampling and for densities of own samples; maximum likelihood takes `dim` steps a layer, one after the other.
 
     References:
         Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016), arXiv 1606.04934
