@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TEXTURES", "random_phase", "run"]
 
-BLOCKS = 30  # of updates, over each of which statistics are averaged
+LOOKS = 30  # at the statistics, averaged over the second half of the updates so far
 DRAWS = 8  # images of each kind that are compared
 PROBES, SIDE = 24, 5  # filters of the statistics that no model is fitted to
 
@@ -76,7 +76,7 @@ def run(settings: "Textures", bench: Bench) -> dict[str, pd.DataFrame]:
     The base measure is the Gaussian field with the example's spectrum, which has its second-order statistics; random phases
     with the example's amplitudes are the baseline, the same without what the model adds. A seed is an example and its
     model. Tables: `mismatch` (texture, seed, update, mismatch, random_phase): root mean square over the fitted statistics of
-    the difference of their mean over the last updates, or over random phases, to the example's, in their standard deviations
+    the difference of their mean, over the second half of the updates so far or over random phases, to the example's, in their standard deviations
     under the base measure. `distances` (texture, seed, kind, distance): likewise between statistics that nothing is fitted to
     and their mean over other examples, in these' standard deviations, mean over some images of each kind. `pictures`
     (texture, kind, row, column, value) of the first seed, in standard deviations of the example.
@@ -138,15 +138,14 @@ def _probes(x: Tensor) -> Tensor:
 
 
 def _mismatch(keys: list[tuple[str, int]], fit: Fit, target: Tensor, phased: Tensor) -> pd.DataFrame:
-    def distance(mean: Tensor) -> np.ndarray:
-        return ((mean - target) / fit.spread).square().mean(-1).sqrt().cpu().numpy()
+    def distance(mean: Tensor) -> list[float]:
+        return ((mean - target) / fit.spread).square().mean(-1).sqrt().tolist()
 
-    blocks = fit.statistics.tensor_split(min(BLOCKS, len(fit.statistics)))
-    ends, baseline, rows = np.cumsum([len(block) for block in blocks]), distance(phased), []
-    for end, values in zip(ends, map(distance, (block.mean(0) for block in blocks)), strict=True):
-        for place, (name, seed) in enumerate(keys):
-            row = {"texture": name, "seed": seed, "update": int(end), "mismatch": float(values[place])}
-            rows.append(row | {"random_phase": float(baseline[place])})
+    baseline, count, rows = distance(phased), len(fit.statistics), []
+    for update in sorted({math.ceil(count * i / LOOKS) for i in range(1, LOOKS + 1)}):
+        values = distance(fit.statistics[update // 2 : update].mean(0))
+        for (name, seed), value, other in zip(keys, values, baseline, strict=True):
+            rows.append({"texture": name, "seed": seed, "update": update, "mismatch": value, "random_phase": other})
     return pd.DataFrame(rows)
 
 

@@ -105,7 +105,7 @@ class Fit:
 
 def soul(
     statistics: Statistics, target: Tensor, field: Field, generator: torch.Generator, *,
-    updates: int, step: float = 0.05, rate: float = 0.01, keep: int = 8,
+    updates: int, step: float = 0.1, rate: float = 0.05, keep: int = 8,
 ) -> Fit:  # fmt: skip
     """Fit p(x) proportional to exp(-d <theta, f(x) - target>) times a Gaussian field, so that E f(x) = target.
 
@@ -119,7 +119,7 @@ def soul(
 
     Arguments:
         statistics: f. target: (B, J). field: the base measure, one for each example. generator: of starts and steps.
-        updates: of theta. step: of the chain in the field's coordinates. rate: of theta, well below step. keep: images.
+        updates: of theta. step: of the chain in the field's coordinates. rate: of theta, below step. keep: images.
     """
     draws = torch.stack([statistics(field.image(field.draw(generator))) for _ in range(DRAWS)])
     d, spread = math.prod(field.shape), draws.std(0)

@@ -1,0 +1,95 @@
+"""A maximum-entropy model of one texture, beside a Gaussian one, in the report."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+from genbench.report.chapter import Chapter, Figure, Paragraph, Points, Table
+from genbench.report.read import Experiment, Results
+from genbench.report.style import inks, seed_lines
+from genbench.report.tables import averaged
+from genbench.report.text import number, value
+
+__all__ = ["chapter"]
+
+KINDS = ("the example", "maximum entropy", "random phase")
+ABOUT = (
+    "A law is fitted to one image: of all laws with its mean statistics, moduli of wavelet responses and a histogram, the one "
+    "nearest to a Gaussian field with its spectrum (Bruna & Mallat 2018, arXiv:1801.02013; De Bortoli et al. 2021, "
+    "arXiv:1912.01691). It is an energy-based model that is linear in its parameters, sampled by the same Langevin chains, whose "
+    "maximum likelihood is E f(x) = f(x0). Random phases with the example's amplitudes (Galerne et al. 2011) are the same "
+    "without these statistics. Textures come from known processes, so other examples of each can be made."
+)
+
+
+def chapter(results: Results) -> Chapter | None:
+    """What the experiment says; None where a study does not ask."""
+    experiment = results.experiment("textures")
+    return Chapter("textures", "Textures from one example", tuple(_blocks(experiment))) if experiment else None
+
+
+def _blocks(experiment: Experiment) -> list:
+    distances, mismatch, size = (experiment.tables["distances"], experiment.tables["mismatch"], experiment.settings)
+    rows, said = [], []
+    for texture, part in distances.groupby("texture", sort=False):
+        wide = part.pivot(index="seed", columns="kind", values="distance")
+        last = mismatch[(mismatch["texture"] == texture) & (mismatch["update"] == mismatch["update"].max())]
+        gain = averaged(wide["random phase"] - wide["maximum entropy"])
+        verdict = "nearer than" if gain.mean > gain.half else "further than" if gain.mean < -gain.half else "not told from"
+        said.append(
+            f"{texture}: the maximum-entropy images are {verdict} those of random phases to other examples of the texture: "
+            f"{number(wide['maximum entropy'].mean(), 2)} against {number(wide['random phase'].mean(), 2)} standard deviations "
+            f"(difference {value(gain)}), where other examples are at {number(wide['other examples'].mean(), 2)}."
+        )
+        found = {kind: averaged(wide[kind]) for kind in ("other examples", *KINDS)}
+        found["fitted statistics"] = averaged(last["mismatch"])
+        found["fitted statistics, random phase"] = averaged(last["random_phase"])
+        rows.append({"texture": texture, "seeds": len(wide), **found})
+    caption = (
+        "Root mean square distance of statistics that nothing is fitted to (third moments and mean moduli of random filters, both "
+        "blind to the spectrum) from their mean over other examples, in these' standard deviations; and mismatch of the mean "
+        "fitted statistics with the example's, in standard deviations under the Gaussian field. Mean over examples and its 95 % "
+        "interval."
+    )
+    return [
+        Paragraph(ABOUT),
+        Points(tuple(said)),
+        Figure("images", _images(experiment.tables["pictures"]), "An example, what its model makes, and random phases."),
+        Table.of_cells("distances", rows, caption),
+        Figure(
+            "mismatch",
+            _curves(mismatch),
+            f"Mismatch of the fitted statistics along {size['updates']:,} updates (a thin line per example, the mean thick): of "
+            "their mean over the second half of the updates so far; dashed, that of a few images of random phases.",
+        ),
+    ]
+
+
+def _images(pictures: pd.DataFrame) -> Drawing:
+    textures = list(pictures["texture"].unique())
+    figure = Drawing(figsize=(2.1 * len(textures), 6.2), layout="constrained")
+    axes = figure.subplots(len(KINDS), len(textures), squeeze=False)
+    for column, texture in zip(axes.T, textures, strict=True):
+        for ax, kind in zip(column, KINDS, strict=True):
+            part = pictures[(pictures["texture"] == texture) & (pictures["kind"] == kind)]
+            image = part.pivot(index="row", columns="column", values="value")
+            ax.imshow(image, cmap="gray", vmin=-2.5, vmax=2.5)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        column[0].set_title(texture)
+    for ax, kind in zip(axes[:, 0], KINDS, strict=True):
+        ax.set_ylabel(kind)
+    return figure
+
+
+def _curves(mismatch: pd.DataFrame) -> Drawing:
+    textures = list(mismatch["texture"].unique())
+    colours = inks(textures)
+    figure = Drawing(figsize=(3.6 * len(textures), 2.8), layout="constrained")
+    for ax, texture in zip(figure.subplots(1, len(textures), sharey=True, squeeze=False)[0], textures, strict=True):
+        part = mismatch[mismatch["texture"] == texture]
+        seed_lines(ax, part, "update", "mismatch", colours[texture])
+        ax.axhline(np.mean(part.groupby("seed")["random_phase"].first()), color="#555", lw=1, ls="--")
+        ax.set(xlabel="update", title=texture, yscale="log")
+    figure.axes[0].set_ylabel("mismatch")
+    return figure
