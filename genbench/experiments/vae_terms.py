@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from genbench.data import Dataset, bits_per_dim, space
 from genbench.experiments.training import Bench, train
@@ -19,7 +20,7 @@ from genbench.training.trainer import Switches
 if TYPE_CHECKING:
     from genbench.config.experiments import VAETerms
 
-__all__ = ["TERMS", "run"]
+__all__ = ["TERMS", "arcs", "run"]
 
 TERMS = {"reconstruction only": (1.0, 0.0), "KL only": (0.0, 1.0), "both": (1.0, 1.0)}  # weights of both
 NEIGHBOURS = 10
@@ -84,6 +85,15 @@ def _looked_at(model: VAE, data: Dataset, seed: int, examples: int, device) -> t
     return {**row, "spread": float((mean + log_std.exp() * noise).std()), "accuracy": accuracy}, mean.cpu()
 
 
+def arcs(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Points (T, n, d) at shares t of the way from a to b (n, d): directions along great circles, norms along straight lines.
+
+    slerp of the vectors themselves goes far away where they have unequal norms and almost opposite directions.
+    """
+    norms = (each.norm(dim=-1, keepdim=True) for each in (a, b))
+    return slerp(normalize(a, dim=-1), normalize(b, dim=-1), t) * torch.lerp(*norms, t.reshape(-1, 1, 1))
+
+
 def _pictures(model: VAE, data: Dataset, mean: Tensor, settings: "VAETerms") -> list[dict]:
     """What is decoded from a grid of latents and along paths between means of test examples, as rows of a table."""
     axis = torch.special.ndtri(torch.linspace(EDGE, 1 - EDGE, settings.side))
@@ -93,8 +103,7 @@ def _pictures(model: VAE, data: Dataset, mean: Tensor, settings: "VAETerms") -> 
     pairs = list(zip(firsts, firsts[1:], strict=False))[: settings.pairs]
     a, b = (mean[[pair[end] for pair in pairs]] for end in (0, 1))
     t = torch.linspace(0, 1, settings.steps)
-    paths["spherical"] = slerp(a, b, t).transpose(0, 1)
-    paths["linear"] = torch.lerp(a, b, t.reshape(-1, 1, 1)).transpose(0, 1)
+    paths["spherical"], paths["linear"] = arcs(a, b, t).transpose(0, 1), torch.lerp(a, b, t.reshape(-1, 1, 1)).transpose(0, 1)
     rows, seen = [], space(data, model.space[data.kind])
     for kind, z in paths.items():
         images = seen.decode(model.generate(z.flatten(0, 1).to(next(model.parameters()))).reshape(-1, *model.shape)).cpu()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from genbench.report.chapter import Chapter
 from genbench.report.chapters import (
+    autoencoders,
     autoregressive,
     continuous,
     critics,
@@ -26,6 +27,7 @@ CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     critics.chapter,
     gradients.chapter,
     energies.chapter,
+    autoencoders.chapter,
     autoregressive.chapter,
     flows.chapter,
     continuous.chapter,
