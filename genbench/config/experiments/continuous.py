@@ -53,7 +53,7 @@ class FlowDensities(Settings):
     datasets: tuple[Planar, ...] = Field(default=("ring8", "checkerboard", "pinwheel"), min_length=1)
     models: tuple[Density, ...] = Field(default=("glow", "ffjord"), min_length=1)
     seeds: int = Field(default=2, ge=1, le=16)
-    updates: int = Field(default=500, ge=10)
+    updates: int = Field(default=300, ge=10)
     cells: int = Field(default=60, ge=10)  # of a map per axis
     times: int = Field(default=6, ge=2)  # at which a continuous flow's density is shown
 
