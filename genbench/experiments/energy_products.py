@@ -100,7 +100,7 @@ def run(settings: "EnergyProducts", bench: Bench) -> dict[str, pd.DataFrame]:
             found = [None if model is None else -model.energy(grid).double() for model in models]
             for expert, result, own, law in zip(pair, trained, found, truth, strict=True):
                 row = {"product": product, "expert": expert.name, "seed": seed, "status": result[seed].status}
-                tables["experts"].append(row | (errors(law, own) if own is not None else {}))
+                tables["experts"].append(row | (errors(law, own) if own is not None else {"tv": math.nan, "kl": math.nan}))
             if any(model is None for model in models):
                 continue
             x = _sample(models, settings, torch.Generator(bench.device).manual_seed(stream(seed, product)))

@@ -51,9 +51,9 @@ class SignedEBM(Algorithm1EBM):
 def run(settings: "LangevinSigns", bench: Bench) -> dict[str, pd.DataFrame]:
     """Train by algorithm 1 with each pair of signs, and look at its buffer, the last batch of chains.
 
-    All is in the models' space, where the data's standard deviation is 1. Tables: `looks` (dataset, signs, seed, update, std), the
-    standard deviation of the buffer's entries; `ends` (dataset, signs, seed, status, update, std, w1, floor), what is left of it:
-    the last finite std and its update, the exact W1 of the buffer to as many test points where training ended well, and that of
+    All is in the models' space, where the data's standard deviation is 1. Tables: `looks` (dataset, signs, seed, update, std),
+    standard deviations of the buffer's entries while they are finite; `ends` (dataset, signs, seed, update, std, status, w1,
+    floor): the last of these, the exact W1 of the buffer to as many test points where training ended well, and that of as many
     validation points.
     """
     looks, ends = [], []
@@ -77,14 +77,9 @@ def run(settings: "LangevinSigns", bench: Bench) -> dict[str, pd.DataFrame]:
             switches = Switches(ema=0.0, schedule="constant")
             results = train(SignedEBM, name, settings, bench, net, {"lr": settings.lr}, switches, every, look)
             for seed, result in enumerate(results):
-                row = [each for each in own if each["seed"] == seed][-1] | {
-                    "status": result.status,
-                    "w1": math.nan,
-                    "floor": floor,
-                }
-                if result.model is not None:
-                    row["w1"] = wasserstein1(result.model.replay, test).value
-                ends.append(row)
+                last = [row for row in own if row["seed"] == seed][-1]
+                w1 = wasserstein1(result.model.replay, test).value if result.model is not None else math.nan
+                ends.append(last | {"status": result.status, "w1": w1, "floor": floor})
             looks += own
             bench.log(f"{name}/{signs}: standard deviation {ends[-1]['std']:.3g} after {ends[-1]['update']} updates")
     return {"looks": pd.DataFrame(looks), "ends": pd.DataFrame(ends)}

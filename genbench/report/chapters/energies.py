@@ -18,9 +18,9 @@ __all__ = ["chapter"]
 ALIKE = ("as printed", "both flipped")
 SIGNS = (
     "The course prints its algorithm 1 with chains that go up the gradient of f and weights that go up the gradient of f(data) - "
-    "f(chains): right for p proportional to exp(f), while its text has exp(-f). Both signs or neither can be flipped; flipping "
-    "the one of the Langevin step alone, as the text suggests, makes chains and weights work for each other. The energies here "
-    "have no base measure, so nothing else holds the chains. A number above 1 is a spread beyond the data's."
+    "f(chains): right for p proportional to exp(f), while its text has exp(-f). For that, both signs must be flipped. With one of "
+    "them flipped, the weights deepen f just where the chains go, and both run away. The energies here have no base measure, "
+    "so nothing else holds the chains."
 )
 PRODUCTS = (
     "Energies add where densities multiply, so two models that were trained apart give a third by a sum (Hinton 2002; Du et al. "
@@ -61,17 +61,15 @@ def _signs(experiment: Experiment) -> list:
             broke = int((part["status"] != "ok").sum())
             rows.append({"dataset": dataset, "signs": signs, "seeds": len(part), "broke off": broke, **found})
     caption = (
-        f"Chains of the last of {size['updates']} updates of {size['batch']} examples, {size['steps']} steps each: mean over seeds "
-        "and its 95 % interval, in units of the data's standard deviation."
+        f"Chains of the last of {size['updates']} updates of {size['batch']} examples, {size['steps']} steps each: mean over "
+        "seeds and its 95 % interval, in units of the data's standard deviation."
     )
     return [
         Heading("Which signs does algorithm 1 need?"),
         Paragraph(SIGNS),
         Points(tuple(said)),
         Table.of_cells("signs", rows, caption),
-        Figure(
-            "signs", _spreads(looks), "Standard deviation of the chains in training: a thin line per seed, geometric means thick."
-        ),
+        Figure("signs", _spreads(looks), "Spread of the chains in training: a thin line per seed, geometric means thick."),
     ]
 
 
@@ -88,13 +86,9 @@ def _signed(dataset: str, ends: pd.DataFrame) -> list[str]:
             f"{spread}, at W1 {number(printed.mean())} and {number(flipped.mean())} from test points (difference {value(gap)}; "
             f"real points {number(ends['floor'].iloc[0])})."
         )
-    each = [
-        f"{number(parts[name]['std'].min())} to {number(parts[name]['std'].max())} ({name})"
-        for name in parts
-        if name not in ALIKE
-    ]
-    updates = int(ends["update"].max())
-    said.append(f"{dataset}: with one sign flipped the chains' standard deviation is {listing(each)} after {updates} updates.")
+    apart = {name: part["std"] for name, part in parts.items() if name not in ALIKE}
+    each = listing([f"{number(std.min())} to {number(std.max())} ({name})" for name, std in apart.items()])
+    said.append(f"{dataset}: with one sign flipped the chains end with standard deviations of {each}.")
     return said
 
 
@@ -125,35 +119,19 @@ def _products(experiment: Experiment) -> list:
     for product, part in experts.groupby("product", sort=False):
         for expert, own in part.groupby("expert", sort=False):
             found = {"total variation": averaged(own["tv"]), "KL, nats": averaged(own["kl"])}
-            rows.append(
-                {
-                    "product": product,
-                    "law": expert,
-                    "seeds": int(own["tv"].count()),
-                    **found,
-                    "sampler": Cell(),
-                    "exact draws": Cell(),
-                }
-            )
+            head = {"product": product, "law": expert, "seeds": int(own["tv"].count())}
+            rows.append(head | found | {"sampler": Cell(), "exact draws": Cell()})
         if not len(products) or not (own := products[products["product"] == product])["tv"].count():
-            said.append(f"{product}: in no seed did both energies train to the end.")
+            said.append(f"{product}: in no seed did both trainings end well.")
             continue
-        cells = {name: averaged(own[name]) for name in ("tv", "kl", "sampler", "floor")}
-        found = {"total variation": cells["tv"], "KL, nats": cells["kl"]}
-        rows.append(
-            {
-                "product": product,
-                "law": "their product",
-                "seeds": len(own),
-                **found,
-                "sampler": cells["sampler"],
-                "exact draws": cells["floor"],
-            }
-        )
+        titles = {"tv": "total variation", "kl": "KL, nats", "sampler": "sampler", "floor": "exact draws"}
+        cells = {name: averaged(own[name]) for name in titles}
+        head = {"product": product, "law": "their product", "seeds": len(own)}
+        rows.append(head | {title: cells[name] for name, title in titles.items()})
         said.append(_multiplied(str(product), own, cells))
     caption = (
-        f"Energies of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates of {size['batch']} examples, "
-        "against the true laws; sampler and exact draws: total variation on a coarser grid between "
+        f"Energies of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates of {size['batch']} "
+        "examples, against the true laws; sampler and exact draws: total variation on a coarser grid between "
         f"{size['samples']:,} points and the product of the trained densities. Mean over seeds and its 95 % interval."
     )
     blocks = [
@@ -163,9 +141,7 @@ def _products(experiment: Experiment) -> list:
         Table.of_cells("products", rows, caption),
     ]
     if len(experiment.tables["maps"]):
-        caption = (
-            "First seed: trained densities, their product with points sampled from the sum of the energies, and the true product."
-        )
+        caption = "First seed: trained densities, their product with points that chains on the sum gave, and the true product."
         blocks.append(Figure("products", _maps(experiment.tables["maps"], experiment.tables["samples"]), caption))
     return blocks
 
@@ -173,10 +149,10 @@ def _products(experiment: Experiment) -> list:
 def _multiplied(product: str, part: pd.DataFrame, cells: dict[str, Cell]) -> str:
     gap = averaged(part["sampler"] - part["floor"])
     clear = math.isfinite(gap.half) and gap.mean > gap.half
-    told = "farther from it than as many exact draws are" if clear else "not clearly farther from it than as many exact draws are"
+    told = f"{'' if clear else 'not clearly '}farther from the product of the trained densities than as many exact draws"
     return (
-        f"{product}: chains on the sum are {told} ({value(cells['sampler'])} and {value(cells['floor'])} in total variation). The "
-        f"product of the trained densities is {value(cells['tv'])} from the true one ({value(cells['kl'])} nats)."
+        f"{product}: chains on the sum are {told} (total variation {value(cells['sampler'])} and {value(cells['floor'])}). "
+        f"That product is {value(cells['tv'])} from the true one ({value(cells['kl'])} nats)."
     )
 
 
@@ -193,7 +169,8 @@ def _maps(maps: pd.DataFrame, samples: pd.DataFrame) -> Drawing:
             if law == "product":
                 points = samples[samples["product"] == product]
                 ax.scatter(points["x"], points["y"], s=1.5, color="#d9831f", alpha=0.5, linewidths=0, rasterized=True)
-            ax.set(xticks=[], yticks=[], aspect="equal", title=law, xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
+            title = "product and samples" if law == "product" else law
+            ax.set(xticks=[], yticks=[], aspect="equal", title=title, xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
             ax.grid(False)
         row[0].set_ylabel(product)
     return figure
@@ -214,7 +191,7 @@ def _costs(results: Results) -> list:
         return []
     frame = pd.DataFrame(rows)
     ends = frame.loc[[frame["passes"].idxmin(), frame["passes"].idxmax()]]
-    said = listing([f"{number(row.passes)} for {row.model} on {row.dataset}" for row in ends.itertuples()])
+    said = " to ".join(f"{number(row.passes)} for {row.model} on {row.dataset}" for row in ends.itertuples())
     caption = (
         f"Mean over {plural(len(trials), 'trial')} of the study; milliseconds are of its machine, with their 95 % intervals."
     )
