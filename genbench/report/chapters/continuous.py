@@ -125,7 +125,7 @@ def _ways(curves: pd.DataFrame) -> Drawing:
             for ax, x in zip(row, ("update", "seconds"), strict=True):
                 seed_lines(ax, own, x, "nll", colours[solver], ls="-" if gradient == "backprop" else "--", label=way)
         row[0].set(xlabel="updates", ylabel="nats per test point", title=dataset)
-        row[1].set(xlabel="seconds of one processor core", xscale="symlog")
+        row[1].set(xlabel="seconds of one processor core")
         row[1].legend(fontsize=7.5)
     return figure
 
