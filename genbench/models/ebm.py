@@ -63,8 +63,8 @@ class Energy(Model):
 class CDEBM(Energy):
     """Contrastive divergence, CD-k: chains of k steps start at the batch's data, for each update anew.
 
-    The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2); chains are constants in it. Its gradient is that of the
-    negative log-likelihood where the chains have the law exp(-U)/Z.
+    The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2); chains are constants in it. Its gradient is, but for
+    the temperature, that of the negative log-likelihood where the chains have the law exp(-U)/Z.
 
     References:
         Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)

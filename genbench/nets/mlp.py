@@ -61,9 +61,10 @@ class MLP(nn.Module):
         return x
 
     def slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the outputs (B,) at x (B, inputs) and its gradient (B, inputs), silu networks only, no graph kept.
+        """Sum of the outputs (B,) at x (B, inputs) and its gradient (B, inputs), silu networks only.
 
-        Backpropagation by hand: what Langevin chains call thousands of times, also under vmap, where autograd is slower.
+        Backpropagation by hand: what Langevin chains call thousands of times, also under vmap, where autograd is slower. Autograd
+        differentiates it like any function: score matching trains by its derivatives.
         """
         if self.activation != "silu":
             raise ValueError("slope is written for silu networks")

@@ -166,11 +166,13 @@ def test_chapter_of_trained_ones(signs, products):
 
 
 def test_sentences_on_signs():
+    numbers = dict(zip(SIGNS, ((1, 0.3), (1, 0.5), (500, 500), (700, 700)), strict=True))
     ends = [
-        {"dataset": "ring8", "signs": name, "seed": seed, "update": 9, "status": "ok", "floor": 0.2, "std": std, "w1": w1 + 0.01 * seed}
-        for name, std, w1 in zip(SIGNS, (1.0, 1.0, 500.0, 700.0), (0.3, 0.5, 500.0, 700.0), strict=True)
+        {"dataset": "ring8", "signs": name, "seed": seed, "update": 9, "std": std, "w1": w1 + 0.01 * seed}
+        for name, (std, w1) in numbers.items()
         for seed in range(3)
-    ]  # fmt: skip
+    ]
+    ends = pd.DataFrame(ends).assign(status="ok", floor=0.2)
     looks = pd.DataFrame(ends).assign(update=lambda f: f["seed"] * 0 + 5)
     found = chapter(
         langevin_signs=Experiment({"updates": 9, "batch": 8, "steps": 2}, {"looks": looks, "ends": pd.DataFrame(ends)})

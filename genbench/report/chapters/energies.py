@@ -18,9 +18,9 @@ __all__ = ["chapter"]
 ALIKE = ("as printed", "both flipped")
 SIGNS = (
     "The course prints its algorithm 1 with chains that go up the gradient of f and weights that go up the gradient of f(data) - "
-    "f(chains): right for p proportional to exp(f), while its text has exp(-f). For that, both signs must be flipped. With one of "
-    "them flipped, the weights deepen f just where the chains go, and both run away. The energies here have no base measure, "
-    "so nothing else holds the chains."
+    "f(chains): right for p proportional to exp(f), while its text has exp(-f), for which both signs must be flipped. With only "
+    "one of them flipped, weights draw the chains on to wherever they go, and both run away. The energies here have no base "
+    "measure, so nothing else holds the chains."
 )
 PRODUCTS = (
     "Energies add where densities multiply, so two models that were trained apart give a third by a sum (Hinton 2002; Du et al. "
