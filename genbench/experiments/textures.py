@@ -76,10 +76,11 @@ def run(settings: "Textures", bench: Bench) -> dict[str, pd.DataFrame]:
     The base measure is the Gaussian field with the example's spectrum, which has its second-order statistics; random phases
     with the example's amplitudes are the baseline, the same without what the model adds. A seed is an example and its
     model. Tables: `mismatch` (texture, seed, update, mismatch, random_phase): root mean square over the fitted statistics of
-    the difference of their mean, over the second half of the updates so far or over random phases, to the example's, in their standard deviations
-    under the base measure. `distances` (texture, seed, kind, distance): likewise between statistics that nothing is fitted to
-    and their mean over other examples, in these' standard deviations, mean over some images of each kind. `pictures`
-    (texture, kind, row, column, value) of the first seed, in standard deviations of the example.
+    the difference of their mean to the example's, in their standard deviations under the base measure; the mean is over the
+    second half of the updates so far, or over images of random phases. `distances` (texture, seed, kind, distance): likewise
+    between statistics that nothing is fitted to and their mean over other examples, in these' standard deviations, mean over
+    some images of each kind. `pictures` (texture, kind, row, column, value) of the first seed, in standard deviations of the
+    example.
 
     References:
         Random phase textures: theory and synthesis (Galerne, Gousseau & Morel, 2011)

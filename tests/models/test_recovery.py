@@ -98,7 +98,7 @@ def test_energy_is_a_density_of_the_data_not_of_its_scaled_copy():
 
 
 def test_training_finds_the_density():
-    """Of two modes that the first level joins: nats above the entropy, and the share of each; short chains would exaggerate it."""
+    """Of two modes that the first level joins: nats above the entropy, and the share of each; short chains exaggerate it."""
     torch.manual_seed(0)
     model = RecoveryEBM((2,), None, width=32, depth=2, noises=3, steps=40, step=0.2, detail=0.3)
     adam = torch.optim.Adam(model.parameters(), 0.01)
@@ -131,7 +131,7 @@ def test_training_finds_the_density():
 
 
 def test_images_stay_in_their_box():
-    model = RecoveryEBM((1, 2, 2), 17, width=8, depth=1, steps=5)
+    model = RecoveryEBM((1, 2, 2), 17, width=8, depth=1, steps=5).requires_grad_(False)
     assert float(model.sample(200, gen()).abs().max()) <= 1 + 1e-6
     inside, outside = model.energy(torch.tensor([[[[0.5, 0.0], [0.0, 0.0]]], [[[1.5, 0.0], [0.0, 0.0]]]]))
     assert math.isfinite(inside) and math.isinf(outside)

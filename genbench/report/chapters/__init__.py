@@ -8,6 +8,7 @@ from genbench.report.chapters import (
     autoregressive,
     continuous,
     critics,
+    em,
     energies,
     flows,
     game,
@@ -17,6 +18,7 @@ from genbench.report.chapters import (
     published,
     refined,
     tale,
+    textures,
 )
 from genbench.report.read import Results
 
@@ -34,4 +36,6 @@ CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     priors.chapter,
     published.chapter,
     planar.chapter,
+    em.chapter,
+    textures.chapter,
 )

@@ -45,8 +45,8 @@ def _blocks(experiment: Experiment) -> list:
             row |= {"last log-likelihood": own["log_likelihood"].iloc[-1], "true density": truth}
             rows.append(row | {"largest gap": gaps.max(), "last gap": gaps.iloc[-1]})
     caption = (
-        f"Mean log-likelihood of {size['points']:,} training points in nats, under mixtures of {size['components']} Gaussians and "
-        "the true density; gap: of the log-likelihood over the bound after an M-step."
+        f"Mean log-likelihood of {size['points']:,} training points in nats, under mixtures of {size['components']} Gaussians "
+        "and the true density; gap: of the log-likelihood over the bound after an M-step."
     )
     words = "The bound (dots, rising in two half-steps) and the log-likelihood (lines) from each start; dashed, the true density."
     return [Paragraph(ABOUT), Points(tuple(said)), Figure("curves", _curves(curves, data), words),
@@ -66,5 +66,6 @@ def _curves(curves: pd.DataFrame, data: pd.DataFrame) -> Drawing:
         left.axhline(row["log_likelihood"], color="#555", lw=1, ls="--")
         left.set(xlabel="iteration", ylabel="nats per point", title=row["dataset"])
         right.set(xlabel="iteration", ylabel="gap after the M-step, nats", yscale="log", title="log-likelihood less bound")
+        right.set_ylim(bottom=max(right.get_ylim()[0], 1e-9))  # below there is rounding
         left.legend(fontsize=7.5)
     return figure

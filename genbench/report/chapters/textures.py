@@ -35,21 +35,21 @@ def _blocks(experiment: Experiment) -> list:
         wide = part.pivot(index="seed", columns="kind", values="distance")
         last = mismatch[(mismatch["texture"] == texture) & (mismatch["update"] == mismatch["update"].max())]
         gain = averaged(wide["random phase"] - wide["maximum entropy"])
-        verdict = "nearer than" if gain.mean > gain.half else "further than" if gain.mean < -gain.half else "not told from"
+        verdict = "nearer" if gain.mean > gain.half else "further" if gain.mean < -gain.half else "not told apart"
         said.append(
-            f"{texture}: the maximum-entropy images are {verdict} those of random phases to other examples of the texture: "
-            f"{number(wide['maximum entropy'].mean(), 2)} against {number(wide['random phase'].mean(), 2)} standard deviations "
-            f"(difference {value(gain)}), where other examples are at {number(wide['other examples'].mean(), 2)}."
+            f"{texture}: maximum-entropy images are at {number(wide['maximum entropy'].mean(), 2)} standard deviations from "
+            f"other examples of the texture, those of random phases at {number(wide['random phase'].mean(), 2)} (difference "
+            f"{value(gain)}: {verdict}), other examples themselves at {number(wide['other examples'].mean(), 2)}."
         )
         found = {kind: averaged(wide[kind]) for kind in ("other examples", *KINDS)}
         found["fitted statistics"] = averaged(last["mismatch"])
         found["fitted statistics, random phase"] = averaged(last["random_phase"])
         rows.append({"texture": texture, "seeds": len(wide), **found})
     caption = (
-        "Root mean square distance of statistics that nothing is fitted to (third moments and mean moduli of random filters, both "
-        "blind to the spectrum) from their mean over other examples, in these' standard deviations; and mismatch of the mean "
-        "fitted statistics with the example's, in standard deviations under the Gaussian field. Mean over examples and its 95 % "
-        "interval."
+        "Root mean square distance of statistics that nothing is fitted to (third moments and mean moduli of random filters, "
+        "both blind to the spectrum) from their mean over other examples, in these' standard deviations; and mismatch of the "
+        "mean fitted statistics with the example's, in standard deviations under the Gaussian field. Mean over examples and its "
+        "95 % interval."
     )
     return [
         Paragraph(ABOUT),
@@ -90,6 +90,6 @@ def _curves(mismatch: pd.DataFrame) -> Drawing:
         part = mismatch[mismatch["texture"] == texture]
         seed_lines(ax, part, "update", "mismatch", colours[texture])
         ax.axhline(np.mean(part.groupby("seed")["random_phase"].first()), color="#555", lw=1, ls="--")
-        ax.set(xlabel="update", title=texture, yscale="log")
+        ax.set(xlabel="update", title=texture, ylim=(0, None))
     figure.axes[0].set_ylabel("mismatch")
     return figure
