@@ -152,7 +152,8 @@ def test_mnist5k(tmp_path):
 def test_binarised_pixels_are_drawn_once_with_their_intensities(tmp_path, monkeypatch):
     monkeypatch.setenv("GENBENCH_DATA", str(tmp_path / "data"))
     fake_mnist(tmp_path / "data")
-    binary = spec("binarised", levels=2, classes=10, parameters={"base": "mnist"}, split={"train": 16, "validation": 4, "test": 5})
+    parts = {"train": 16, "validation": 4, "test": 5}
+    binary = spec("binarised", levels=2, classes=10, parameters={"base": "mnist"}, split=parts)
     data = made(binary, tmp_path / "a")
     for split, grey in (("train", 100), ("test", 200)):
         images, share = data.splits[split].double(), grey / 255

@@ -15,10 +15,10 @@ from genbench.config.experiments.adversarial import (
 from genbench.config.experiments.autoencoders import LatentSizes, VAEGradients, VAETerms
 from genbench.config.experiments.autoregressive import SamplingCost
 from genbench.config.experiments.base import Asked
-from genbench.config.experiments.energies import EnergyProducts, LangevinSigns
-from genbench.config.experiments.planar import PlanarFlows
 from genbench.config.experiments.continuous import Adjoint, DivergenceCost, FlowDensities
+from genbench.config.experiments.energies import EnergyProducts, LangevinSigns
 from genbench.config.experiments.flows import FlowSamples
+from genbench.config.experiments.planar import PlanarFlows
 from genbench.config.experiments.priors import LatentPriors
 from genbench.config.experiments.textures import EMBound, Textures
 
