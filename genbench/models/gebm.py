@@ -15,6 +15,8 @@ from genbench.nets import GENERATORS, critic, generator
 
 __all__ = ["GEBM"]
 
+ADDED = tuple(name for name in PENALTIES if name != "clipping")  # which is no term of a loss
+
 
 class GEBM(Adversarial):
     """The law of a generator, tilted: g(z) with z from p(z) proportional to N(z; 0, I) exp(-E(g(z))).
@@ -31,7 +33,7 @@ class GEBM(Adversarial):
     Arguments:
         latent: dimension of z. width, depth: of both networks, depth of perceptrons only. network: a key of GENERATORS.
         base_width: of the generator alone, 0 for `width`.
-        penalty: a key of PENALTIES, on the critic. critic_steps: its updates for one of the generator.
+        penalty: one of ADDED, on the critic. critic_steps: its updates for one of the generator.
         sample_steps, step: Langevin steps in z of a sample, and their size.
     """
 
@@ -45,7 +47,7 @@ class GEBM(Adversarial):
         super().__init__(shape, levels)
         if critic_steps < 1:
             raise ValueError(f"critic_steps: must be at least 1, got {critic_steps}")
-        self.penalty = PENALTIES[chosen("penalty", penalty, PENALTIES)]
+        self.penalty = PENALTIES[chosen("penalty", penalty, ADDED)]
         self.hp, self.players = self.penalty.hp, self.players | {"critic": critic_steps}
         self.sample_steps, self.step = sample_steps, step
         more = {"depth": depth} if chosen("network", network, GENERATORS) == "mlp" else {}

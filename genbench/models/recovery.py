@@ -21,7 +21,8 @@ class RecoveryEBM(Model):
     a_t = 1. Since p(x_{t+1} | y_t) is known, exp(-U(., t)) is the law of y_t itself up to a constant: `energy` is
     x -> U(a_0 x, 0), normalised over x. U = f/temperature + |y|^2 / (2 base^2) with f a network that sees the level.
     Images live in the box [-1, 1]^d at level 0, whose walls reflect the chains. Samples follow the chains from level to
-    level, whose law is exp(-`energy`) only as far as all chains have converged.
+    level, whose law is exp(-`energy`) only as far as all chains have converged. Where they have not, in training, the energy
+    makes up for where they start: it exaggerates which of two modes is the larger.
 
     The noise is that of a cosine schedule, x_t = cos(phi) x_0 + sin(phi) eps with phi = pi t / 2T: for T = 6 .26, .52, .79,
     1.05, 1.31 and 1.57, where the authors' linear betas give .33, .63, .89, 1.12, 1.29 and 1.56.
