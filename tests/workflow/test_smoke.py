@@ -33,6 +33,8 @@ def test_the_smoke_scale_tells_the_whole_tale(tmp_path):
     page = (report / "index.html").read_text(encoding="utf-8")
     chapters = re.findall(r'<section id="([a-z]+)">', page)
     assert chapters.index("tale") < chapters.index("samples") and {"game", "refined", "critics", "gradients"} <= set(chapters)
+    likelihoods = {"energies", "autoencoders", "priors", "flows", "planar", "autoregressive", "continuous", "textures", "em"}
+    assert likelihoods <= set(chapters)
     searched = pd.read_parquet(tmp_path / "results" / "studies" / "smoke" / "searched.parquet")
     trials = pd.read_parquet(tmp_path / "results" / "studies" / "smoke" / "trials.parquet")
     assert len(searched) + len(trials) > 60 and set(searched["levels"].ne("{}")) == {True, False}
