@@ -7,20 +7,19 @@ import pandas as pd
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from genbench.data import Dataset, bits_per_dim, space
 from genbench.experiments.training import Bench, train
 from genbench.models.base import normal
 from genbench.models.vae import VAE
-from genbench.refine.latent import slerp
+from genbench.refine.latent import arcs
 from genbench.training.replicas import stream
 from genbench.training.trainer import Switches
 
 if TYPE_CHECKING:
     from genbench.config.experiments import VAETerms
 
-__all__ = ["TERMS", "arcs", "run"]
+__all__ = ["TERMS", "run"]
 
 TERMS = {"reconstruction only": (1.0, 0.0), "KL only": (0.0, 1.0), "both": (1.0, 1.0)}  # weights of both
 NEIGHBOURS = 10
@@ -83,15 +82,6 @@ def _looked_at(model: VAE, data: Dataset, seed: int, examples: int, device) -> t
     bits = {"reconstruction": log_p, "kl": -kl}
     row = {name: float(bits_per_dim(value, model.dim).mean()) for name, value in bits.items()}
     return {**row, "spread": float((mean + log_std.exp() * noise).std()), "accuracy": accuracy}, mean.cpu()
-
-
-def arcs(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Points (T, n, d) at shares t of the way from a to b (n, d): directions along great circles, norms along straight lines.
-
-    slerp of the vectors themselves goes far away where they have unequal norms and almost opposite directions.
-    """
-    norms = (each.norm(dim=-1, keepdim=True) for each in (a, b))
-    return slerp(normalize(a, dim=-1), normalize(b, dim=-1), t) * torch.lerp(*norms, t.reshape(-1, 1, 1))
 
 
 def _pictures(model: VAE, data: Dataset, mean: Tensor, settings: "VAETerms") -> list[dict]:

@@ -32,7 +32,7 @@ from genbench.models import Model
 from genbench.models.adversarial import Adversarial
 from genbench.models.gan_losses import LOSSES
 from genbench.refine.calibration import isotonic, platt, reliability, reliability_out_of_fold
-from genbench.refine.latent import ddls, slerp, truncated_normal
+from genbench.refine.latent import arcs, ddls, truncated_normal
 from genbench.refine.metropolis import metropolis
 from genbench.training.replicas import stream
 
@@ -176,13 +176,20 @@ class _Refined:
         self.add("metropolis", own | asdict(reliability_out_of_fold(isotonic, real, fake)), len(real) + len(fake))
 
     def ddls(self) -> None:
-        """Langevin chains in the latent space, with odds from a logistic regression."""
+        """Langevin chains in the latent space, with odds from a logistic regression.
+
+        Passes are those of the critic's advice alone, without what a prior other than N(0, I) costs.
+        """
         real, fake = self.values()
         line = platt(real, fake)
+
+        def logit(z: Tensor) -> Tensor:
+            return line(self.model.score(self.model.generate(z)))
+
         start, parts = time.perf_counter(), []
         for size in self.sizes():
             z = self.model.draw_prior(size, self.generator)
-            parts.append(ddls(lambda z: line(self.model.score(self.model.generate(z))), z, self.settings.steps, self.generator))
+            parts.append(ddls(logit, z, self.settings.steps, self.generator, self.model.log_prior))
         y = self.made(torch.cat([part[0] for part in parts]))
         count = self.settings.steps + 1  # looks at energy and slope
         self.note("ddls", y, start, (count + 1, count, count))
@@ -192,10 +199,11 @@ class _Refined:
         self.add("ddls", own, len(real) + len(fake))
 
     def interpolation(self) -> None:
-        """Arcs between pairs of z: pictures only."""
+        """Arcs between pairs of z, straight lines where their law is not N(0, I): pictures only."""
         ends = self.model.draw_prior(2 * PAIRS, self.generator).unflatten(0, (2, PAIRS))
         steps = POINT_STEPS if self.data.kind == "points" else IMAGE_STEPS
-        path = slerp(*ends, torch.linspace(0, 1, steps, device=self.device))
+        t = torch.linspace(0, 1, steps, device=self.device)
+        path = arcs(*ends, t) if self.model.normal_prior else torch.lerp(*ends, t.reshape(-1, 1, 1))
         y = self.model.generate(path.flatten(0, 1)).reshape(-1, *self.model.shape)
         x = self.space.decode(y).cpu().numpy()
         self.pictures["interpolation"] = x.reshape(steps, PAIRS, *self.model.shape)

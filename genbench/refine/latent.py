@@ -5,18 +5,23 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from genbench.models.base import normal, uniform
 from genbench.models.hmc import LastLook, hmc_step
+from genbench.models.outputs import standard_normal
 
-__all__ = ["ddls", "slerp", "truncated_normal"]
+__all__ = ["arcs", "ddls", "slerp", "truncated_normal"]
 
 ACCEPTANCE, RATE = 0.574, 0.1  # of the proposals, best for Langevin steps; how fast their length follows
 LONGEST = math.pi / 2  # length of a step: a quarter of the prior's period
 
 
-def ddls(logit: Callable[[Tensor], Tensor], z: Tensor, steps: int, generator: torch.Generator) -> tuple[Tensor, float, float]:
-    """Discriminator-driven latent sampling: Langevin chains from z (n, d) down the energy |z|^2 / 2 - logit(z).
+def ddls(
+    logit: Callable[[Tensor], Tensor], z: Tensor, steps: int, generator: torch.Generator,
+    log_prior: Callable[[Tensor], Tensor] = standard_normal,
+) -> tuple[Tensor, float, float]:  # fmt: skip
+    """Discriminator-driven latent sampling: Langevin chains from z (n, d) down the energy -log p(z) - logit(z).
 
     With logit(z) the log odds of G(z) being real, a calibrated critic's, the chains' law of G(z) is that of Metropolis-Hastings
     over the generator's samples. The steps are Metropolis-corrected, other than the authors', so that their length does not
@@ -27,7 +32,8 @@ def ddls(logit: Callable[[Tensor], Tensor], z: Tensor, steps: int, generator: to
     backward pass through generator and critic.
 
     Arguments:
-        logit: (n, d) -> (n,), differentiable. z: starts, drawn from N(0, I). steps: at least 2.
+        logit: (n, d) -> (n,), differentiable. z: starts, drawn from p(z). steps: at least 2.
+        log_prior: log p(z) (n,), differentiable, of N(0, I) by default.
 
     References:
         Your GAN is secretly an energy-based model (Che et al., 2020), arXiv 2003.06060
@@ -37,7 +43,7 @@ def ddls(logit: Callable[[Tensor], Tensor], z: Tensor, steps: int, generator: to
     def look(z: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             z = z.detach().requires_grad_()
-            energy = 0.5 * z.square().sum(-1) - logit(z)
+            energy = -log_prior(z) - logit(z)
             (slope,) = torch.autograd.grad(energy.sum(), z)
         return energy.detach(), slope
 
@@ -88,3 +94,12 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     sine = torch.where(straight, 1.0, angle.sin())
     arc = ((1 - t) * angle).sin() / sine * a + (t * angle).sin() / sine * b
     return torch.where(straight, (1 - t) * a + t * b, arc)
+
+
+def arcs(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Points (T, n, d) at shares t of the way from a to b (n, d): directions along great circles, norms along straight lines.
+
+    slerp of the vectors themselves goes far away where they have unequal norms and almost opposite directions.
+    """
+    norms = (each.norm(dim=-1, keepdim=True) for each in (a, b))
+    return slerp(normalize(a, dim=-1), normalize(b, dim=-1), t) * torch.lerp(*norms, t.reshape(-1, 1, 1))

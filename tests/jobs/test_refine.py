@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from genbench.jobs.common import Paths
 from genbench.jobs.data import prepare_data
 from genbench.jobs.refine import THRESHOLDS, refine_group
 from genbench.jobs.train import train_group
+from genbench.models.gebm import GEBM
 from genbench.report.read import read
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -209,6 +211,47 @@ def test_bad_settings_are_one_line(here, folder, value, words):
         read_study("tiny")
     message = str(error.value)
     assert "\n" not in message and all(word in message for word in ["tiny.yaml", *words])
+
+
+class Tilt(torch.nn.Module):
+    """score(x) = -3 |x - (1, -1/2)|^2 / 2."""
+
+    def forward(self, x):
+        return -1.5 * (x - torch.tensor([1.0, -0.5])).square().sum(-1)
+
+
+def test_latent_langevin_keeps_the_law_of_a_generalised_ebm_that_is_right():
+    """Base N(0, 4 I), tilted: normal with precision 3 + 1/4 around 3 m / 3.25, as the data are."""
+    model = GEBM((2,), latent=2, width=4, depth=1, step=0.02)
+    model.generator = torch.nn.Linear(2, 2, bias=False)
+    model.generator.weight.data = 2 * torch.eye(2)
+    model.critic = Tilt()
+    model.requires_grad_(False)
+    generator, std = torch.Generator().manual_seed(0), 3.25**-0.5
+    mean, made = torch.tensor([3.0, -1.5]) / 3.25, []
+    data = mean + std * torch.randn(3000, 2, generator=generator)
+    trial = SimpleNamespace(
+        model=model, generator=generator, settings=SimpleNamespace(steps=60), count=3000, sizes=lambda: [3000],
+        values=lambda: (model.score(data), model.score(model.sample(3000, generator))), made=model.generate,
+        note=lambda method, x, *rest: made.append(x), add=lambda *rest: None,
+    )  # fmt: skip
+    job._Refined.ddls(trial)
+    torch.testing.assert_close(made[0].mean(0), mean, rtol=0, atol=0.06)
+    torch.testing.assert_close(made[0].std(0), torch.full((2,), std), rtol=0.06, atol=0)
+
+
+@pytest.mark.parametrize(("normal", "halfway"), [(True, 1.5), (False, 0.5)])
+def test_interpolation_stays_between_the_norms_of_normal_latents_and_is_straight_elsewhere(normal, halfway):
+    """Between (2, 0) and almost (-1, 0)."""
+    ends = torch.tensor([[2.0, 0.0], [-1.0, 0.01]]).repeat_interleave(job.PAIRS, 0)
+    model = SimpleNamespace(normal_prior=normal, draw_prior=lambda n, generator: ends, generate=lambda z: z, shape=(2,))
+    trial = SimpleNamespace(
+        model=model, generator=None, data=SimpleNamespace(kind="points"), device=CPU, pictures={},
+        space=SimpleNamespace(decode=lambda y: y),
+    )  # fmt: skip
+    job._Refined.interpolation(trial)
+    norms = np.linalg.norm(trial.pictures["interpolation"], axis=-1)
+    assert norms.max() <= 2 + 1e-3 and norms[len(norms) // 2] == pytest.approx(halfway, abs=0.01)
 
 
 def test_only_generators_of_normal_noise_on_named_datasets_are_refined():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from genbench.refine.latent import ddls, slerp, truncated_normal
+from genbench.refine.latent import arcs, ddls, slerp, truncated_normal
 from genbench.refine.metropolis import metropolis
 
 MEAN, STD = 1.0, 0.5  # data N(1, 0.5^2) against a generator N(0, 1)
@@ -103,6 +103,15 @@ def test_ddls_reaches_a_correlated_law_through_a_generator():
     assert ((torch.cov(x.T) - covariance).abs() < 4 * (variances / 8000).sqrt()).all()
 
 
+def test_ddls_with_a_perfect_critic_keeps_the_law_of_a_prior_that_is_not_standard():
+    """Of data whose latents are N(2, 1/4), as the prior: nothing is left to correct."""
+    generator = torch.Generator().manual_seed(11)
+    prior = torch.distributions.Normal(2.0, 0.5)
+    start = 2 + 0.5 * torch.randn(8000, 1, generator=generator)
+    z, _, _ = ddls(lambda z: 0 * z[:, 0], start, 60, generator, lambda z: prior.log_prob(z).sum(-1))
+    assert_normal(z[:, 0], 2.0, 0.5)
+
+
 def test_chains_repeat_themselves_with_their_seed():
     def run():
         generator = torch.Generator().manual_seed(7)
@@ -150,3 +159,12 @@ def test_slerp_joins_vectors_along_a_line_straight():
     b = torch.tensor([[2.0, 0.0], [-1.0, 0.0]])
     path = slerp(a, b, torch.tensor([0.0, 0.25, 1.0]))
     assert torch.allclose(path[1], torch.tensor([[1.25, 0.0], [0.5, 0.0]])) and torch.equal(path[2], b)
+
+
+def test_arcs_keep_between_the_norms_of_their_ends():
+    """Even between almost opposite vectors of unequal norms."""
+    a, b, t = torch.tensor([[2.0, 0.0], [1.0, 1.0]]), torch.tensor([[-1.0, 0.01], [0.0, 3.0]]), torch.linspace(0, 1, 9)
+    path = arcs(a, b, t)
+    torch.testing.assert_close(path.norm(dim=-1), torch.lerp(a.norm(dim=-1), b.norm(dim=-1), t[:, None]), rtol=0, atol=2e-3)
+    torch.testing.assert_close(path[0], a)
+    torch.testing.assert_close(path[-1], b)

@@ -48,7 +48,8 @@ RULE = (
     "A method improves or worsens a metric where the 95 % interval of the difference to the raw samples, paired by trial and "
     "taken over seeds, excludes 0; precision and recall rise or fall. Every difference is judged by itself: of twenty without "
     "an effect, one says otherwise, and where two or three seeds agree in a count by chance, an interval is no guide. Passes "
-    "count every network evaluation behind a kept sample, without the calibration's."
+    "count every network evaluation behind a kept sample, without the calibration's or what a prior other "
+    "than N(0, I) costs."
 )
 POINT_NOTE = "Precision and recall of points are those of their coordinates."
 
@@ -323,7 +324,7 @@ def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | T
 
 
 def _paths(results: Results, dataset: str, pictures: dict[str, dict[str, np.ndarray]]) -> list[Figure]:
-    """What lies on the arcs between pairs of z."""
+    """What lies between pairs of z."""
     shown = {label: each for label, each in pictures.items() if "interpolation" in each}
     if not shown:
         return []
@@ -342,5 +343,5 @@ def _paths(results: Results, dataset: str, pictures: dict[str, dict[str, np.ndar
         else:
             _sheet(ax, path.swapaxes(0, 1).reshape(-1, *path.shape[2:]), results.meta(dataset), path.shape[0])
     what = "lines join the ends in the plane, over raw samples" if points else "a row per pair"
-    caption = f"{dataset}: spherical interpolation between pairs of z, first trial of each model ({what})."
+    caption = f"{dataset}: arcs between pairs of z, straight where z is not normal, first trial of each model ({what})."
     return [Figure(f"{dataset}_paths", drawing, caption)]
