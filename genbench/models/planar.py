@@ -1,4 +1,4 @@
-"""Planar and radial flows: layers with cheap log-determinants and no inverse in closed form."""
+"""Planar and radial flows: layers with cheap log-determinants, run from noise to data only."""
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,9 @@ __all__ = ["Planar", "Radial"]
 class Planar(nn.Module):
     """Layers z -> z + u tanh(w.z + b), each of which stretches or squeezes space along u around a plane.
 
-    Constrained to w.u > -1, where a layer is invertible; since nothing gives the inverse in closed form, the flow has densities
-    of its own samples only: for reverse KL, as in a variational posterior, not for maximum likelihood.
+    Constrained to w.u > -1, where a layer is invertible. The inverse has no closed form (one monotone equation of a number gives
+    it), and the flow is run from noise to data only: the density is at hand in one pass for its own samples, not for given
+    data, which suits reverse KL, as in a variational posterior.
 
     References:
         Variational Inference with Normalizing Flows (Rezende & Mohamed, 2015), arXiv 1505.05770
@@ -42,7 +43,8 @@ class Planar(nn.Module):
 class Radial(nn.Module):
     """Layers z -> z + b (z - c) / (a + |z - c|), each of which draws space to a centre c or drives it away.
 
-    Constrained to b > -a, where a layer is invertible; without a closed form of the inverse, as for Planar.
+    Constrained to b > -a, where a layer is invertible: r = |z - c| solves r^2 + (a + b - s) r - a s = 0, s that of the image.
+    It is run from noise to data only, as Planar.
 
     References:
         Variational Inference with Normalizing Flows (Rezende & Mohamed, 2015), arXiv 1505.05770

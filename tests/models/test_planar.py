@@ -50,6 +50,16 @@ def test_layers_are_those_of_normflows(cls, dim):
     torch.testing.assert_close(log_det, total, rtol=0, atol=1e-9)
 
 
+def test_a_quadratic_inverts_a_radial_layer():
+    """r^2 + (a + b - s) r - a s = 0 of the distances r and s from the centre, before the layer and after it."""
+    flow, z = made(Radial, 3, 1, 1.5), 2 * torch.randn(50, 3, generator=gen(1), dtype=torch.float64)
+    a, away = flow.log_a.exp(), flow(z)[0] - flow.centre
+    b, s = torch.nn.functional.softplus(flow.strength) - a, away.norm(dim=-1, keepdim=True)
+    half = (a + b - s) / 2
+    r = (half.square() + a * s).sqrt() - half
+    torch.testing.assert_close(flow.centre + away * r / s, z, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("cls", [Planar, Radial])
 def test_log_det_is_the_jacobians(cls):
     flow, z = made(cls, 3, 6, 1.0), torch.randn(30, 3, generator=gen(1), dtype=torch.float64)

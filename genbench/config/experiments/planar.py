@@ -13,7 +13,7 @@ Kind = Literal["planar", "radial"]
 
 
 class PlanarFlows(Settings):
-    """How many layers without an inverse in closed form an energy of the plane needs (Rezende & Mohamed 2015)."""
+    """How many planar or radial layers an energy of the plane needs (Rezende & Mohamed 2015)."""
 
     datasets: tuple[()] = ()  # its targets are energies
     targets: tuple[Target, ...] = Field(default=get_args(Target), min_length=1)
