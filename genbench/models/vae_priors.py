@@ -97,6 +97,9 @@ class MixtureVAE(FreeBits):
 class VampVAE(MixtureVAE):
     """The mean of the encoder's laws at pseudo-inputs as prior; these are learned, and start as examples of the data.
 
+    The laws are the encoder's normal ones: with a posterior that a flow makes of them, the prior has them before the flow, and
+    is not the VampPrior of that posterior.
+
     References:
         VAE with a VampPrior (Tomczak & Welling, 2018), arXiv 1705.07120
 
@@ -119,8 +122,8 @@ class VampVAE(MixtureVAE):
 class DiffusionPriorVAE(FreeBits):
     """A diffusion as prior, trained together with encoder and decoder.
 
-    The loss is an unbiased estimate of a bound on log p(x): the diffusion's bound, at one of its steps per example, stands for
-    log p(z). All three parts have the same loss, that of the bound. A weight is one of all variables, z and the diffusion's
+    Without free nats the loss is an unbiased estimate of a bound on log p(x): the diffusion's bound, at one of its steps per
+    example, stands for log p(z). All three parts have the same loss. A weight is one of all variables, z and the diffusion's
     path, so that its logarithm's mean is that bound and its own mean p(x). The prior has no density in closed form.
 
     References:

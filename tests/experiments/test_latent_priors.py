@@ -10,6 +10,7 @@ import pytest
 from genbench.config.experiments.priors import LatentPriors
 from genbench.experiments import latent_priors
 from genbench.models import MODELS
+from genbench.models.vae import FreeBits
 from genbench.report import style
 from genbench.report.chapters import priors
 from genbench.report.read import Experiment
@@ -46,14 +47,23 @@ def test_planes_hold_draws_of_both_laws(tables):
 
 def test_a_joined_model_has_both_parts():
     """The flow of the one in the posterior, the density of the other in the prior, and a bound that holds."""
-    assert (
-        latent_priors.joined("normal", "normal") is MODELS["vae"] and latent_priors.joined("normal", "iaf") is MODELS["iaf_vae"]
-    )
+    assert latent_priors.joined("normal", "normal") is FreeBits and latent_priors.joined("normal", "iaf") is MODELS["iaf_vae"]
     assert latent_priors.joined("flow", "normal") is MODELS["flow_prior_vae"]
     cls = latent_priors.joined("flow", "iaf")
     assert cls.posterior is MODELS["iaf_vae"].posterior and cls.log_prior is MODELS["flow_prior_vae"].log_prior
     net = cls((2,), width=8, depth=1, prior_layers=3, steps=2).net
     assert len(net["prior"]) == 3 and len(net["flow"]) == 2
+
+
+def test_all_have_the_same_loss(bench, monkeypatch):
+    """Also the plain VAE: free nats of the learned priors alone would be compared, not the priors."""
+    seen = []
+    monkeypatch.setattr(latent_priors, "train", lambda cls, name, settings, bench, net, hp, switches: seen.append((cls, net, hp)))
+    pairs = list(itertools.product(latent_priors.PRIORS, latent_priors.POSTERIORS))
+    for prior, posterior in pairs:
+        latent_priors._trained("ring8", prior, posterior, SMALL, bench)
+    assert all(issubclass(cls, FreeBits) and net["estimator"] == "total" for cls, net, _ in seen)
+    assert len(seen) == len(pairs) and all(hp == seen[0][2] and hp["free"] == 1 for *_, hp in seen)
 
 
 def test_kl_is_that_of_the_bound(bench):
