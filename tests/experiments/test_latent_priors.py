@@ -117,7 +117,6 @@ def test_priors_that_help_are_told_from_those_that_do_not():
     first, second, third, fourth, last = sentences(chapter)
     assert first.startswith("digits, normal posterior: bound (bits/dim) against N(0, I): better flow (0.1")
     assert "worse VampPrior (-0." in first and "not clearly different mixture (" in first
-    assert first.endswith("Here N(0, I) is not competitive.") and "competitive" not in third + fourth + last
     assert second.startswith("digits, IAF posterior: bound") and "Fréchet distance of samples" in third + fourth
     assert all(each in last.split("not clearly different")[1] for each in ("N(0, I) (", "flow (", "mixture (", "VampPrior ("))
     table = next(block for block in chapter.blocks if block.kind == "table")
@@ -125,9 +124,20 @@ def test_priors_that_help_are_told_from_those_that_do_not():
     assert [block.name for block in chapter.blocks if block.kind == "figure"] == ["planes"]
 
 
+def test_the_best_prior_comes_first_and_luck_of_one_among_four_is_no_gain():
+    (first, *_) = sentences(made(planted({"normal": 0.0, "flow": 0.1, "mixture": 0.3})))
+    assert first.index("mixture (0.3") < first.index("flow (0.1") and "competitive" not in first
+    gain = 0.0235  # p = 0.042 by Welch's test, 0.17 after Holm's correction
+    for others, word in (
+        ({}, "better flow"),
+        (dict.fromkeys(("mixture", "vamp", "diffusion"), 0.0), "not clearly different flow"),
+    ):
+        assert word in sentences(made(planted({"normal": 0.0, "flow": gain} | others)))[0]
+
+
 def test_one_seed_has_no_verdict():
     said = " ".join(sentences(made(planted({"normal": 0.0, "flow": 0.1}, seeds=1))))
-    assert "unjudged flow" in said and not any(word in said for word in ("better", "worse", "competitive"))
+    assert "unjudged flow" in said and not any(word in said for word in ("better", "worse"))
 
 
 def test_trainings_that_failed_are_left_out():
