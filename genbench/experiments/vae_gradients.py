@@ -18,7 +18,7 @@ from genbench.training.trainer import Switches
 if TYPE_CHECKING:
     from genbench.config.experiments import VAEGradients
 
-__all__ = ["ESTIMATORS", "gradients", "run"]
+__all__ = ["ESTIMATORS", "gradients", "moments", "run"]
 
 # by name: the estimator, and whether it has a baseline
 ESTIMATORS: Mapping[str, tuple[str, bool]] = {
@@ -53,12 +53,11 @@ def run(settings: "VAEGradients", bench: Bench) -> dict[str, pd.DataFrame]:
                 generator = torch.Generator(bench.device).manual_seed(stream(k, "look"))
                 model = replicas.extract(k)
                 z = normal((settings.draws, len(x), model.latent), generator)
-                found = {each: gradients(model, each, x, z, "net.encoder") for each in ESTIMATORS}
-                noise = {each: float(part.var(0).sum()) for each, part in found.items()}
-                signal = float(found["closed"].mean(0).square().sum()) - noise["closed"] / settings.draws
+                found = {each: moments(gradients(model, each, x, z, "net.encoder")) for each in ESTIMATORS}
                 stage = "start" if not update else "end" if update == settings.updates else "early"
                 about = {"dataset": name, "seed": k, "stage": stage, "update": update}
-                rows.extend({**about, "estimator": each, "variance": v, "signal": signal} for each, v in noise.items())
+                signal = found["closed"][1]
+                rows.extend({**about, "estimator": each, "variance": v, "signal": signal} for each, (v, _) in found.items())
 
         looks = [0, round(EARLY * settings.updates), settings.updates]
         train(VAE, name, settings, bench, recipe.net, recipe.hp, Switches(**recipe.train), looks, look)
@@ -95,3 +94,10 @@ def gradients(model: VAE, name: str, x: Tensor, z: Tensor, part: str = "net.") -
     finally:
         model.estimator, model.baseline = estimator, baseline
     return torch.cat([torch.cat([value.flatten(1) for value in each.values()], 1) for each in found])
+
+
+def moments(gradients: Tensor) -> tuple[float, float]:
+    """Variance over draws and squared mean of gradients (draws, n), summed over the n weights, both without bias."""
+    variance = gradients.var(0).sum()
+    # a mean over draws has noise left, which adds to its square
+    return float(variance), float(gradients.mean(0).square().sum() - variance / len(gradients))

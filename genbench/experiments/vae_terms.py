@@ -41,7 +41,7 @@ def run(settings: "VAETerms", bench: Bench) -> dict[str, pd.DataFrame]:
 
     Tables: `scores` (dataset, terms, seed, reconstruction, kl, spread, accuracy): means over test examples of -log p(x|z) and of
     the KL in bits per dimension, their sum the negative bound; the standard deviation of z under the encoder, over examples and
-    draws, which is 1 under the prior; and how often the 10 nearest training means tell a test mean's class.
+    draws, which is 1 under the prior; and how often most of the 10 nearest training means have a test mean's class.
     `codes` (dataset, terms, label, z1, z2): means of test examples, first seed. `pictures` (dataset, kind, row, column, levels,
     height, width, pixels), first seed of both terms: kind "grid", images decoded from a grid of latents at quantiles of the
     prior; kinds "spherical" and "linear", a row for each pair of test examples of two classes, decoded along the path between

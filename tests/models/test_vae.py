@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from genbench.experiments.vae_gradients import ESTIMATORS, gradients
+from genbench.experiments.vae_gradients import ESTIMATORS, gradients, moments
 from genbench.models import MODELS
 from genbench.models.outputs import gaussian
 from genbench.training.replicas import build
@@ -64,6 +64,17 @@ def test_every_estimator_is_unbiased(name):
     found = gradients(model, name, X, noise(20_000))
     assert found.std(0).max() > 0.1  # there is noise to average
     assert deviation(found, exact(model)[1]) < 4.5
+
+
+def test_the_squared_mean_of_few_gradients_is_unbiased():
+    """Near the optimum, where most of the square of a mean over five draws is noise."""
+    model = linear(off=0.02)
+    found = gradients(model, "closed", X, noise(10_000), "net.encoder")
+    expected = float(exact(model)[1][: found.shape[1]].square().sum())
+    variance, signal = torch.tensor([moments(each) for each in found.split(5)]).unbind(1)
+    error = float(signal.std()) / 2000**0.5
+    assert float(signal.mean()) == pytest.approx(expected, abs=4 * error)
+    assert float(variance.mean()) / 5 > 20 * error  # what would be there beside it
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
