@@ -1,6 +1,5 @@
 """What does the adjoint's gradient cost and gain beside backpropagation through the solver?"""
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genbench.data import space
-from genbench.experiments.training import Bench, train
+from genbench.experiments.training import Bench, clock, train
 from genbench.models.continuous import CNF
 from genbench.training.replicas import Replicas
 from genbench.training.trainer import Switches
@@ -43,8 +42,8 @@ def ways(settings: "Adjoint") -> dict[str, dict[str, Any]]:
 def run(settings: "Adjoint", bench: Bench) -> dict[str, pd.DataFrame]:
     """Train the same flow with the same data and initial weights by each way to its gradient.
 
-    Tables: `curves` (dataset, way, seed, update, seconds, nll): CPU-seconds of this process spent in training, and nats per test
-    point of the weights at that moment; `gradients` (dataset, way, seed, forward, backward, bytes, error): evaluations of the
+    Tables: `curves` (dataset, way, seed, update, seconds, nll): seconds spent in training, and nats per test point of the
+    weights at that moment; `gradients` (dataset, way, seed, forward, backward, bytes, error): evaluations of the
     field in the forward and the backward solve of one update, most bytes that autograd held at once, and the norm of the
     gradient's error relative to the gradient of a tight solver in float64, all at the weights that backpropagation through RK4
     has found, on one batch.
@@ -81,15 +80,15 @@ def _curves(dataset: str, net: dict[str, Any], settings: "Adjoint", bench: Bench
     data, rows, kept = bench.data[dataset], [], {}
     seen = space(data, CNF.space[data.kind])
     x = seen.encode(data.splits["test"][:POINTS].to(bench.device))
-    clock = {"spent": 0.0, "since": time.process_time()}
+    timed = {"spent": 0.0, "since": clock(bench.device)}
 
     def look(replicas: Replicas, update: int) -> None:
         if update:
-            clock["spent"] += time.process_time() - clock["since"]
+            timed["spent"] += clock(bench.device) - timed["since"]
         for seed in range(settings.seeds):
             nll = -float((replicas.extract(seed).log_prob(x) + seen.log_jacobian(x)).mean())
-            rows.append({"seed": seed, "update": update, "seconds": clock["spent"] / settings.seeds, "nll": nll})
-        kept["replicas"], clock["since"] = replicas, time.process_time()
+            rows.append({"seed": seed, "update": update, "seconds": timed["spent"] / settings.seeds, "nll": nll})
+        kept["replicas"], timed["since"] = replicas, clock(bench.device)
 
     every = [round(settings.updates * i / LOOKS) for i in range(LOOKS + 1)]
     switches = Switches(ema=0.0, schedule="constant", replicas=1)

@@ -28,6 +28,8 @@ FITTED = 3  # largest dimensions behind a slope: below, fixed costs rule
 def run(settings: "DivergenceCost", bench: Bench) -> dict[str, pd.DataFrame]:
     """Time the three for one velocity field per dimension, and measure what the estimate's noise is.
 
+    All of it runs on the CPU: the arithmetic is what grows with the dimension, and a GPU would show its fixed costs.
+
     Tables: `costs` (method, dim, seconds): least CPU-seconds of a call for all points, where "log-determinant" is that of given
     Jacobians, "exact divergence" the velocity and its trace from dim tangents, "Hutchinson" the velocity and one probe's
     estimate; `noise` (dim, probe, seed, std, expected): standard deviation in nats of the estimate over probes at a point, and
@@ -40,10 +42,10 @@ def run(settings: "DivergenceCost", bench: Bench) -> dict[str, pd.DataFrame]:
     costs: list[dict] = []
     noise: list[dict] = []
     for dim in settings.dims:
-        net = field(dim, settings.width, 0).to(bench.device)
-        generator = torch.Generator(bench.device).manual_seed(stream(0, "points"))
+        net = field(dim, settings.width, 0)
+        generator = torch.Generator().manual_seed(stream(0, "points"))
         x, e = (normal((settings.points, dim), generator) for _ in range(2))
-        jacobians = torch.eye(dim, device=bench.device) + 0.1 * normal((settings.points, dim, dim), generator) / dim**0.5
+        jacobians = torch.eye(dim) + 0.1 * normal((settings.points, dim, dim), generator) / dim**0.5
         calls = {
             "log-determinant": lambda: torch.linalg.slogdet(jacobians),  # noqa: B023
             "exact divergence": lambda: net.divergence(0.5, x),  # noqa: B023

@@ -1,6 +1,5 @@
 """What do a flow of layers and a continuous one make of the same planar data?"""
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genbench.data import Dataset, space
-from genbench.experiments.training import Bench, train
+from genbench.experiments.training import Bench, clock, train
 from genbench.models import MODELS, Model
 from genbench.models.continuous import CNF
 from genbench.training.trainer import Switches
@@ -24,7 +23,7 @@ def run(settings: "FlowDensities", bench: Bench) -> dict[str, pd.DataFrame]:
     """Train each model by its recipe, as long as the settings say, and look at its density.
 
     Tables: `nll` (dataset, model, seed, nll, entropy, seconds): nats per test point, the least that any model can reach, and
-    CPU-seconds of training; `maps` (dataset, model, x, y, density): on the cells of a grid, of the first seed and of "data";
+    seconds of training; `maps` (dataset, model, x, y, density): on the cells of a grid, of the first seed and of "data";
     `snapshots` (dataset, model, time, x, y, density): what continuous flows make of their first dataset's density on the way
     from the data at time 0 to the normal at 1, in the model's units.
 
@@ -40,9 +39,9 @@ def run(settings: "FlowDensities", bench: Bench) -> dict[str, pd.DataFrame]:
         maps.append(_map(grid, law.log_prob(grid), dataset=dataset, model="data"))
         for name in settings.models:
             cls, recipe = MODELS[name], bench.recipe(name, dataset)
-            start = time.process_time()
+            start = clock(bench.device)
             results = train(cls, dataset, settings, bench, recipe.net, recipe.hp, Switches(**recipe.train))
-            seconds = (time.process_time() - start) / settings.seeds
+            seconds = (clock(bench.device) - start) / settings.seeds
             for seed, result in enumerate(results):
                 row = {"dataset": dataset, "model": name, "seed": seed, "nll": np.nan, "entropy": law.entropy, "seconds": seconds}
                 if result.model is not None:

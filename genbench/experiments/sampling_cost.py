@@ -1,7 +1,6 @@
 """What does a sample cost beside a training example?"""
 
 import functools
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genbench.data.space import SPACES
-from genbench.experiments.training import Bench
+from genbench.experiments.training import Bench, clock
 from genbench.models import MODELS, Model
 from genbench.training.costs import count_step
 from genbench.training.replicas import build, stream
@@ -75,16 +74,9 @@ def _gradient(model: Model, x: Tensor, noise: dict[str, Tensor], hp: dict[str, T
 
 
 def _seconds(call: Callable[[], None], device: torch.device) -> float:
-    """Time of a call, the mean of as many as take a moment: of all cores, which what else they do leaves alone, or of a GPU."""
-    clock = time.perf_counter if device.type == "cuda" else time.process_time
-
-    def now() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return clock()
-
-    start, calls = now(), 0
-    while not calls or now() - start < MOMENT:
+    """Time of a call, the mean of as many as take a moment."""
+    start, calls = clock(device), 0
+    while not calls or clock(device) - start < MOMENT:
         call()
         calls += 1
-    return (now() - start) / calls
+    return (clock(device) - start) / calls

@@ -1,6 +1,7 @@
 """Small trainings: replicas that differ in their seeds, looked at on the way, and critics without a game."""
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # only here: what a schema says of other things should not ru
     from genbench.config.experiments import Settings
     from genbench.config.schema import Recipe
 
-__all__ = ["ALONE", "Bench", "CriticOfNoise", "CriticOnly", "noised", "train"]
+__all__ = ["ALONE", "Bench", "CriticOfNoise", "CriticOnly", "clock", "noised", "train"]
 
 ALONE = {"beta1": 0.5, "beta2": 0.9}  # of critics that train without a generator
 
@@ -70,6 +71,14 @@ def train(
     if due and due[0] == 0:
         log(0, settings.updates, {})
     return trainer.run()
+
+
+def clock(device: torch.device) -> float:
+    """Seconds of all cores, which what else they do leaves alone, or of a GPU, by the wall's clock once its work is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+    return time.process_time()
 
 
 def noised(dataset: str, count: int, bench: Bench) -> tuple[Tensor, Tensor]:

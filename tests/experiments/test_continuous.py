@@ -1,6 +1,7 @@
 """Experiments on flows in continuous time, in miniature."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,24 @@ import torch
 
 from genbench.config.errors import UserError
 from genbench.config.experiments.continuous import Adjoint, DivergenceCost, FlowDensities
-from genbench.experiments import adjoint, divergence_cost, flow_densities
+from genbench.experiments import adjoint, divergence_cost, flow_densities, training
 from genbench.experiments.adjoint import SavedTensors, ways
 from genbench.experiments.divergence_cost import field, hutchinson_variance, slopes
+
+
+def ticks():
+    """A clock that goes on by 1 at each look."""
+    count = itertools.count()
+    return lambda device: next(count)
+
+
+def test_the_clock_waits_for_a_gpu(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    monkeypatch.setattr(training.time, "perf_counter", lambda: 7.0 if waited else 0.0)
+    assert training.clock(torch.device("cuda")) == 7 and waited == [torch.device("cuda")]
+    training.clock(torch.device("cpu"))
+    assert len(waited) == 1
 
 
 def test_saved_tensors_are_counted_while_they_are_held():
@@ -25,13 +41,14 @@ def test_saved_tensors_are_counted_while_they_are_held():
         assert saved.now == 0 and saved.most == x.nbytes + y.nbytes
 
 
-def test_adjoint_needs_less_memory_and_errs_more(bench):
+def test_adjoint_needs_less_memory_and_errs_more(bench, monkeypatch):
+    monkeypatch.setattr(adjoint, "clock", ticks())
     settings = Adjoint(seeds=1, updates=12, batch=32, width=16, tolerances=[1e-2, 1e-4])
     tables = adjoint.run(settings, bench)
     curves, found = tables["curves"], tables["gradients"].set_index("way")
     assert list(found.index) == list(curves["way"].unique()) == list(ways(settings)) and len(found) == 6
     assert sorted(curves["update"].unique()) == [0, 12]
-    assert (curves.groupby("way")["seconds"].apply(lambda s: s.is_monotonic_increasing)).all()
+    assert (curves["seconds"] == curves["update"] / 12).all()  # a tick from one look to the next, none for looking
     start, end = (curves[curves["update"] == update].set_index("way")["nll"] for update in (0, 12))
     assert start.nunique() == 1  # the same weights
     assert (end < start - 0.02).all()
@@ -61,6 +78,12 @@ def _bench():
     return Bench({}, lambda m, d: None, torch.device("cpu"), lambda line: None)
 
 
+def test_divergences_are_timed_on_the_cpu_whatever_the_device():
+    bench = dataclasses.replace(_bench(), device=torch.device("meta"))  # which makes no numbers
+    tables = divergence_cost.run(DivergenceCost(dims=[2, 3, 4], points=4, width=8, probes=100, seeds=1), bench)
+    assert (tables["costs"]["seconds"] > 0).all()
+
+
 def test_slopes_are_exponents():
     dims = np.array([2, 4, 8, 16, 32])
     parts = [pd.DataFrame({"method": str(p), "dim": dims, "seconds": 1e-6 * dims**p}) for p in (1.0, 2.0, 3.0)]
@@ -80,7 +103,8 @@ def test_field_is_that_of_its_seed():
     assert not torch.equal(field(3, 8, 1).layers[-1].weight, field(3, 8, 2).layers[-1].weight)
 
 
-def test_densities_of_two_flows(bench):
+def test_densities_of_two_flows(bench, monkeypatch):
+    monkeypatch.setattr(flow_densities, "clock", ticks())
     small = {"realnvp": {"layers": 4, "width": 16, "depth": 1}, "ffjord": {"width": 16, "depth": 2}}
 
     def recipe(model, dataset):
@@ -91,6 +115,7 @@ def test_densities_of_two_flows(bench):
     tables = flow_densities.run(settings, dataclasses.replace(bench, recipe=recipe))
     nll, maps, snapshots = tables["nll"], tables["maps"], tables["snapshots"]
     assert len(nll) == 4 and (nll["nll"] > nll["entropy"] - 0.1).all() and (nll["nll"] < 4.5).all()
+    assert (nll["seconds"] == 0.5).all()  # a tick for two seeds
     assert list(maps["model"].unique()) == ["data", "realnvp", "ffjord"]
     for (model, _), part in maps.groupby(["model", "dataset"]):
         assert len(part) == 41**2

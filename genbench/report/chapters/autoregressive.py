@@ -16,7 +16,7 @@ __all__ = ["chapter"]
 
 ABOUT = (
     "All conditionals of an image come out of one network pass in training, but a sample needs a pass for each number that is "
-    "drawn, since the next is conditioned on it. Times are of all cores (on a GPU: of the clock) per example of a batch, of the "
+    "drawn, since the next is conditioned on it. Times are of all cores, or of a GPU, per example of a batch, of the "
     "loss and its gradient, and of drawing. The networks are the recipes', the same for every side. PixelCNN and row LSTM draw "
     "by passes over one row, the rows above being done; MADE's passes are whole. A row LSTM's memory runs down the rows in "
     "training, too. Flows and decoders need one pass for a sample and stand here for contrast."
@@ -38,9 +38,7 @@ def _cost(experiment: Experiment) -> list:
         blocks += [
             Points(tuple(_told(dataset, own))),
             Table.of_cells(f"cost_{dataset}", _rows(own), f"{dataset}: {about}"),
-            Figure(
-                f"cost_{dataset}", _drawn(own), f"{dataset}: core-seconds per example by the side of the image, and their ratio."
-            ),
+            Figure(f"cost_{dataset}", _drawn(own), f"{dataset}: seconds per example by the side of the image, and their ratio."),
         ]
     return blocks
 
@@ -104,7 +102,7 @@ def _drawn(costs: pd.DataFrame) -> Drawing:
         ax.set_xticks(sides, [str(side) for side in sides])
         ax.minorticks_off()
         log_axis(ax.yaxis, costs[column].min(), costs[column].max())
-    axes[0].set_ylabel("core-seconds")
+    axes[0].set_ylabel("seconds")
     axes[2].axhline(1, color="#333", lw=1, ls=(0, (4, 3)))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=len(models))
     return figure

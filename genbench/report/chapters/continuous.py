@@ -20,9 +20,9 @@ ADJOINT = (
     "A continuous flow's loss is the end of a solve, and there are two ways to its gradient: to backpropagate through every step "
     "of the solver, which keeps all activations, or to solve a second equation, the adjoint, back from the end, which keeps none "
     "(Chen et al. 2018, arXiv:1806.07366). The first is the gradient of what the solver computes, the second that of the "
-    "equation, up to the solver's error. All ways start from the same weights and see the same batches. Seconds are those of the "
-    "processor. Memory is the most bytes that autograd holds at once, and errors are relative to a tight solver in double "
-    "precision, both in one update at the weights that backpropagation through RK4 finds."
+    "equation, up to the solver's error. All ways start from the same weights and see the same batches. Seconds are of all "
+    "cores, or of a GPU. Memory is the most bytes that autograd holds at once, and errors are relative to a tight solver in "
+    "double precision, both in one update at the weights that backpropagation through RK4 finds."
 )
 DIVERGENCE = (
     "By a change of variables a flow of layers needs the log-determinant of its Jacobian, O(d³) unless the Jacobian is built to "
@@ -125,7 +125,7 @@ def _ways(curves: pd.DataFrame) -> Drawing:
             for ax, x in zip(row, ("update", "seconds"), strict=True):
                 seed_lines(ax, own, x, "nll", colours[solver], ls="-" if gradient == "backprop" else "--", label=way)
         row[0].set(xlabel="updates", ylabel="nats per test point", title=dataset)
-        row[1].set(xlabel="seconds of one processor core")
+        row[1].set(xlabel="seconds of training")
         row[1].legend(fontsize=7.5)
     return figure
 
@@ -204,7 +204,7 @@ def _densities(experiment: Experiment) -> list:
         ]
         each = listing([f"{model} lies {value(cell)} nats" for model, cell in excess.items()])
         said.append(f"{dataset}: {each} above the entropy of {number(own['entropy'].iloc[0], 4)}{_apart(excess)}.")
-    caption = f"{size['updates']} updates of {size['batch']} points; seconds are those of the processor for one training."
+    caption = f"{size['updates']} updates of {size['batch']} points; seconds are of all cores, or of a GPU, for one training."
     blocks = [
         Heading("What do layers and continuous time make of the same points?"),
         Paragraph(DENSITIES),
