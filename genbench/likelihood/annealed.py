@@ -11,7 +11,7 @@ from torch import Tensor
 from genbench.models.hmc import LastLook, hmc_step
 from genbench.models.outputs import gaussian, standard_normal
 
-__all__ = ["Annealed", "Gap", "Sigma", "bdmc", "decoder_ais", "fit_sigma", "surrogate"]
+__all__ = ["Annealed", "Gap", "Sigma", "bdmc", "decoder_ais", "fit_sigma", "start_of", "surrogate"]
 
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]  # x (B, ...), z (B, dim) -> log p(x|z) (B,)
 LogPrior = Callable[[Tensor], Tensor]  # z (B, dim) -> log p(z) (B,)
@@ -119,6 +119,12 @@ def surrogate(generate: Callable[[Tensor], Tensor], sigma: float) -> LogLikeliho
     return log_likelihood
 
 
+def start_of(z: Tensor, n: int) -> Start:
+    """Where annealing for n examples starts under a prior with these draws (m, dim): a normal law with their moments."""
+    mean, log_std = z.mean(0), z.std(0).clamp(min=1e-6).log()
+    return mean.expand(n, -1), log_std.expand(n, -1)
+
+
 def fit_sigma(
     generate: Callable[[Tensor], Tensor], dim: int, x: Tensor, generator: torch.Generator, *,
     chains: int = 8, temperatures: int = 100, evaluations: int = 12, log_prior: LogPrior = standard_normal,
@@ -128,7 +134,8 @@ def fit_sigma(
 
     Bounded search from 1/100 of the examples' root mean square deviation to a little beyond their root mean square distance
     from the generator's own, which is the best where those are all alike. To choose it by a Parzen window or by importance
-    sampling from the prior would favour far too large values. z: draws of another prior than N(0, I).
+    sampling from the prior would favour far too large values. z: draws of another prior than N(0, I), at whose mean and
+    standard deviation annealing then starts.
     """
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     with torch.no_grad():
@@ -136,12 +143,13 @@ def fit_sigma(
     flat, made = x.flatten(1), made.flatten(1)
     spread = float((flat - flat.mean(0)).square().mean().sqrt())
     distance = float((made.var(0, correction=0) + (flat[:, None] - made.mean(0)).square().mean((0, 1))).mean().sqrt())
-    tried = []
+    start, tried = None if z is None else start_of(z, len(x)), []
 
     def loss(log_sigma: float) -> float:
         same = torch.Generator(generator.device).manual_seed(seed)
         p = surrogate(generate, math.exp(log_sigma))
-        lower = float(decoder_ais(p, dim, x, same, chains=chains, temperatures=temperatures, log_prior=log_prior).lower.mean())
+        found = decoder_ais(p, dim, x, same, chains=chains, temperatures=temperatures, start=start, log_prior=log_prior)
+        lower = float(found.lower.mean())
         tried.append((math.exp(log_sigma), lower))
         return -lower
 

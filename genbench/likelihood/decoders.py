@@ -3,7 +3,7 @@
 import torch
 
 from genbench.data import Dataset, Space
-from genbench.likelihood.annealed import bdmc, decoder_ais, fit_sigma, surrogate
+from genbench.likelihood.annealed import bdmc, decoder_ais, fit_sigma, start_of, surrogate
 from genbench.likelihood.importance import IMPORTANCE_SAMPLES, importance_bounds
 from genbench.metrics.score import Score
 from genbench.models import Model
@@ -32,7 +32,8 @@ def annealed_scores(
         y, jacobian = space.seen(test, generator)
         iwae = importance_bounds(lambda: model.log_weights(y, generator), IMPORTANCE_SAMPLES).iwae + jacobian
         settings = {"iwae": -float(iwae.mean()), "iwae_k": IMPORTANCE_SAMPLES}
-        metric, p, made, encode = "ais_nll", model.log_likelihood, model.draw(z, generator), model.encode
+        metric, p, made = "ais_nll", model.log_likelihood, model.draw(z, generator)
+        starts = [model.encode(each) for each in (y, made)]
     else:
         y, jacobian = space.continuous(test, generator)
         shown, _ = space.continuous(validation, generator)
@@ -41,10 +42,10 @@ def annealed_scores(
         settings = {"sigma": sigma}
         metric, p, made = "surrogate_nll", surrogate(model.generate, sigma), model.generate(z)
         made = (made + sigma * normal(made.shape, generator)).reshape(y.shape)
-        encode = _prior
+        starts = [None if own is None else start_of(own, len(z))] * 2
     anneal = {"chains": CHAINS, "temperatures": temperatures}
-    forward = decoder_ais(p, model.latent, y, generator, start=encode(y), log_prior=model.log_prior, **anneal)
-    gap = bdmc(p, z, made, generator, start=encode(made), log_prior=model.log_prior, **anneal)
+    forward = decoder_ais(p, model.latent, y, generator, start=starts[0], log_prior=model.log_prior, **anneal)
+    gap = bdmc(p, z, made, generator, start=starts[1], log_prior=model.log_prior, **anneal)
     settings |= {"split": "test", **anneal}
     each = -(forward.lower + jacobian).double()
     error = float(each.std()) / len(each) ** 0.5
@@ -53,7 +54,3 @@ def annealed_scores(
         Score(metric, float(each.mean()), len(each), "nats", error, "lower_bound", {**settings, "ess": ess, "gap": gap.value}),
         Score("bdmc_gap", gap.value, len(made), "nats", gap.se, settings={**settings, "ess": gap_ess}),
     ]
-
-
-def _prior(x: torch.Tensor) -> None:
-    """Annealing starts at N(0, I) where there is no encoder."""

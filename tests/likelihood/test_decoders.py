@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from genbench.data import Dataset, space
+from genbench.likelihood import annealed
 from genbench.likelihood.decoders import annealed_scores
 from genbench.models import MODELS
 
@@ -74,6 +75,25 @@ def _least(law, data, weight, standard, sigma):
     cov = standard.scale**2 * (weight @ weight.T + sigma**2 * torch.eye(2))
     other = torch.distributions.MultivariateNormal(law.mean, cov)
     return float(-other.log_prob(data.splits["validation"]).mean())
+
+
+def test_annealing_starts_at_a_prior_that_is_far_from_standard(monkeypatch):
+    """The same law of examples, by latents N(30, 0.01): from N(0, I) twenty temperatures don't lead there."""
+    weight, mean = torch.tensor([[0.9, 0.3], [0.0, 0.7]]), torch.tensor([0.1, -0.2])
+    data, model = linear(weight, mean)
+    prior = torch.distributions.Normal(30.0, 0.1)
+    model.normal_prior, model.generate = False, lambda z: (z - 30) / 0.1 @ weight.T + mean
+    model.log_prior = lambda z: prior.log_prob(z).sum(-1)
+    model.draw_prior = lambda n, generator: 30 + 0.1 * torch.randn(n, 2, generator=generator)
+    starts = []
+    original = annealed.decoder_ais
+    monkeypatch.setattr(annealed, "decoder_ais", lambda *args, **more: starts.append(more["start"]) or original(*args, **more))
+    standard = space(data, "standard")
+    bound, gap = annealed_scores(model, data, standard, 40, 20, torch.Generator().manual_seed(1))
+    cov = standard.scale**2 * (weight @ weight.T + bound.settings["sigma"] ** 2 * torch.eye(2))
+    law = torch.distributions.MultivariateNormal(torch.tensor(standard.mean) + standard.scale * mean, cov)
+    assert bound.value == pytest.approx(float(-law.log_prob(data.splits["test"]).mean()), abs=0.05)
+    assert gap.value < 0.1 and starts and all(float((each[0] - 30).abs().max()) < 0.1 for each in starts)  # of sigma's search
 
 
 def test_the_noise_of_a_collapsed_generator_reaches_the_data():
