@@ -31,7 +31,8 @@ ABOUT = (
     "A published value took networks and training of its own, mostly far larger; the gap is ours minus theirs, so above 0 ours "
     "is worse. Gaps are of unlike things where one is a bound and the other exact, where bounds differ in their samples, or "
     "where images were binarised otherwise: here once, with random numbers of our own; static means once, too, with a "
-    "file that all share; dynamic means anew in every epoch, which is more training data."
+    "file that all share; dynamic means anew in every epoch, which is more training data; mnist5k_binary has "
+    "fewer and other images, for training and for testing, than the literature's set."
 )
 
 
@@ -74,10 +75,14 @@ def _beside(results: Results, dataset: str, known: pd.DataFrame) -> list:
                 }
             )
         gaps = [rows[-i]["gap"].mean for i in range(len(theirs), 0, -1)]
-        said.append(_told(label, kind, ours, unit, gaps, list(theirs["published"]), spent, results.meta(dataset)))
+        n = int(part["n"].iloc[0])
+        said.append(_told(label, kind, ours, n, unit, gaps, list(theirs["published"]), spent, results.meta(dataset)))
     if not rows:
         return []
-    caption = f"{dataset}: means over seeds and their 95 % intervals; of one seed, rounded by the error over its test examples."
+    caption = (
+        f"{dataset}: means over seeds; ± is the 95 % interval over seeds only, all of them on the same test images. Of one seed, "
+        "rounded by the standard error over these images."
+    )
     return [Heading(dataset), Points(tuple(said)), Table.of_cells(dataset, rows, caption)]
 
 
@@ -93,7 +98,7 @@ def _gap(ours: Cell, text: str) -> Cell:
     return Cell(ours.mean - theirs, ours.half, tuple(each - theirs for each in ours.values), se=ours.se)
 
 
-def _told(label, kind, ours: Cell, unit: str, gaps: list[float], theirs: list[str], spent: dict, meta: dict) -> str:
+def _told(label, kind, ours: Cell, n: int, unit: str, gaps: list[float], theirs: list[str], spent: dict, meta: dict) -> str:
     train = (meta.get("n") or {}).get("train") or math.nan
     digits = 4 if unit == "nats" else 3
     beside = listing(
@@ -102,6 +107,7 @@ def _told(label, kind, ours: Cell, unit: str, gaps: list[float], theirs: list[st
     passes = f" ({number(spent['samples'] / train, 2)} passes over {train:,} training images)" if math.isfinite(train) else ""
     bound = {"exact": "", "lower_bound": " at most"}.get(kind, f" ({KINDS.get(kind, kind)})")
     return (
-        f"{label}:{bound} {number(ours.mean, digits)} {unit} over {plural(ours.n, 'seed')} is {beside}, "
+        f"{label}:{bound} {number(ours.mean, digits)} {unit} over {plural(ours.n, 'seed')}, with a standard error of "
+        f"{number(ours.se, 2)} over {n:,} test images, is {beside}, "
         f"after {spent['updates']:,.0f} updates{passes} in {number(spent['seconds'], 2)} s each."
     )
