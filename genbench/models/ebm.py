@@ -64,7 +64,8 @@ class CDEBM(Energy):
     """Contrastive divergence, CD-k: chains of k steps start at the batch's data, for each update anew.
 
     The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2); chains are constants in it. Its gradient is, but for
-    the temperature, that of the negative log-likelihood where the chains have the law exp(-U)/Z.
+    the temperature, that of the negative log-likelihood where the chains have the law exp(-U)/Z. After k steps they have not;
+    then it is the gradient of no likelihood, nor of the contrastive divergence, whose dependence on the chains' law it drops.
 
     References:
         Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)

@@ -166,7 +166,7 @@ def test_chapter_of_trained_ones(signs, products):
 
 
 def test_sentences_on_signs():
-    numbers = dict(zip(SIGNS, ((1, 0.3), (1, 0.5), (500, 500), (700, 700)), strict=True))
+    numbers = dict(zip(SIGNS, ((1, 0.3), (1, 0.5), (500, 500), (7, 7)), strict=True))
     ends = [
         {"dataset": "ring8", "signs": name, "seed": seed, "update": 9, "std": std, "w1": w1 + 0.01 * seed}
         for name, (std, w1) in numbers.items()
@@ -179,7 +179,10 @@ def test_sentences_on_signs():
     )
     first, second = sentences(found)
     assert "are told apart" in first and "difference -0.200" in first
-    assert "500 to 500 (only the chains' flipped) and 700 to 700 (only the weights' flipped)" in second
+    assert "500 to 500 (only the chains' flipped: 3 of 3 run away)" in second
+    assert "7.00 to 7.00 (only the weights' flipped: 0 of 3 run away)" in second
+    about = next(block.text for block in found.blocks if block.kind == "paragraph")
+    assert "run away" not in about  # that is for the numbers to say
 
 
 def test_costs_of_trials():

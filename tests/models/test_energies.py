@@ -249,6 +249,13 @@ def test_denoising_is_exact_matching_of_the_noised_law_for_networks():
     assert float(gap) == pytest.approx(float(expected), abs=1e-3)
 
 
+def test_denoising_models_loss_is_weighted_by_the_noise():
+    model, x = made("dsm_ebm", sigma=0.3).requires_grad_(False), torch.randn(7, 2, generator=gen(1))
+    noise = draw(model, 7)
+    expected = 0.3**2 * denoising(model.slope, x, noise["noise"], 0.3)
+    torch.testing.assert_close(model.loss_net(x, noise, {}), expected)
+
+
 def test_denoising_model_learns_the_law_with_its_noise():
     """Two clusters of standard deviation 0.3, noised by 0.5: across them the density is N(0, 0.34)."""
     model = fitted("dsm_ebm", updates=600, sigma=0.5)

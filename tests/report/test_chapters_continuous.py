@@ -92,6 +92,9 @@ def test_densities_are_told_apart_if_they_are():
     assert apart.endswith("; ffjord is nearer.")
     (equal,) = sentences(made(flow_densities=planted_densities(0.01)))
     assert equal.endswith("do not tell them apart.")
+    # Welch's half-width is 2.78 standard errors of the difference, 0.023; the root of the summed squares of both is 0.035
+    (close,) = sentences(made(flow_densities=planted_densities(0.03)))
+    assert close.endswith("; ffjord is nearer.")
 
 
 def test_snapshots_need_a_continuous_flow():

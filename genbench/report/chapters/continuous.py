@@ -1,12 +1,11 @@
 """Flows in continuous time: gradients by the adjoint, the cost of a divergence, and densities beside those of layers."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.experiments.divergence_cost import FITTED, slopes
+from genbench.metrics.uncertainty import welch
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, seed_lines
@@ -219,13 +218,13 @@ def _densities(experiment: Experiment) -> list:
 
 
 def _apart(excess: dict[str, Cell]) -> str:
-    """Which of two models is nearer, if their intervals are apart."""
+    """Which of two models is nearer, if Welch's interval of their difference over seeds leaves out 0."""
     if len(excess) != 2:
         return ""
     (a, first), (b, second) = excess.items()
-    gap = math.hypot(first.half, second.half)
-    if not math.isfinite(gap) or abs(first.mean - second.mean) <= gap:
-        return "; the intervals over seeds do not tell them apart"
+    known = min(first.n, second.n) > 1
+    if not known or abs(first.mean - second.mean) <= welch(*(np.array(cell.values) for cell in (first, second))):
+        return "; their seeds do not tell them apart"
     return f"; {a if first.mean < second.mean else b} is nearer"
 
 

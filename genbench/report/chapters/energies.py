@@ -16,11 +16,12 @@ from genbench.report.text import listing, number, plural, value
 __all__ = ["chapter"]
 
 ALIKE = ("as printed", "both flipped")
+FAR = 10  # standard deviations of the data, the models' unit: chains that spread farther have run away
 SIGNS = (
     "The course prints its algorithm 1 with chains that go up the gradient of f and weights that go up the gradient of f(data) - "
     "f(chains): right for p proportional to exp(f), while its text has exp(-f), for which both signs must be flipped. With only "
-    "one of them flipped, weights draw the chains on to wherever they go, and both run away. The energies here have no base "
-    "measure, so nothing else holds the chains."
+    "one of them flipped, weights draw the chains on to wherever they go. The energies here have no base measure, so nothing "
+    "else holds the chains."
 )
 PRODUCTS = (
     "Energies add where densities multiply, so two models that were trained apart give a third by a sum (Hinton 2002; Du et al. "
@@ -31,7 +32,8 @@ PRODUCTS = (
 COSTS = (
     "Network passes per example and update, counted in training, forward and Langevin alike; backward passes of the weights' "
     "gradient come on top. Chains need a pass for each step, one for the data and one for their own ends; score matching needs "
-    "one; the derivative of it that sliced score matching takes is not counted."
+    "one; the derivative of it that sliced score matching takes is not counted. Recovery likelihood runs its chains at one noise "
+    "level per example; a generalised energy has none in training, but passes of a critic and a generator in turn."
 )
 
 
@@ -87,8 +89,10 @@ def _signed(dataset: str, ends: pd.DataFrame) -> list[str]:
             f"real points {number(ends['floor'].iloc[0])})."
         )
     apart = {name: part["std"] for name, part in parts.items() if name not in ALIKE}
-    each = listing([f"{number(std.min())} to {number(std.max())} ({name})" for name, std in apart.items()])
-    said.append(f"{dataset}: with one sign flipped the chains end with standard deviations of {each}.")
+    each = listing(
+        [f"{number(s.min())} to {number(s.max())} ({name}: {(s > FAR).sum()} of {len(s)} run away)" for name, s in apart.items()]
+    )
+    said.append(f"{dataset}: with one sign flipped the chains end with standard deviations of {each}, past {FAR} of the data's.")
     return said
 
 
