@@ -21,6 +21,7 @@ __all__ = ["TEXTURES", "random_phase", "run"]
 
 LOOKS = 30  # at the statistics, averaged over the second half of the updates so far
 DRAWS = 8  # images of each kind that are compared
+STIFFNESS = 4.0  # of the statistics at the largest parameters that textures come to
 PROBES, SIDE = 24, 5  # filters of the statistics that no model is fitted to
 
 
@@ -74,13 +75,13 @@ def run(settings: "Textures", bench: Bench) -> dict[str, pd.DataFrame]:
     """Model one example of each texture, and compare what the model makes with other examples that its process makes.
 
     The base measure is the Gaussian field with the example's spectrum, which has its second-order statistics; random phases
-    with the example's amplitudes are the baseline, the same without what the model adds. A seed is an example and its
+    are the baseline, nearly that measure, but with the example's amplitudes instead of random ones. A seed is an example and its
     model. Tables: `mismatch` (texture, seed, update, mismatch, random_phase): root mean square over the fitted statistics of
     the difference of their mean to the example's, in their standard deviations under the base measure; the mean is over the
     second half of the updates so far, or over images of random phases. `distances` (texture, seed, kind, distance): likewise
     between statistics that nothing is fitted to and their mean over other examples, in these' standard deviations, mean over
-    some images of each kind. `pictures` (texture, kind, row, column, value) of the first seed, in standard deviations of the
-    example.
+    some images of each kind; each other example is compared with the rest of them. `pictures` (texture, kind, row, column,
+    value) of the first seed, in standard deviations of the example.
 
     References:
         Random phase textures: theory and synthesis (Galerne, Gousseau & Morel, 2011)
@@ -94,8 +95,9 @@ def run(settings: "Textures", bench: Bench) -> dict[str, pd.DataFrame]:
     statistics = Moduli(x)
     target, power = statistics(x), torch.fft.fft2(x, norm="ortho").abs().square()
     fit = soul(
-        statistics, target, Field(power), generator, updates=settings.updates, step=settings.step, rate=settings.rate, keep=DRAWS
-    )
+        statistics, target, Field(power, STIFFNESS), generator,
+        updates=settings.updates, step=settings.step, rate=settings.rate, keep=DRAWS,
+    )  # fmt: skip
     phased = torch.stack([random_phase(x, generator) for _ in range(DRAWS)])
     keys = [(name, seed) for name in settings.textures for seed in range(settings.seeds)]
     mismatch = _mismatch(keys, fit, target, torch.stack([statistics(each) for each in phased]).mean(0))
@@ -105,11 +107,10 @@ def run(settings: "Textures", bench: Bench) -> dict[str, pd.DataFrame]:
     distances = []
     for place, (name, seed) in enumerate(keys):
         others = _probes(made[name][settings.seeds :])
-        kinds = {"other examples": others, "the example": _probes(x[place : place + 1].cpu())}
-        kinds |= {"maximum entropy": _probes(fit.kept[:, place].cpu()), "random phase": _probes(phased[:, place].cpu())}
-        for kind, found in kinds.items():
-            error = ((found - others.mean(0)) / others.std(0)).square().mean(1).sqrt().mean()
-            distances.append({"texture": name, "seed": seed, "kind": kind, "distance": float(error)})
+        kinds = {"the example": x[place : place + 1], "maximum entropy": fit.kept[:, place], "random phase": phased[:, place]}
+        apart = {"other examples": _left_out(others)}
+        apart |= {kind: _distance(_probes(images.cpu()), others) for kind, images in kinds.items()}
+        distances += [{"texture": name, "seed": seed, "kind": kind, "distance": far} for kind, far in apart.items()]
     shown = {"the example": x, "maximum entropy": fit.kept[-1], "random phase": phased[-1]}
     pictures = [
         _picture(name, kind, images[place * settings.seeds])
@@ -136,6 +137,17 @@ def _probes(x: Tensor) -> Tensor:
     response = F.conv2d(F.pad(x.unsqueeze(1), [SIDE // 2] * 4, mode="circular"), filters - filters.mean((-1, -2), keepdim=True))
     response = (response / response.square().mean((-1, -2), keepdim=True).sqrt()).flatten(2)
     return torch.cat([response.abs().mean(-1), response.pow(3).mean(-1)], 1)
+
+
+def _distance(found: Tensor, others: Tensor) -> float:
+    """Mean over `found` (n, J) of the root mean square distance from the mean of `others`, in their standard deviations."""
+    return float(((found - others.mean(0)) / others.std(0)).square().mean(1).sqrt().mean())
+
+
+def _left_out(others: Tensor) -> float:
+    """Mean distance of each from all the rest."""
+    rest = [torch.cat([others[:i], others[i + 1 :]]) for i in range(len(others))]
+    return float(np.mean([_distance(each.unsqueeze(0), own) for each, own in zip(others, rest, strict=True)]))
 
 
 def _mismatch(keys: list[tuple[str, int]], fit: Fit, target: Tensor, phased: Tensor) -> pd.DataFrame:

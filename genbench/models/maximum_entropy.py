@@ -83,7 +83,7 @@ class Moduli:
 
     def __call__(self, x: Tensor) -> Tensor:
         response = torch.view_as_real(self._responses(x) / self.scale)
-        root = (response.square().sum(-1) + 0.05).pow(0.25).flatten(2)
+        root = (response.square().sum(-1) + 0.05).sqrt().sqrt().flatten(2)
         products = (root @ root.mT / root.shape[-1])[:, *self.pairs]
         levels = F.softplus(SHARPNESS * (x.flatten(1).unsqueeze(1) - self.knots)).mean(-1) / SHARPNESS
         return torch.cat([products, levels], 1)
@@ -105,21 +105,22 @@ class Fit:
 
 def soul(
     statistics: Statistics, target: Tensor, field: Field, generator: torch.Generator, *,
-    updates: int, step: float = 0.1, rate: float = 0.05, keep: int = 8,
+    updates: int, step: float = 0.1, rate: float = 0.1, keep: int = 8,
 ) -> Fit:  # fmt: skip
     """Fit p(x) proportional to exp(-d <theta, f(x) - target>) times a Gaussian field, so that E f(x) = target.
 
     That is maximum likelihood of theta where target = f(x0), d the number of pixels: the gradient of log p(x0) is
-    d (E f(x) - f(x0)). Each update takes one step of an unadjusted Langevin chain, whose f(x) stands for E f(x), and one of
-    theta uphill, preconditioned by the covariance of f under the base measure, with a rate that falls to a tenth. The chains
-    are wider than the law by their step, so theta is the one that makes theirs right.
+    d (E f(x) - f(x0)). Each update takes one step of an unadjusted Langevin chain, whose f(x) stands for E f(x), and at once
+    one of theta uphill, preconditioned by the covariance of f under the base measure, with a rate that falls to a tenth. The
+    chains are wider than the law by their step, so theta is the one that makes theirs right.
 
     References:
         Maximum entropy methods for texture synthesis: theory and practice (De Bortoli et al., 2021), arXiv 1912.01691
 
     Arguments:
         statistics: f. target: (B, J). field: the base measure, one for each example. generator: of starts and steps.
-        updates: of theta. step: of the chain in the field's coordinates. rate: of theta, below step. keep: images.
+        updates: of theta. step: of the chain in the field's coordinates; where it is too long for the energy's curvature, the
+            chain overshoots, which raises theta and so the curvature: both run away. rate: of theta. keep: images.
     """
     draws = torch.stack([statistics(field.image(field.draw(generator))) for _ in range(DRAWS)])
     d, spread = math.prod(field.shape), draws.std(0)
@@ -128,18 +129,21 @@ def soul(
     inverse = torch.linalg.inv(covariance)
     theta, total, seen, kept = torch.zeros_like(target), torch.zeros_like(target), [], []
 
-    def energy(v: Tensor, theta: Tensor) -> Tensor:
-        return (field.energy(v) + d * (theta * statistics(field.image(v))).sum(-1)).sum()
+    def energy(v: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        f = statistics(field.image(v))
+        return (field.energy(v) + d * (theta * f).sum(-1)).sum(), f
 
-    slope, v = grad(energy), field.draw(generator)
+    def slope(v: Tensor) -> Tensor:
+        gradient, f = grad(energy, has_aux=True)(v, theta)
+        seen.append(f)
+        return gradient
+
+    v = field.draw(generator)
     marks = {round(updates * (0.75 + 0.25 * i / keep)) for i in range(1, keep + 1)}
     for i in range(updates):
-        noise = normal((len(v), 1, d), generator)
-        v = ula(v, lambda v, theta=theta: slope(v, theta), step, noise)
-        x = field.image(v)
-        seen.append(statistics(x))
+        v = ula(v, slope, step, normal((len(v), 1, d), generator))
         theta = theta + rate / (1 + 9 * i / updates) * torch.einsum("bij,bj->bi", inverse, seen[-1] - target)
         total = total + theta * (i >= updates // 2)
         if i + 1 in marks:
-            kept.append(x)
+            kept.append(field.image(v))
     return Fit(v, total / (updates - updates // 2), torch.stack(seen), spread, torch.stack(kept))
