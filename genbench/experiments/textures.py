@@ -21,7 +21,7 @@ __all__ = ["TEXTURES", "random_phase", "run"]
 
 LOOKS = 30  # at the statistics, averaged over the second half of the updates so far
 DRAWS = 8  # images of each kind that are compared
-STIFFNESS = 4.0  # of the statistics at the largest parameters that textures come to
+STIFFNESS = 4.0  # at 1 the chain of an example of blobs ran away after 3000 updates
 PROBES, SIDE = 24, 5  # filters of the statistics that no model is fitted to
 
 

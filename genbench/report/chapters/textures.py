@@ -102,6 +102,7 @@ def _curves(mismatch: pd.DataFrame) -> Drawing:
         part = mismatch[mismatch["texture"] == texture]
         seed_lines(ax, part, "update", "mismatch", colours[texture])
         ax.axhline(np.mean(part.groupby("seed")["random_phase"].first()), color="#555", lw=1, ls="--")
-        ax.set(xlabel="update", title=texture, ylim=(0, None))
-    figure.axes[0].set_ylabel("mismatch")
+        ax.set(xlabel="update", title=texture)
+    means = mismatch.groupby(["texture", "update"])[["mismatch", "random_phase"]].mean()
+    figure.axes[0].set(ylabel="mismatch", ylim=(0, 1.1 * means.max(axis=None)))
     return figure
