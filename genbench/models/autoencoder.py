@@ -1,34 +1,15 @@
 """Autoencoders without a law of the latents, which gets one after training."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from genbench.models.base import Model, chosen
+from genbench.models.base import Model
+from genbench.models.decoders import coders
 from genbench.models.mixture import GMM
-from genbench.nets import CRITICS, GENERATORS, generator
 
-__all__ = ["AE", "coders"]
+__all__ = ["AE"]
 
 EM = 200  # most iterations
-# a convolutional decoder's norm keeps examples independent; one that takes noise beside z goes without
-DECODING = {"mlp": {}, "stylegan": {"noise": False}}
-
-
-def coders(
-    shape: tuple[int, ...], codes: int, latent: int, outputs: tuple[int, ...], width: int, depth: int, network: str,
-    encoder_width: int = 0, classes: int = 0,
-) -> nn.ModuleDict:  # fmt: skip
-    """`encoder`, examples (B, *shape), or flat ones, -> (B, codes), and `decoder`, (B, latent) -> (B, *outputs), told the class.
-
-    Arguments:
-        width: of the decoder and, unless encoder_width says otherwise, of the encoder. depth: of both, perceptrons only.
-        network: a key of GENERATORS for the decoder and of CRITICS for the encoder, images only; a convolutional decoder has
-            layer norms.
-    """
-    more = {"depth": depth, "activation": "silu"} if chosen("network", network, GENERATORS) == "mlp" else {}
-    decoding = DECODING.get(network, {"norm": "layer"})
-    encoder = CRITICS[network](shape, encoder_width or width, outputs=codes, **more)
-    return nn.ModuleDict({"encoder": encoder, "decoder": generator(network, latent, outputs, width, classes, **decoding, **more)})
 
 
 class AE(Model):

@@ -1,16 +1,20 @@
-"""Laws p(x|z) that a decoder's output may stand for: entries of x are independent given z."""
+"""Encoders and decoders by name, and laws p(x|z) that a decoder's output may stand for: entries of x are independent given z."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.models.base import chosen, normal, uniform
 from genbench.models.outputs import discretised_gaussian, discretised_logistic, gaussian, sample_logistic
+from genbench.nets import CRITICS, GENERATORS, generator
 
-__all__ = ["LAWS", "Law", "law_of"]
+__all__ = ["LAWS", "Law", "coders", "law_of"]
+
+# a convolutional decoder's norm keeps examples independent; one that takes noise beside z goes without
+DECODING = {"mlp": {}, "stylegan": {"noise": False}}
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,20 @@ def law_of(name: str, levels: int | None) -> Law:
     if chosen("decoder", name or next(iter(laws)), laws) == "bernoulli" and levels != 2:
         raise ValueError(f"decoder: bernoulli is for images of 2 levels, these have {levels}; allowed: {', '.join(laws)}")
     return laws[name or next(iter(laws))]
+
+
+def coders(
+    shape: tuple[int, ...], codes: int, latent: int, outputs: tuple[int, ...], width: int, depth: int, network: str,
+    encoder_width: int = 0, classes: int = 0,
+) -> nn.ModuleDict:  # fmt: skip
+    """`encoder`, examples (B, *shape), or flat ones, -> (B, codes), and `decoder`, (B, latent) -> (B, *outputs), told the class.
+
+    Arguments:
+        width: of the decoder and, unless encoder_width says otherwise, of the encoder. depth: of both, perceptrons only.
+        network: a key of GENERATORS for the decoder and of CRITICS for the encoder, images only; a convolutional decoder has
+            layer norms.
+    """
+    more = {"depth": depth, "activation": "silu"} if chosen("network", network, GENERATORS) == "mlp" else {}
+    decoding = DECODING.get(network, {"norm": "layer"})
+    encoder = CRITICS[network](shape, encoder_width or width, outputs=codes, **more)
+    return nn.ModuleDict({"encoder": encoder, "decoder": generator(network, latent, outputs, width, classes, **decoding, **more)})

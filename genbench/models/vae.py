@@ -6,9 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genbench.models.autoencoder import coders
 from genbench.models.base import Model, chosen, normal
-from genbench.models.decoders import law_of
+from genbench.models.decoders import coders, law_of
 from genbench.models.outputs import gaussian
 
 __all__ = ["IWAE", "VAE", "FreeBits"]
