@@ -78,16 +78,16 @@ class Bounded:
 
 
 class Sigmoid:
-    """(x - t) sigmoid(s + 2), Glow's."""
+    """(x - t) sigmoid(s + 2), Glow's, but no smaller a factor than exp(-4): samples far out would overflow."""
 
     parts = 2
 
     def forward(self, x: Tensor, s: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        s = F.logsigmoid(s + 2)
+        s = F.logsigmoid(s + 2).clamp(min=-4)
         return (x - t) * s.exp(), s.flatten(1).sum(-1)
 
     def inverse(self, y: Tensor, s: Tensor, t: Tensor) -> Tensor:
-        return y / (s + 2).sigmoid() + t
+        return y * (-F.logsigmoid(s + 2).clamp(min=-4)).exp() + t
 
 
 Map = Shift | Bounded | Sigmoid  # of an element x by numbers that a network predicts, with the sum of its log-scales (B,)
@@ -197,12 +197,17 @@ class Conditional(nn.Module):
         self.net = Conv(channels, 2 * channels)
         silent(self.net)
 
-    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    def law(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log_std, each like z; the latter within 5: samples far out would overflow."""
         mean, log_std = self.net(h).chunk(2, -1)
+        return mean, log_std.clamp(-5, 5)
+
+    def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = self.law(h)
         return (z - mean) * (-log_std).exp(), -log_std.flatten(1).sum(-1)
 
     def inverse(self, z: Tensor, h: Tensor) -> Tensor:
-        mean, log_std = self.net(h).chunk(2, -1)
+        mean, log_std = self.law(h)
         return z * log_std.exp() + mean
 
 

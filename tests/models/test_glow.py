@@ -131,6 +131,16 @@ def test_glow_is_inverted_in_float32():
     torch.testing.assert_close(model.inverse(z), x, rtol=0, atol=1e-3)
 
 
+def test_samples_from_far_latents_stay_finite():
+    """Without its bounds, scales that grow with what stays carry a far latent beyond float32, and the sample with it."""
+    torch.manual_seed(0)
+    model = Glow((1, 8, 8), 17, scales=2, steps=8, width=16)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.3 * torch.randn_like(p))
+    assert bool(model.inverse(30 * torch.randn(200, 64, generator=gen())).isfinite().all())
+
+
 def test_temperature_scales_the_latents():
     model = made(lambda: Glow((1, 4, 4), 17, scales=1, steps=2, width=6), 0.1).float()
     z = torch.randn(5, 16, generator=gen(1))
