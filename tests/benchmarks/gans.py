@@ -29,7 +29,7 @@ from genbench.metrics.points import modes
 from genbench.models import MODELS
 from genbench.training.trainer import Switches, Trainer
 
-ADVERSARIAL = [name for name, cls in MODELS.items() if hasattr(cls, "diagnose")]
+ADVERSARIAL = [name for name in MODELS if model_spec(name).family == "gan"]
 BATCH = {"ring8": 256, "digits": 128}
 
 

@@ -29,7 +29,7 @@ tiny = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tiny)
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
-ADVERSARIAL = [name for name, cls in MODELS.items() if hasattr(cls, "diagnose")]
+ADVERSARIAL = [name for name in MODELS if model_spec(name, CONFIG).family == "gan"]
 double = functools.partial(torch.tensor, dtype=torch.float64)
 
 
