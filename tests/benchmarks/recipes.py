@@ -61,7 +61,7 @@ def main() -> None:
                 "dataset": row.dataset,
                 "model": row.model,
                 "of": f"{row.metric} {row.kind}",
-                "obtained": f"{np.mean(found):.3f}{spread}" if found else "not in the study",
+                "obtained": f"{np.mean(found):.3f}{spread}" if found else "no score",
                 "expected": row.expected or "–",
                 "gap": f"{np.mean(found) - float(row.expected):+.3f}" if found and row.expected else "–",
                 "train s": f"{seconds[row.dataset, row.model]:.1f}" if found else "–",
