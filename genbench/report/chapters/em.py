@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.report.chapter import Chapter, Figure, Paragraph, Points, Table
 from genbench.report.read import Experiment, Results
 from genbench.report.style import inks
-from genbench.report.text import plural
+from genbench.report.text import number, plural
 
 __all__ = ["chapter"]
 
@@ -24,11 +24,6 @@ def chapter(results: Results) -> Chapter | None:
     return Chapter("em", "The bound that EM raises", tuple(_blocks(experiment))) if experiment else None
 
 
-def _tiny(x: float) -> str:
-    """A number of nats that is a rounding error at best."""
-    return f"{x:.0e}" if x else "0"
-
-
 def _blocks(experiment: Experiment) -> list:
     curves, data, size = experiment.tables["curves"], experiment.tables["data"], experiment.settings
     rows, said = [], []
@@ -40,9 +35,9 @@ def _blocks(experiment: Experiment) -> list:
         other = float((part["reference"] - part["log_likelihood"]).abs().max())
         said.append(
             f"{dataset}: over {plural(part['seed'].nunique(), 'start')} and {part['iteration'].max()} iterations the bound is "
-            f"within {_tiny(touch)} nats of the log-likelihood after every E-step, neither ever falls by more than "
-            f"{_tiny(max(fall, 0.0))}, bound and divergence miss the log-likelihood by {_tiny(apart)} at most, and "
-            f"scikit-learn's EM from the same starts is {_tiny(other)} away at most."
+            f"within {touch:.1g} nats of the log-likelihood after every E-step, neither ever falls by more than "
+            f"{number(max(fall, 0.0), 2)}, bound and divergence miss the log-likelihood by {apart:.1g} at most, and "
+            f"scikit-learn's EM from the same starts is {other:.1g} away at most."
         )
         for seed, own in part.groupby("seed"):
             gaps = own.loc[own["step"] == "M", "kl"]
