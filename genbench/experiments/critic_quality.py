@@ -1,27 +1,23 @@
 """Does a critic's loss tell how good the samples are?"""
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
 from scipy import stats
-from torch import Tensor
 
-from genbench.data import Dataset, space
+from genbench.data import space
+from genbench.experiments.quality import sample_distance
 from genbench.experiments.training import Bench, train
-from genbench.metrics.encoder import extract, train_encoder
-from genbench.metrics.fidelity import frechet
-from genbench.metrics.points import wasserstein1
 from genbench.models import MODELS
 from genbench.training.replicas import stream
 from genbench.training.trainer import Switches
 
 if TYPE_CHECKING:
-    from genbench.config.experiments import CriticQuality, LatentSizes
+    from genbench.config.experiments import CriticQuality
 
-__all__ = ["correlations", "run", "sample_distance"]
+__all__ = ["correlations", "run"]
 
 LATE = 3  # the last two of so many parts of training are looked at again on their own
 
@@ -70,20 +66,6 @@ def _losses(result, updates: list[int]) -> dict[int, float]:
     curve = pd.Series({update: value for update, series, value, _ in result.history if series == "loss/critic"}, dtype=float)
     bounds = zip([0, *updates], updates, strict=False)
     return {high: float(curve[(curve.index > low) & (curve.index <= high)].mean()) for low, high in bounds}
-
-
-def sample_distance(data: Dataset, settings: "CriticQuality | LatentSizes", device) -> Callable[[Tensor], float]:
-    """Distance of samples in raw units to the test split: exact W1, or the Fréchet distance of a small classifier's features."""
-    test = data.splits["test"]
-    if data.kind == "points":
-        return lambda samples: wasserstein1(samples, test, n=settings.samples).value
-    pair = data.splits["train"], data.labels["train"]
-    encoder = train_encoder(
-        *pair, classes=data.classes, levels=data.levels, seed=0, epochs=settings.encoder_epochs, device=device,
-        validation=(data.splits["validation"], data.labels["validation"]),
-    )  # fmt: skip
-    reference = extract(encoder, test)[0]
-    return lambda samples: frechet(extract(encoder, samples)[0], reference)[0]
 
 
 def correlations(looks: pd.DataFrame) -> pd.DataFrame:

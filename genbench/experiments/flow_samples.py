@@ -9,8 +9,9 @@ from torch import Tensor
 
 from genbench.data import Dataset, space
 from genbench.data.space import Space
+from genbench.experiments.quality import classifier
 from genbench.experiments.training import Bench, train
-from genbench.metrics.encoder import Encoder, extract, train_encoder
+from genbench.metrics.encoder import Encoder, extract
 from genbench.metrics.fidelity import frechet
 from genbench.metrics.neighbours import neighbours
 from genbench.models.glow import Glow
@@ -50,10 +51,7 @@ def run(settings: "FlowSamples", bench: Bench) -> dict[str, pd.DataFrame]:
 
 def _dataset(data: Dataset, settings: "FlowSamples", bench: Bench) -> dict[str, list]:
     seen, recipe = space(data, Glow.space[data.kind]), bench.recipe("glow", data.name)
-    encoder = train_encoder(
-        data.splits["train"], data.labels["train"], classes=data.classes, levels=data.levels, seed=0,
-        epochs=settings.encoder_epochs, device=bench.device, validation=(data.splits["validation"], data.labels["validation"]),
-    )  # fmt: skip
+    encoder = classifier(data, settings.encoder_epochs, bench.device)
     known, test = (extract(encoder, data.splits[split])[0] for split in ("train", "test"))
     count = min(settings.samples, len(known))  # recall and the Fréchet distance depend on it
     out = {"temperatures": [], "real": [_scores(known[:count], test)], "paths": [], "pictures": []}

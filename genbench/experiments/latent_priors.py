@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from genbench.data import space
-from genbench.experiments.critic_quality import sample_distance
+from genbench.experiments.quality import sample_distance
 from genbench.experiments.training import Bench, train
 from genbench.likelihood.importance import importance_bounds
 from genbench.models import MODELS, Model

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from genbench.data import bits_per_dim, space
-from genbench.experiments.critic_quality import sample_distance
+from genbench.experiments.quality import sample_distance
 from genbench.experiments.training import Bench, train
 from genbench.likelihood.importance import importance_bounds
 from genbench.models.vae import VAE

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from genbench.data import Dataset
 from genbench.experiments.perturb import equalised, perturbations, shifted
+from genbench.experiments.quality import classifier
 from genbench.experiments.training import Bench
-from genbench.metrics.encoder import Encoder, accuracy, extract, train_encoder
+from genbench.metrics.encoder import accuracy, extract
 from genbench.metrics.memorisation import nearest
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _dataset(data: Dataset, settings: "PixelDistance", bench: Bench) -> dict[str
         if augment and exact:
             continue
         for seed in range(settings.seeds):
-            encoder = _encoder(data, seed, augment, settings, bench)
+            encoder = classifier(data, settings.encoder_epochs, bench.device, seed, augment)
             features, logits = extract(encoder, images * top)
             unit = _within(features, classes)
             about = {"accuracy": accuracy(encoder, data.splits["test"], data.labels["test"]), "unit": unit, "target": target}
@@ -89,14 +90,6 @@ def _dataset(data: Dataset, settings: "PixelDistance", bench: Bench) -> dict[str
         "neighbours": pd.concat(spaces, ignore_index=True),
         "pictures": _pictures(images, versions, classes, kept, settings.shown),
     }
-
-
-def _encoder(data: Dataset, seed: int, augment: bool, settings: "PixelDistance", bench: Bench) -> Encoder:
-    return train_encoder(
-        data.splits["train"], data.labels["train"], classes=data.classes, levels=data.levels, seed=seed,
-        epochs=settings.encoder_epochs, device=bench.device, augment=augment,
-        validation=(data.splits["validation"], data.labels["validation"]),
-    )  # fmt: skip
 
 
 def _l2(a: Tensor, b: Tensor) -> Tensor:

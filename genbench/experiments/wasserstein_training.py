@@ -1,7 +1,6 @@
 """Does the critic that knows the Wasserstein distance better make the better generator?"""
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +11,9 @@ from torch import Tensor
 
 from genbench.data import Dataset, space
 from genbench.experiments import transport
+from genbench.experiments.quality import sample_distance
 from genbench.experiments.training import ALONE, Bench, train
 from genbench.experiments.wasserstein_critics import PLAYING, Player, restraint, value
-from genbench.metrics.encoder import extract, train_encoder
-from genbench.metrics.fidelity import frechet
-from genbench.metrics.points import wasserstein1
 from genbench.training.replicas import stream
 from genbench.training.trainer import Result, Switches
 
@@ -50,7 +47,7 @@ def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame
     for name in settings.datasets:
         data = bench.data[name]
         seen = space(data, Player.space[data.kind])
-        distance = _distance(data, settings, bench.device)
+        distance = sample_distance(data, settings, bench.device)
         test, fitted = seen.encode(data.splits["test"]), seen.encode(data.splits["train"])
         count = min(CENTROIDS, len(fitted) // 2)
         centres = KMeans(count, n_init=1, random_state=0).fit(fitted.flatten(1).numpy()).cluster_centers_
@@ -118,15 +115,3 @@ def _pictures(data: Dataset, kind: str, images: Tensor) -> list[dict]:
     about = {"dataset": data.name, "kind": kind, "levels": data.levels, "height": data.shape[1], "width": data.shape[2]}
     grey = images.double().mean(1).round().flatten(1).numpy().astype(np.int64)
     return [{**about, "index": i, "pixels": pixels.tolist()} for i, pixels in enumerate(grey)]
-
-
-def _distance(data: Dataset, settings: "WassersteinTraining", device) -> Callable[[Tensor], float]:
-    test = data.splits["test"]
-    if data.kind == "points":
-        return lambda samples: wasserstein1(samples, test, n=settings.samples).value
-    encoder = train_encoder(
-        data.splits["train"], data.labels["train"], classes=data.classes, levels=data.levels, seed=0,
-        epochs=settings.encoder_epochs, device=device, validation=(data.splits["validation"], data.labels["validation"]),
-    )  # fmt: skip
-    reference = extract(encoder, test)[0]
-    return lambda samples: frechet(extract(encoder, samples)[0], reference)[0]

@@ -8,7 +8,7 @@ from genbench.models.base import chosen
 from genbench.models.flow import Flow
 from genbench.nets import MaskedMLP
 
-__all__ = ["IAF", "MAF", "AutoregressiveLayer"]
+__all__ = ["IAF", "MAF", "AutoregressiveLayer", "AutoregressiveLayers"]
 
 
 class AutoregressiveLayer(nn.Module):
@@ -76,30 +76,39 @@ class AutoregressiveLayer(nn.Module):
         return self.conditioner.unroll(undo, y[:, :0] if context is None else context)
 
 
+class AutoregressiveLayers(nn.ModuleList):
+    """AutoregressiveLayers one after the other, every other one in reversed order.
+
+    Arguments:
+        count: number of layers. layer: arguments of each, see AutoregressiveLayer.
+    """
+
+    def __init__(self, count: int, *layer, **more):
+        super().__init__(AutoregressiveLayer(*layer, reverse=i % 2 == 1, **more) for i in range(count))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (B, d) through all layers, and the logarithm (B,) of the determinant."""
+        total = x.new_zeros(x.shape[:-1])
+        for layer in self:
+            x, log_det = layer(x, context)
+            total = total + log_det
+        return x, total
+
+    def inverse(self, y: Tensor, context: Tensor | None = None) -> Tensor:
+        """What forward maps to y (B, d), coordinate by coordinate."""
+        for layer in reversed(self):
+            y = layer.inverse(y, context)
+        return y
+
+
 class AutoregressiveFlow(Flow):
-    """Autoregressive layers, every other one in reversed order."""
+    """A flow of AutoregressiveLayers."""
 
     def __init__(
         self, shape, levels=None, layers: int = 5, width: int = 64, depth: int = 2, gate: str = "exp", bound: float = 4.0
     ):
         super().__init__(shape, levels)
-        self.net = nn.ModuleList(
-            AutoregressiveLayer(self.dim, width, depth, gate=gate, reverse=i % 2 == 1, bound=bound) for i in range(layers)
-        )
-
-    def compose(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, dim) through all layers, and the logarithm (B,) of the determinant."""
-        total = x.new_zeros(x.shape[:-1])
-        for layer in self.net:
-            x, log_det = layer(x)
-            total = total + log_det
-        return x, total
-
-    def undo(self, y: Tensor) -> Tensor:
-        """What compose maps to y (B, dim), coordinate by coordinate."""
-        for layer in reversed(self.net):
-            y = layer.inverse(y)
-        return y
+        self.net = AutoregressiveLayers(layers, self.dim, width, depth, gate=gate, bound=bound)
 
 
 class MAF(AutoregressiveFlow):
@@ -115,10 +124,10 @@ class MAF(AutoregressiveFlow):
     """
 
     def forward(self, x):
-        return self.compose(x)
+        return self.net(x)
 
     def inverse(self, z):
-        return self.undo(z)
+        return self.net.inverse(z)
 
 
 class IAF(AutoregressiveFlow):
@@ -134,8 +143,8 @@ class IAF(AutoregressiveFlow):
     """
 
     def forward(self, x):
-        z = self.undo(x)
-        return z, -self.compose(z)[1]
+        z = self.net.inverse(x)
+        return z, -self.net(z)[1]
 
     def inverse(self, z):
-        return self.compose(z)[0]
+        return self.net(z)[0]

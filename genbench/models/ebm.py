@@ -77,10 +77,8 @@ class CDEBM(Energy):
 
     hp = {"reg": 0.0}
 
-    def __init__(
-        self, shape, levels=None, width=128, depth=3, steps=10, step=0.01, temperature=1.0, base=3.0, sample_steps=500
-    ):  # fmt: skip
-        super().__init__(shape, levels, width, depth, step, temperature, base, sample_steps)
+    def __init__(self, shape, levels=None, steps=10, **energy):
+        super().__init__(shape, levels, **energy)
         self.steps = steps
 
     def noise(self, shape, generator):
@@ -111,7 +109,7 @@ class ShortRunEBM(CDEBM):
     """
 
     def __init__(self, shape, levels=None, width=128, depth=3, steps=100, step=0.01, temperature=1.0, base=3.0):
-        super().__init__(shape, levels, width, depth, steps, step, temperature, base)
+        super().__init__(shape, levels, steps, width=width, depth=depth, step=step, temperature=temperature, base=base)
 
     def noise(self, shape, generator):
         return {"fresh": uniform((*shape, self.dim), generator), **super().noise(shape, generator)}
@@ -161,14 +159,8 @@ class EBM(BufferedEBM):
         buffer: chains kept, a batch at least. restart: share of an update's chains restarted from noise. Others: see CDEBM.
     """
 
-    def __init__(
-        self, shape, levels=None, width=128, depth=3, steps=20, step=0.01, temperature=1.0, buffer=10000,
-        restart=0.05, base=3.0, sample_steps=500,
-    ):  # fmt: skip
-        super().__init__(
-            shape, levels, buffer, width=width, depth=depth, steps=steps, step=step, temperature=temperature, base=base,
-            sample_steps=sample_steps,
-        )  # fmt: skip
+    def __init__(self, shape, levels=None, buffer=10000, restart=0.05, steps=20, **energy):
+        super().__init__(shape, levels, buffer, steps=steps, **energy)
         self.restart = restart
 
     def noise(self, shape, generator):
@@ -200,14 +192,8 @@ class Algorithm1EBM(BufferedEBM):
         buffer: rows for B; more than a batch stay unused. alpha: weight of the noise. Others: see CDEBM.
     """
 
-    def __init__(
-        self, shape, levels=None, width=128, depth=3, steps=20, step=0.01, temperature=1.0, buffer=1024,
-        alpha=0.05, base=3.0, sample_steps=500,
-    ):  # fmt: skip
-        super().__init__(
-            shape, levels, buffer, width=width, depth=depth, steps=steps, step=step, temperature=temperature, base=base,
-            sample_steps=sample_steps,
-        )  # fmt: skip
+    def __init__(self, shape, levels=None, buffer=1024, alpha=0.05, steps=20, **energy):
+        super().__init__(shape, levels, buffer, steps=steps, **energy)
         self.alpha = alpha
 
     def noise(self, shape, generator):

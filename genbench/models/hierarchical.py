@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from genbench.models.base import Model
 from genbench.models.decoders import law_of
 from genbench.models.outputs import gaussian
-from genbench.models.vae import FreeBits
+from genbench.models.vae import FreeBits, kl_from_standard
 from genbench.nets import MLP
 from genbench.nets.parts import grow, he, image, ladder, normaliser, shrink
 
@@ -85,9 +85,7 @@ class Hierarchy(FreeBits):
 
     def kl(self, q: Law) -> Tensor:
         """KL (B, levels) of each level's posterior q, as `descend` gives it, from its prior, in nats: the bound has their sum."""
-        shift, log_ratio = q
-        each = 0.5 * (shift.square() + (2 * log_ratio).exp() - 1 - 2 * log_ratio)
-        return torch.stack([part.sum(-1) for part in each.split(self.sizes, -1)], -1)
+        return torch.stack([part.sum(-1) for part in kl_from_standard(*q).split(self.sizes, -1)], -1)
 
 
 class LadderVAE(Hierarchy):

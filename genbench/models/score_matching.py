@@ -50,8 +50,8 @@ class ScoreEBM(Energy):
         See Energy.
     """
 
-    def __init__(self, shape, levels=None, width=128, depth=3, step=0.01, temperature=1.0, base=3.0, sample_steps=500):
-        super().__init__(shape, levels, width, depth, step, temperature, base, sample_steps)
+    def __init__(self, shape, levels=None, **energy):
+        super().__init__(shape, levels, **energy)
         self.net.layers[-1].register_parameter("bias", None)
 
 
@@ -69,10 +69,8 @@ class DSMEBM(ScoreEBM):
         sigma: of the noise. Others: see Energy.
     """
 
-    def __init__(
-        self, shape, levels=None, width=128, depth=3, sigma=0.1, step=0.01, temperature=1.0, base=3.0, sample_steps=500
-    ):  # fmt: skip
-        super().__init__(shape, levels, width, depth, step, temperature, base, sample_steps)
+    def __init__(self, shape, levels=None, sigma=0.1, **energy):
+        super().__init__(shape, levels, **energy)
         if not sigma > 0:
             raise ValueError(f"sigma: must be > 0, got {sigma:g}")
         self.sigma = sigma

@@ -10,7 +10,12 @@ from genbench.models.base import Model, chosen, normal
 from genbench.models.decoders import coders, law_of
 from genbench.models.outputs import gaussian
 
-__all__ = ["IWAE", "VAE", "FreeBits"]
+__all__ = ["IWAE", "VAE", "FreeBits", "kl_from_standard"]
+
+
+def kl_from_standard(mean: Tensor, log_std: Tensor) -> Tensor:
+    """KL of N(mean, exp(log_std)^2) from N(0, 1), element by element, in nats."""
+    return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std)
 
 
 class VAE(Model):
@@ -103,7 +108,7 @@ class VAE(Model):
         mean, log_std = self.encode(x, label)
         z = mean + log_std.exp() * noise["z"]
         if self.estimator == "closed":
-            kl = 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(-1)
+            kl = kl_from_standard(mean, log_std).sum(-1)
         else:
             kl = gaussian(z, mean.detach(), log_std.detach()).sum(-1) - self.log_prior(z)
         return self.log_likelihood(x, z, label), kl

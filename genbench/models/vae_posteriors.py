@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from genbench.models.autoregressive_flow import AutoregressiveLayer
+from genbench.models.autoregressive_flow import AutoregressiveLayers
 from genbench.models.base import normal
 from genbench.models.outputs import gaussian
 from genbench.models.vae import VAE, FreeBits
@@ -35,19 +35,14 @@ class IAFVAE(FreeBits):
         if steps < 1 or context < 1:
             raise ValueError(f"steps and context must be at least 1; got {steps} and {context}")
         self.net["context"] = nn.Linear(self.net["encoder"].head.in_features, context)
-        self.net["flow"] = nn.ModuleList(
-            AutoregressiveLayer(self.latent, flow_width, 2, context, gate="sigmoid", reverse=bool(i % 2)) for i in range(steps)
-        )
+        self.net["flow"] = AutoregressiveLayers(steps, self.latent, flow_width, 2, context, gate="sigmoid")
 
     def posterior(self, x, noise, label=None):
         mean, log_std = VAE.encode(self, x, label)
-        z = mean + log_std.exp() * noise["z"]
-        log_q = gaussian(z, mean, log_std).sum(-1)
+        start = mean + log_std.exp() * noise["z"]
         context = self.net["context"](self.net["encoder"].features(x.reshape(-1, *self.shape)))
-        for layer in self.net["flow"]:
-            z, log_det = layer(z, context)
-            log_q = log_q - log_det
-        return z, log_q
+        z, log_det = self.net["flow"](start, context)
+        return z, gaussian(start, mean, log_std).sum(-1) - log_det
 
     def encode(self, x, label=None):
         """Mean and log standard deviation of q(z|x), from draws that are always the same."""

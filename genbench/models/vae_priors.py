@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from genbench.models.autoregressive_flow import AutoregressiveLayer
+from genbench.models.autoregressive_flow import AutoregressiveLayers
 from genbench.models.base import normal
 from genbench.models.outputs import gaussian, standard_normal
 from genbench.models.vae import VAE, FreeBits
@@ -32,22 +32,14 @@ class FlowPriorVAE(FreeBits):
         super().__init__(*args, **net)
         if prior_layers < 1:
             raise ValueError(f"prior_layers must be at least 1; got {prior_layers}")
-        self.net["prior"] = nn.ModuleList(
-            AutoregressiveLayer(self.latent, prior_width, reverse=bool(i % 2)) for i in range(prior_layers)
-        )
+        self.net["prior"] = AutoregressiveLayers(prior_layers, self.latent, prior_width)
 
     def log_prior(self, z):
-        total = torch.zeros_like(z[..., 0])
-        for layer in self.net["prior"]:
-            z, log_det = layer(z)
-            total = total + log_det
-        return standard_normal(z) + total
+        noise, log_det = self.net["prior"](z)
+        return standard_normal(noise) + log_det
 
     def draw_prior(self, n, generator):
-        z = super().draw_prior(n, generator)
-        for layer in reversed(self.net["prior"]):
-            z = layer.inverse(z)
-        return z
+        return self.net["prior"].inverse(super().draw_prior(n, generator))
 
 
 class MixtureVAE(FreeBits):

@@ -76,7 +76,7 @@ class Replicas:
             self.rows = [{n: p[k] for n, p in self.parameters.items()} for k in range(self.count)]
         else:
             self.rows = [{n: p.detach() for n, p in m.named_parameters()} for m in models]
-            self.parameters, self.buffers = self.rows, [dict(m.named_buffers()) for m in models]
+            self.parameters = self.rows
             # each replica's own module runs, whose parameters are the rows' memory: functional_call costs as much as a small net
             self._modules = [m.requires_grad_(False) for m in models]
         self._queue: list[dict[str, Tensor]] = []
@@ -95,7 +95,8 @@ class Replicas:
         parameters = self.parameters if parameters is None else parameters
         if self.lifted:
             return vmap(f)(parameters, self.buffers, *args)
-        rows = [f(parameters[k], self.buffers[k], *tree_map(lambda t, k=k: t[k], args)) for k in range(self.count)]
+        buffers = self.buffer_rows
+        rows = [f(parameters[k], buffers[k], *tree_map(lambda t, k=k: t[k], args)) for k in range(self.count)]
         return tree_map(lambda *r: torch.stack(r), *rows)
 
     def call(self, method: str, *args: Any, parameters: Any = None) -> Any:
@@ -128,8 +129,7 @@ class Replicas:
                 self.buffers[f"model.{name}"] = value
             else:
                 owner, _, leaf = name.rpartition(".")
-                for row, module, part in zip(self.buffers, self._modules, value, strict=True):
-                    row[f"model.{name}"] = part
+                for module, part in zip(self._modules, value, strict=True):
                     setattr(module.model.get_submodule(owner), leaf, part)
 
     def set_parameters(self, new: Mapping[str, Tensor]) -> None:
@@ -166,7 +166,7 @@ class Replicas:
     @property
     def buffer_rows(self) -> list[dict[str, Tensor]]:
         """Buffers by name: one dict with a leading axis of K, or a dict per replica."""
-        return [self.buffers] if self.lifted else self.buffers
+        return [self.buffers] if self.lifted else [dict(m.named_buffers()) for m in self._modules]
 
     def extract(
         self,

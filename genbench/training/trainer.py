@@ -343,12 +343,14 @@ class Trainer:
     @torch.no_grad()
     def _begin(self, model: Model, seed: int) -> None:
         """Let a new model take initial values from data."""
-        generator = torch.Generator(self.train.device).manual_seed(stream(seed, "begin"))
-        model.begin(self._shown(generator), generator)
+        if type(model).begin is not Model.begin:  # what no model asks for is not encoded
+            generator = torch.Generator(self.train.device).manual_seed(stream(seed, "begin"))
+            model.begin(self._shown(generator), generator)
 
     def _finish(self, model: Model, generator: torch.Generator) -> None:
         """Let a trained model do what is left to do."""
-        model.finish(self._shown(generator), generator)
+        if type(model).finish is not Model.finish:
+            model.finish(self._shown(generator), generator)
 
     def _shown(self, generator: torch.Generator) -> Tensor:
         """Training examples that a model may look at before or after training."""
