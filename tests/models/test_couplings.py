@@ -1,6 +1,8 @@
 """NICE's and RealNVP's layers against autograd, closed forms and zuko."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,19 +11,11 @@ from torch import nn
 from genbench.models.flow import NICE, Bounded, Checkerboard, Coupling, RealNVP, Shift
 from genbench.nets import MLP
 from genbench.nets.coupling import ConvNet, ResidualConvNet, squeeze, unsqueeze
-from genbench.training.replicas import build
 
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def made(make, scale=0.3):
-    """A module in float64 with perturbed weights: what starts as the identity proves nothing."""
-    module = build(make, 0).double().requires_grad_(False)
-    for i, p in enumerate(module.parameters()):
-        p += scale * normal(*p.shape, seed=i)
-    return module
+_spec = importlib.util.spec_from_file_location("bijections", Path(__file__).with_name("bijections.py"))
+bijections = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(bijections)
+normal, made, log_det = bijections.normal, bijections.made, bijections.log_det
 
 
 def perceptron(inputs, outputs):
@@ -30,12 +24,6 @@ def perceptron(inputs, outputs):
 
 def conv(inputs, outputs):
     return ResidualConvNet(inputs, outputs, 6, 1)
-
-
-def log_det(f, x):
-    """log |det| of the Jacobian of f at each x, by autograd."""
-    jacobians = [torch.func.jacrev(lambda x: f(x.unsqueeze(0))[0].flatten())(each).reshape(each.numel(), -1) for each in x]
-    return torch.linalg.slogdet(torch.stack(jacobians))[1]
 
 
 LAYERS = {

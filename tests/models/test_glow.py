@@ -1,7 +1,9 @@
 """Glow's layers against autograd, their inverses, the data that set them, and normflows on the same weights."""
 
+import importlib.util
 import math
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,21 +15,14 @@ from genbench.nets import MLP
 from genbench.nets.coupling import ConvNet
 from genbench.training.replicas import build
 
+_spec = importlib.util.spec_from_file_location("bijections", Path(__file__).with_name("bijections.py"))
+bijections = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(bijections)
+normal, made, log_det = bijections.normal, bijections.made, bijections.log_det
+
 
 def gen(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=gen(seed), dtype=torch.float64)
-
-
-def made(make, scale=0.3):
-    """A module in float64 with perturbed weights: zeros and rotations prove nothing."""
-    module = build(make, 0).double().requires_grad_(False)
-    for i, p in enumerate(module.parameters()):
-        p += scale * normal(*p.shape, seed=i)
-    return module
 
 
 def conv(inputs, outputs):
@@ -50,12 +45,6 @@ GLOWS = {
     "learned": ((1, 8, 8), {"scales": 3, "steps": 1, "width": 6}),
     "standard": ((3, 4, 4), {"scales": 2, "steps": 1, "width": 6, "prior": "standard"}),
 }
-
-
-def log_det(f, x):
-    """log |det| of the Jacobian of f at each x, by autograd."""
-    jacobians = [torch.func.jacrev(lambda x: f(x.unsqueeze(0))[0].flatten())(each).reshape(each.numel(), -1) for each in x]
-    return torch.linalg.slogdet(torch.stack(jacobians))[1]
 
 
 @pytest.mark.parametrize("name", LAYERS)
