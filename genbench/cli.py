@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 
 def _paths(args):
-    from genbench.jobs.common import Paths
+    from genbench.results.paths import Paths
 
     return Paths(args.results)
 
@@ -99,11 +99,11 @@ def refine(args) -> None:
     refine_group(args.study, args.group, _paths(args), args.out, _device(args))
 
 
-def experiment(args) -> None:
-    """Run an experiment with a study's settings."""
-    from genbench.jobs.experiment import run_experiment
+def question(args) -> None:
+    """Answer a question with a study's settings."""
+    from genbench.jobs.question import run_question
 
-    run_experiment(args.name, args.study, _paths(args), args.out, _device(args))
+    run_question(args.name, args.study, _paths(args), args.out, _device(args))
 
 
 def collect(args) -> None:
@@ -129,7 +129,7 @@ def sync(args) -> None:
     if args.out:
         from dataclasses import asdict
 
-        from genbench.files import write_json
+        from genbench.results.files import write_json
 
         write_json(args.out, asdict(counts))
 
@@ -270,8 +270,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb(choose)
     sub.add_argument("manifests", type=Path, nargs="+", help="of a search's scores")
     sub.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    sub = computes(verb(experiment, "study"))
-    sub.add_argument("name", help="of an experiment, such as critic_quality")
+    sub = computes(verb(question, "study"))
+    sub.add_argument("name", help="of a question, such as critic_quality")
     sub.add_argument("--out", type=Path, required=True, help="JSON file to write; its tables go beside it")
     sub = verb(collect, "study")
     sub.add_argument("manifests", type=Path, nargs="+", help="of scores")

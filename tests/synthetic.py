@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from genbench.files import write_json, write_npz, write_parquet
+from genbench.results.files import write_json, write_npz, write_parquet
 
 __all__ = ["MODELS", "make_run"]
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidationI
 
 from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
-from genbench.config.experiments import Experiments
 from genbench.config.fairness import check_accepts
 
 __all__ = [
@@ -208,7 +207,7 @@ class Study(Frozen):
     margin: FiniteFloat = Field(default=1.1, gt=1)  # ratio of two scores that still counts as equal
     cells: tuple[Cell, ...] = Field(min_length=1)
     refine: Refine | None = None
-    experiments: Experiments = Experiments()  # questions that its trials do not answer
+    questions: dict[str, dict[str, Any]] = {}  # settings by question; see genbench/questions
     accepts: dict[str, str] = {}  # findings of the fairness linter by rule, each with the reason why it stands
 
     @field_validator("accepts")
@@ -280,8 +279,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def parse(spec: type[Frozen], value: dict[str, Any], path: Path) -> Any:
-    """Validate a mapping against a spec; UserError lists every fault as `file: key: what is allowed` on one line each."""
+def parse(spec: type[Frozen], value: dict[str, Any], path: Path, within: str = "") -> Any:
+    """Validate a mapping against a spec; UserError lists every fault as `file: key: what is allowed` on one line each.
+
+    `within`: where in the file the mapping stands, such as "questions.em_bound.".
+    """
     try:
         return spec.model_validate(value)
     except ValidationError as error:
@@ -289,11 +291,11 @@ def parse(spec: type[Frozen], value: dict[str, Any], path: Path) -> Any:
         outer = {f["loc"][:i] for f in faults for i in range(len(f["loc"]))}
         # pydantic counts a tuple's faulty elements as absent
         faults = [f for f in faults if f["type"] != "too_short" or f["loc"] not in outer]
-        raise UserError("\n".join(_fault(spec, fault, path) for fault in faults)) from None
+        raise UserError("\n".join(_fault(spec, fault, path, within) for fault in faults)) from None
 
 
-def _fault(spec: type[Frozen], fault: Any, path: Path) -> str:
-    key = ".".join(str(part) for part in fault["loc"]) or "(whole file)"
+def _fault(spec: type[Frozen], fault: Any, path: Path, within: str) -> str:
+    key = within + ".".join(str(part) for part in fault["loc"]) or "(whole file)"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         allowed = _fields(spec, fault["loc"][:-1])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genbench.config.errors import UserError
 from genbench.data.points import PointDensity
-from genbench.files import read_json, write_json, write_npz
+from genbench.results.files import read_json, write_json, write_npz
 
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec

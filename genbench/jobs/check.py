@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 
+from genbench.checks.cost import Cost, Work, estimate
+from genbench.checks.fairness import Finding, lint, notes
+from genbench.checks.trials import check_trial
 from genbench.config.expand import Group, Trial
 from genbench.config.schema import Study
-from genbench.jobs.common import Paths, chosen
-from genbench.studies.check import check_trial
-from genbench.studies.estimate import Cost, Work, estimate
-from genbench.studies.fairness import Finding, lint, notes
+from genbench.jobs.common import chosen
+from genbench.results.paths import Paths
 
 __all__ = ["cost", "findings", "shown", "would_run"]
 

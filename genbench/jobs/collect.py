@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from genbench import questions
+from genbench.checks.fairness import unfair
+from genbench.checks.trials import references
 from genbench.config.expand import Trial, groups
 from genbench.config.read import dataset_spec, model_spec, read_study
-from genbench.files import read_json, write_json, write_parquet
-from genbench.jobs.common import Paths, chosen, commit, machine, versions
+from genbench.jobs.common import chosen, commit, machine, versions
 from genbench.models import MODELS
-from genbench.report.read import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED
-from genbench.studies.check import references
-from genbench.studies.experiments import experiment_folders
-from genbench.studies.fairness import unfair
+from genbench.results.files import read_json, write_json, write_parquet
+from genbench.results.paths import Paths
+from genbench.results.study import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED
 
 __all__ = ["collect"]
 
@@ -142,7 +143,7 @@ def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
         "config": study.model_dump(mode="json"),
         "unfair": unfair(study),
         "references": references(trials),
-        "experiments": experiment_folders(study),
+        "questions": questions.folders(study),
         "datasets": about,
         "models": models,
         "versions": versions(),

@@ -1,4 +1,4 @@
-"""What all jobs share: where files lie, which device, how progress is told."""
+"""What all jobs share: which device, how progress is told."""
 
 import contextlib
 import fcntl
@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ import torch
 from genbench.config.errors import UserError
 from genbench.config.expand import Group, find_group, resolve
 from genbench.config.schema import Study
-from genbench.files import read_json
+from genbench.results.files import read_json
+from genbench.results.paths import Paths
 
-__all__ = ["Paths", "choose_device", "chosen", "commit", "group_of", "locked", "machine", "progress", "versions"]
+__all__ = ["choose_device", "chosen", "commit", "group_of", "locked", "machine", "progress", "versions"]
 
 PACKAGES = (
     "genbench",
@@ -34,46 +34,6 @@ PACKAGES = (
     "pandas",
     "seaborn",
 )
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Layout of the results folder."""
-
-    results: Path
-
-    def data(self, dataset: str) -> Path:
-        """Prepared data of a dataset."""
-        return self.results / "data" / dataset
-
-    def encoder(self, dataset: str, name: str) -> Path:
-        """A classifier whose features score a dataset's images: "classifier", or "classifier-<seed>"."""
-        return self.results / "encoders" / dataset / name
-
-    def reference(self, dataset: str) -> Path:
-        """Features and floors of real data."""
-        return self.results / "reference" / dataset
-
-    def selected(self, group: str) -> Path:
-        """The configuration that a group confirms."""
-        return self.results / "selected" / f"{group}.json"
-
-    @property
-    def store(self) -> Path:
-        """Trials by the hash of what defines them; outside Snakemake's declared outputs, which it deletes before a rerun."""
-        return self.results / "store"
-
-    def trial(self, trial: str) -> Path:
-        """One trial's folder."""
-        return self.store / trial
-
-    def weights(self, trial: str, update: int | None = None) -> Path:
-        """Weights of a trial: those that training kept, or those of an earlier checkpoint."""
-        return self.trial(trial) / ("weights.safetensors" if update is None else f"weights-{update}.safetensors")
-
-    def study(self, study: str) -> Path:
-        """Tables of a study."""
-        return self.results / "studies" / study
 
 
 def choose_device(name: str) -> torch.device:

@@ -9,8 +9,8 @@ import torch
 from genbench.config.errors import UserError
 from genbench.config.read import dataset_spec
 from genbench.data import load, prepare
-from genbench.jobs.common import Paths
 from genbench.metrics.encoder import accuracy, save_encoder, train_encoder, train_stacked_encoder
+from genbench.results.paths import Paths
 
 __all__ = ["encode", "parzen", "prepare_data"]
 

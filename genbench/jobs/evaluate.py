@@ -10,8 +10,7 @@ import torch
 from genbench.config.expand import Trial
 from genbench.config.schema import Study
 from genbench.data import Dataset, load, space
-from genbench.files import read_json, write_json, write_npz
-from genbench.jobs.common import Paths, group_of
+from genbench.jobs.common import group_of
 from genbench.jobs.judge import Judge
 from genbench.jobs.manifold import manifold_scores
 from genbench.jobs.pictures import save_preview
@@ -21,6 +20,8 @@ from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.likelihood.decoders import annealed_scores
 from genbench.likelihood.score import Likelihood, nll_scores
 from genbench.metrics.score import Score
+from genbench.results.files import read_json, write_json, write_npz
+from genbench.results.paths import Paths
 from genbench.training.replicas import stream
 
 __all__ = ["evaluate_group"]

@@ -12,8 +12,6 @@ from genbench.config.expand import Trial, code_hash
 from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
 from genbench.data import Dataset, space
-from genbench.files import read_json, write_json
-from genbench.jobs.common import Paths
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
@@ -21,6 +19,8 @@ from genbench.metrics.encoder import extract
 from genbench.metrics.fidelity import frechet
 from genbench.metrics.neighbours import Coverage
 from genbench.metrics.points import sliced_w1
+from genbench.results.files import read_json, write_json
+from genbench.results.paths import Paths
 from genbench.training.replicas import stream
 
 __all__ = ["CHOOSES", "Judge"]

@@ -8,12 +8,12 @@ import torch
 from genbench.config.read import dataset_spec
 from genbench.data import load
 from genbench.data.samples import read_samples
-from genbench.files import write_json
-from genbench.jobs.common import Paths
 from genbench.jobs.data import encode, prepare_data
 from genbench.jobs.reference import scores_and_floors
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
+from genbench.results.files import write_json
+from genbench.results.paths import Paths
 
 __all__ = ["evaluate_samples"]
 

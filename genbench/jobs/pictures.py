@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from genbench.files import atomic
+from genbench.results.files import atomic
 
 __all__ = ["save_preview"]
 

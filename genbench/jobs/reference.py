@@ -9,8 +9,6 @@ from genbench.config.errors import UserError
 from genbench.config.read import dataset_spec
 from genbench.config.schema import Study
 from genbench.data import Dataset, load
-from genbench.files import read_json, write_json, write_npz
-from genbench.jobs.common import Paths
 from genbench.jobs.manifold import manifold_scores
 from genbench.jobs.pictures import save_preview
 from genbench.metrics.coverage import conditional_accuracy
@@ -25,6 +23,8 @@ from genbench.metrics.images import (
 )
 from genbench.metrics.points import point_scores
 from genbench.metrics.score import Score
+from genbench.results.files import read_json, write_json, write_npz
+from genbench.results.paths import Paths
 
 __all__ = ["GRID", "density_grid", "make_reference", "named_encoder", "sample_count", "sample_scores", "scores_and_floors"]
 

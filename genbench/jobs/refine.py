@@ -17,8 +17,7 @@ from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.schema import Study
 from genbench.data import Dataset, Space, load, space
-from genbench.files import read_json, write_json, write_npz
-from genbench.jobs.common import Paths, group_of
+from genbench.jobs.common import group_of
 from genbench.jobs.judge import Judge
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import CHUNK, decoded, trained
@@ -31,9 +30,11 @@ from genbench.metrics.score import Score
 from genbench.models import Model
 from genbench.models.adversarial import Adversarial
 from genbench.models.gan_losses import LOSSES
-from genbench.refine.calibration import isotonic, platt, reliability, reliability_out_of_fold
-from genbench.refine.latent import arcs, ddls, truncated_normal
-from genbench.refine.metropolis import metropolis
+from genbench.results.files import read_json, write_json, write_npz
+from genbench.results.paths import Paths
+from genbench.sampling.calibration import isotonic, platt, reliability, reliability_out_of_fold
+from genbench.sampling.latent import arcs, ddls, truncated_normal
+from genbench.sampling.metropolis import metropolis
 from genbench.training.replicas import stream
 
 __all__ = ["SHOWN", "THRESHOLDS", "refine_group"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from genbench.data import load
-from genbench.files import read_json, write_json
-from genbench.jobs.common import Paths, group_of
+from genbench.jobs.common import group_of
 from genbench.jobs.judge import Judge
+from genbench.results.files import read_json, write_json
+from genbench.results.paths import Paths
 
 __all__ = ["choose", "score_searched"]
 

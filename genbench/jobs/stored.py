@@ -4,9 +4,9 @@ import torch
 
 from genbench.config.expand import Trial
 from genbench.data import Space
-from genbench.jobs.common import Paths
 from genbench.jobs.train import build_model
 from genbench.models import Model
+from genbench.results.paths import Paths
 from genbench.training.checkpoint import load_tensors
 
 __all__ = ["CHUNK", "decoded", "draw_samples", "trained"]

@@ -11,15 +11,16 @@ from typing import Any
 
 import torch
 
+from genbench.checks.trials import arguments, check_trial
 from genbench.config.budget import Budget
 from genbench.config.expand import Trial
 from genbench.config.hashing import short_hash
 from genbench.config.read import dataset_spec
 from genbench.data import Dataset, load, space
-from genbench.files import read_json, write_json, write_parquet
-from genbench.jobs.common import Paths, group_of, locked, progress, versions
+from genbench.jobs.common import group_of, locked, progress, versions
 from genbench.models import MODELS, Model
-from genbench.studies.check import arguments, check_trial
+from genbench.results.files import read_json, write_json, write_parquet
+from genbench.results.paths import Paths
 from genbench.training.checkpoint import save_tensors
 from genbench.training.trainer import Result, Switches, Trainer
 

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from genbench.files import atomic
+from genbench.results.files import atomic
 
 __all__ = ["fit_bandwidth", "parzen_figure", "parzen_log_prob", "parzen_table"]
 

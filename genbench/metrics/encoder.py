@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genbench.config.errors import UserError
-from genbench.files import atomic, read_json, write_json
 from genbench.metrics.inception import inception_encoder
+from genbench.results.files import atomic, read_json, write_json
 
 __all__ = [
     "Encoder",

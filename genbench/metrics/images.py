@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.files import write_npz
 from genbench.metrics.bins import Bins, ndb
 from genbench.metrics.coverage import coverage, vendi
 from genbench.metrics.fidelity import distances, fidelity
 from genbench.metrics.memorisation import Memory, memorisation
 from genbench.metrics.score import Score
+from genbench.results.files import write_npz
 
 __all__ = ["Reference", "Training", "against_reference", "against_training", "read_reference", "write_reference"]
 

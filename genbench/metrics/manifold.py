@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
-from genbench.metrics.uncertainty import wilson
+from genbench.statistics.uncertainty import wilson
 
 __all__ = ["DELTA", "invert", "polygon_scores"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
-from genbench.metrics.uncertainty import wilson
+from genbench.statistics.uncertainty import wilson
 
 if TYPE_CHECKING:
     from genbench.data.points import PointDensity

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from genbench.report.read import Results
 from genbench.report.tables import Cell, Column, Table
 from genbench.report.text import listing, names, number, value
+from genbench.results.study import Results
 
 __all__ = ["care", "encoders_used"]
 

@@ -8,10 +8,10 @@ from itertools import combinations
 import pandas as pd
 from scipy import stats
 
-from genbench.metrics.uncertainty import interval
-from genbench.report.read import Results
 from genbench.report.tables import Cell, Column, Table, redrawn
 from genbench.report.text import listing, plural
+from genbench.results.study import Results
+from genbench.statistics.uncertainty import interval
 
 __all__ = ["Agreement", "agreements", "described", "frame", "sentence"]
 

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Affine2D
 
-from genbench.metrics.uncertainty import interval
 from genbench.report.kinds import FLOW
-from genbench.report.read import Results
 from genbench.report.style import DASHES, FLOOR, colours, floor_band, log_axis, tidy, too_wide
 from genbench.report.tables import Column, Table, mains
 from genbench.report.trust import estimator, parse
 from genbench.report.words import arrow
+from genbench.results.study import Results
+from genbench.statistics.uncertainty import interval
 
 __all__ = ["curves", "densities", "density_words", "dots", "tradeoff"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from genbench.report.read import Results
 from genbench.report.tables import Cell, Row, Table
+from genbench.results.study import Results
 
 __all__ = ["costs", "failures", "long", "wide"]
 

@@ -13,14 +13,14 @@ import yaml
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from genbench.files import atomic, write_text
 from genbench.metrics.cards import METRICS
 from genbench.report import encoders, figures, frames, style, tables, text, variation, words
 from genbench.report.care import care, encoders_used
 from genbench.report.chapter import Chapter
 from genbench.report.chapters import CHAPTERS
 from genbench.report.kinds import SHORT
-from genbench.report.read import Results, read
+from genbench.results.files import atomic, write_text
+from genbench.results.study import Results, read
 
 __all__ = ["build"]
 

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from genbench.metrics.uncertainty import Difference, paired, welch
-from genbench.report.read import Results
+from genbench.results.study import Results
+from genbench.statistics.uncertainty import Difference, paired, welch
 
 __all__ = ["judge", "losses", "on_same_examples"]
 

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 
 from genbench.metrics.cards import METRICS
-from genbench.report.read import GIVEN, Results
-from genbench.studies.search_curve import best_contrast
-from genbench.studies.verdict import Verdict, decide
+from genbench.results.study import GIVEN, Results
+from genbench.statistics.search_curve import best_contrast
+from genbench.statistics.verdict import Verdict, decide
 
 __all__ = ["BASELINE", "Searched", "Searches", "budget_words", "charge", "counted", "of_searches", "searches"]
 

@@ -9,11 +9,11 @@ import pandas as pd
 
 from genbench.metrics.card import GROUPS, Card
 from genbench.metrics.cards import METRICS
-from genbench.metrics.uncertainty import Difference, interval
 from genbench.report.kinds import APART, KINDS, LIKELIHOOD, SHORT, details, note
 from genbench.report.ranking import judge, losses, on_same_examples
-from genbench.report.read import Results
 from genbench.report.trust import OWN, RULE, caveat, classifier, estimator, parse
+from genbench.results.study import Results
+from genbench.statistics.uncertainty import Difference, interval
 
 __all__ = ["Cell", "Column", "Row", "Table", "averaged", "mains", "redrawn", "tables"]
 

@@ -7,10 +7,10 @@ from itertools import groupby
 
 import pandas as pd
 
-from genbench.metrics.uncertainty import Spread, pooled_share, spread
-from genbench.report.read import Results
 from genbench.report.tables import Column, Table
 from genbench.report.text import names, plural
+from genbench.results.study import Results
+from genbench.statistics.uncertainty import Spread, pooled_share, spread
 
 __all__ = ["Variation", "frame", "sentence", "sentences", "variations"]
 

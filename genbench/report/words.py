@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from genbench.report import encoders, variation
-from genbench.report.read import Results
 from genbench.report.tables import Cell, Column, Row, Table, mains
 from genbench.report.text import ends, listing, names, number, plural, value
+from genbench.results.study import Results
 
 __all__ = ["arrow", "findings", "notes", "overview"]
 

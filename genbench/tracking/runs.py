@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from genbench.files import read_json
-from genbench.report.read import primary
+from genbench.results.files import read_json
+from genbench.results.study import primary
 
 __all__ = ["Record", "record"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.config.errors import UserError
-from genbench.files import read_json
+from genbench.results.files import read_json
 from genbench.tracking.runs import Record, record
 
 __all__ = ["Counts", "sync"]

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from genbench.files import atomic
+from genbench.results.files import atomic
 
 __all__ = ["load_tensors", "save_tensors"]
 

@@ -18,7 +18,7 @@ import ot
 import pandas as pd
 
 from genbench.data import Dataset, load
-from genbench.report.read import Results, read
+from genbench.results.study import Results, read
 
 EXPECTED = Path(__file__).with_suffix(".csv")
 POINTS = 2000

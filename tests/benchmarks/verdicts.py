@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genbench.studies.distribution import quantile
-from genbench.studies.factors import grid, tuned_shares
-from genbench.studies.ranks import agreement
-from genbench.studies.restraints import always_helps, never_hurts, restraint_contrasts
-from genbench.studies.search_curve import degrees, search_curve
-from genbench.studies.simulate import ErrorRates, Truth, crossed, error_rates, of_search, of_seeds, of_winners
-from genbench.studies.variance import components, shares
+from genbench.statistics.distribution import quantile
+from genbench.statistics.factors import grid, tuned_shares
+from genbench.statistics.ranks import agreement
+from genbench.statistics.regularisation import always_helps, never_hurts, restraint_contrasts
+from genbench.statistics.search_curve import degrees, search_curve
+from genbench.statistics.variance import components, shares
+from tests.simulated import ErrorRates, Truth, crossed, error_rates, of_search, of_seeds, of_winners
 
 MARGIN = 1.1
 FACTORS = ("loss", "restraint", "architecture")

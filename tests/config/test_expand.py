@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from genbench.checks.fairness import lint
+from genbench.checks.trials import check_trial
 from genbench.config import expand as module
 from genbench.config.errors import UserError
 from genbench.config.expand import (
@@ -21,8 +23,6 @@ from genbench.config.expand import (
 from genbench.config.hashing import short_hash
 from genbench.config.read import dataset_spec, read_study
 from genbench.models import MODELS
-from genbench.studies.check import check_trial
-from genbench.studies.fairness import lint
 
 DATASET = {
     "name": "ring",

@@ -2,13 +2,12 @@
 
 import copy
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 
+from genbench import questions
 from genbench.config.errors import UserError
-from genbench.config.experiments import Experiments
 from genbench.config.read import dataset_spec, model_spec, names, read_study, recipe
 from genbench.config.run import run_config
 from genbench.config.schema import Budget, Cell, DatasetSpec, Recipe, Refine, Study, Tune
@@ -249,8 +248,8 @@ def test_recipes_override_from_the_general_to_the_special(root):
 
 
 def test_the_readme_names_every_key_of_a_study():
-    experiments = [get_args(field.annotation)[0] for field in Experiments.model_fields.values()]
-    specs = (Study, Cell, Tune, Refine, Experiments, *experiments)
+    settings = [questions.part(name, "settings").Settings for name in questions.names()]
+    specs = (Study, Cell, Tune, Refine, *settings)
     keys = {key for spec in specs for key in spec.model_fields} - {"name", "title", "description"}
     words = (CONFIG / "README.md").read_text()
     assert len(keys) > 30 and not [key for key in keys if f"`{key}`" not in words]

@@ -161,7 +161,7 @@ def test_a_space_with_a_key_that_the_stream_lacks_is_refused_in_one_line(tmp_pat
 
 
 def test_searches_of_unequal_size_are_named(tmp_path):
-    from genbench.studies.fairness import lint
+    from genbench.checks.fairness import lint
 
     def sizes(trials):
         return [each.text for each in lint(trials, root=tmp_path) if each.rule == "searches"]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from genbench.config.errors import UserError
-from genbench.jobs.common import Paths, choose_device, progress
+from genbench.jobs.common import choose_device, progress
+from genbench.results.paths import Paths
 
 CPU = torch.device("cpu")
 

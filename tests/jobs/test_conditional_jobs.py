@@ -8,19 +8,19 @@ import pytest
 import torch
 import yaml
 
+from genbench.checks.fairness import lint
+from genbench.checks.trials import arguments, check_trial
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial, expand, groups
 from genbench.config.read import dataset_spec, model_spec, read_study, recipe
 from genbench.data import load
-from genbench.files import read_json
-from genbench.jobs.common import Paths
 from genbench.jobs.data import encode, prepare_data
 from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.reference import make_reference
 from genbench.jobs.train import train_group
 from genbench.metrics.coverage import conditional_accuracy
-from genbench.studies.check import arguments, check_trial
-from genbench.studies.fairness import lint
+from genbench.results.files import read_json
+from genbench.results.paths import Paths
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 CPU = torch.device("cpu")

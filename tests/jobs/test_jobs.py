@@ -12,13 +12,13 @@ import yaml
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
 from genbench.config.read import read_study
-from genbench.files import read_json
 from genbench.jobs import train as job
-from genbench.jobs.common import Paths
 from genbench.jobs.data import prepare_data
 from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.train import train_group
 from genbench.models import MODELS
+from genbench.results.files import read_json
+from genbench.results.paths import Paths
 from genbench.training.checkpoint import load_tensors
 from genbench.training.trainer import Trainer
 

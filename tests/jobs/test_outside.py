@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from genbench.cli import main
-from genbench.files import read_json
+from genbench.results.files import read_json
 
 
 @pytest.fixture(scope="module")

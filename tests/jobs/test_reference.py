@@ -7,8 +7,8 @@ import torch
 
 from genbench.config.errors import UserError
 from genbench.jobs import reference as job
-from genbench.jobs.common import Paths
 from genbench.metrics.images import Reference
+from genbench.results.paths import Paths
 
 
 def dataset(source, train=50, validation=10, test=21):

@@ -13,15 +13,15 @@ import yaml
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
 from genbench.config.read import read_study
-from genbench.files import read_json, write_json
 from genbench.jobs import refine as job
 from genbench.jobs.collect import collect
-from genbench.jobs.common import Paths
 from genbench.jobs.data import prepare_data
 from genbench.jobs.refine import THRESHOLDS, refine_group
 from genbench.jobs.train import train_group
 from genbench.models.gebm import GEBM
-from genbench.report.read import read
+from genbench.results.files import read_json, write_json
+from genbench.results.paths import Paths
+from genbench.results.study import read
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 CPU = torch.device("cpu")

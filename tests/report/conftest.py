@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from genbench.report import page
-from genbench.report.read import read
 from genbench.report.tables import tables
+from genbench.results.study import read
 
 _spec = importlib.util.spec_from_file_location("synthetic", Path(__file__).parents[1] / "synthetic.py")
 synthetic = importlib.util.module_from_spec(_spec)

@@ -8,7 +8,7 @@ import pytest
 
 from genbench.report import style
 from genbench.report.chapters.autoencoders import chapter
-from genbench.report.read import Experiment
+from genbench.results.study import Answer
 
 SIZE = {"updates": 400, "batch": 64, "draws": 50, "examples": 16, "weights": 100}
 
@@ -31,7 +31,7 @@ def variances(end):
                 level = 10.0**seed * (1 + 0.01 * ((seed + i) % 3))
                 row = {"dataset": "ring8", "seed": seed, "stage": stage, "update": update, "estimator": name}
                 rows.append({**row, "variance": level * (factor if stage == "end" else 1.0), "signal": level / 10})
-    return Experiment(SIZE, {"variances": pd.DataFrame(rows)})
+    return Answer(SIZE, {"variances": pd.DataFrame(rows)})
 
 
 def test_studies_without_experiments_have_no_chapter():
@@ -79,7 +79,7 @@ def test_terms(kl, told):
         for kind in ("grid", "spherical", "linear") for i in range(2) for j in range(2)
     ]  # fmt: skip
     tables = {"scores": scores, "codes": codes, "pictures": pictures}
-    found = made(vae_terms=Experiment(SIZE, {name: pd.DataFrame(rows) for name, rows in tables.items()}))
+    found = made(vae_terms=Answer(SIZE, {name: pd.DataFrame(rows) for name, rows in tables.items()}))
     (said,) = sentences(found)
     assert told in said and "neighbours tell 80%, against 90% by the reconstruction alone" in said
     assert [block.name for block in found.blocks if block.kind == "figure"] == ["codes-digits", "latents-digits"]
@@ -95,7 +95,7 @@ def test_the_best_number_of_latents_and_its_rivals():
          "active": min(latent, 12), "distance": abs(latent - 8) + 1.0, "floor": 0.4}
         for latent, b in bound.items() for seed in range(3)
     ]  # fmt: skip
-    (said,) = sentences(made(latent_sizes=Experiment(SIZE, {"sizes": pd.DataFrame(rows)})))
+    (said,) = sentences(made(latent_sizes=Answer(SIZE, {"sizes": pd.DataFrame(rows)})))
     assert "the tightest bound is that of 16 (" in said and "bits/dim, not clearly less than with 8)" in said
     assert "samples are nearest with 8 (1 ± 0, clearly less than with the others; training images 0.400)" in said
     assert "Of 32 latents 12 ± 0 are in use" in said
@@ -109,5 +109,5 @@ def test_the_best_number_of_latents_has_to_stand_among_all_pairs():
          "floor": 0.4}
         for latent, each in bounds.items() for seed, b in enumerate(each)
     ]  # fmt: skip
-    (said,) = sentences(made(latent_sizes=Experiment(SIZE, {"sizes": pd.DataFrame(rows)})))
+    (said,) = sentences(made(latent_sizes=Answer(SIZE, {"sizes": pd.DataFrame(rows)})))
     assert "bits/dim, not clearly less than with 2 and 8)" in said

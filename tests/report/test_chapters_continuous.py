@@ -8,7 +8,7 @@ import pytest
 
 from genbench.report import style
 from genbench.report.chapters import continuous
-from genbench.report.read import Experiment
+from genbench.results.study import Answer
 
 SIZE = {"updates": 100, "batch": 64, "steps": 4, "points": 32, "seeds": 2}
 
@@ -39,7 +39,7 @@ def planted_adjoint():
         pd.DataFrame(curves, columns=["way", "seed", "update", "seconds", "nll"]),
         pd.DataFrame(gradients, columns=["way", "seed", "forward", "backward", "bytes", "error"]),
     )
-    return Experiment(SIZE, dict(zip(("curves", "gradients"), (frame.assign(dataset="ring8") for frame in frames), strict=True)))
+    return Answer(SIZE, dict(zip(("curves", "gradients"), (frame.assign(dataset="ring8") for frame in frames), strict=True)))
 
 
 def test_a_study_without_them_has_no_chapter():
@@ -65,7 +65,7 @@ def test_slopes_and_noise_are_told():
     costs = pd.concat([pd.DataFrame({"method": m, "dim": dims, "seconds": 1e-6 * dims**p}) for m, p in powers.items()])
     noise = [(d, probe, seed, d**0.5, d**0.5) for d in dims for probe in ("rademacher", "gaussian") for seed in range(2)]
     noise = pd.DataFrame(noise, columns=["dim", "probe", "seed", "std", "expected"])
-    found = made(divergence_cost=Experiment(SIZE, {"costs": costs, "noise": noise}))
+    found = made(divergence_cost=Answer(SIZE, {"costs": costs, "noise": noise}))
     slopes, largest, spread = sentences(found)
     assert "3.00 (log-determinant), 2.00 (exact divergence) and 1.00 (Hutchinson)" in slopes
     assert largest.startswith("At 128 dimensions, 32 points take 2,097 ms (log-determinant), 16 ms (exact divergence)")
@@ -83,7 +83,7 @@ def planted_densities(gap, snapshots=True):
     cells = pd.DataFrame({"dataset": "ring8", "x": x, "y": y, "density": 1 / 16})
     maps = pd.concat([cells.assign(model=model) for model in ("data", "glow", "ffjord")])
     moving = pd.concat([cells.assign(model="ffjord", time=t) for t in (0.0, 0.5, 1.0)])
-    return Experiment(SIZE, {"nll": nll, "maps": maps, "snapshots": moving if snapshots else pd.DataFrame()})
+    return Answer(SIZE, {"nll": nll, "maps": maps, "snapshots": moving if snapshots else pd.DataFrame()})
 
 
 def test_densities_are_told_apart_if_they_are():

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genbench.experiments.critic_quality import correlations
-from genbench.experiments.generator_gradients import curves
+from genbench.questions.critic_quality.run import correlations
+from genbench.questions.generator_gradients.run import curves
 from genbench.report import style
 from genbench.report.chapters import critics, gradients
-from genbench.report.read import Experiment
+from genbench.results.study import Answer
 
 SIZE = {"updates": 400, "batch": 64, "samples": 500, "depth": 3, "width": 8, "limit": 0.01, "gp": 10.0}
 
@@ -46,7 +46,7 @@ def planted_looks(seeds=4):
 
 
 def quality(looks):
-    return Experiment(SIZE, {"looks": looks, "correlations": correlations(looks)})
+    return Answer(SIZE, {"looks": looks, "correlations": correlations(looks)})
 
 
 def test_studies_without_experiments_have_no_chapter():
@@ -97,7 +97,7 @@ def surfaces(clipped=0.02):
     pairs = [(d, name) for d in ("ring8", "grid25") for name in restraints]
     maps = [pd.DataFrame({"x": x, "y": y, "value": x * y, "dataset": d, "restraint": name}) for d, name in pairs]
     points = pd.DataFrame({"x": axis, "y": axis, "dataset": "ring8"})
-    return Experiment(SIZE, {"critics": pd.DataFrame(rows), "maps": pd.concat(maps), "points": points})
+    return Answer(SIZE, {"critics": pd.DataFrame(rows), "maps": pd.concat(maps), "points": points})
 
 
 def test_surfaces_are_told_by_slopes_and_estimates():
@@ -142,7 +142,7 @@ def deep(first):
         for i in range(4)
     ]
     names = {"gradients": rows, "weights": weights, "histograms": bars}
-    return Experiment(SIZE, {name: pd.DataFrame(each) for name, each in names.items()})
+    return Answer(SIZE, {name: pd.DataFrame(each) for name, each in names.items()})
 
 
 def test_vanishing_gradients_are_told_as_factors():
@@ -173,7 +173,7 @@ def test_gradients_of_generators_fall_or_grow(end, verb):
         for s in range(4)
         for u, norm in ((0, 1.0), (32, end**0.5), (64, end))
     ]
-    found = made(gradients, generator_gradients=Experiment(SIZE, {"gradients": pd.DataFrame(rows), "curves": curves()}))
+    found = made(gradients, generator_gradients=Answer(SIZE, {"gradients": pd.DataFrame(rows), "curves": curves()}))
     (only,) = sentences(found)
     assert only.startswith(f"digits, non saturating: the gradient {verb}")
     assert table(found, "ahead").frame["critic's accuracy in the end"][0] == 1

@@ -8,7 +8,7 @@ import pytest
 
 from genbench.report import style
 from genbench.report.chapters import flows
-from genbench.report.read import Experiment
+from genbench.results.study import Answer
 
 SIZE = {"updates": 400, "batch": 128, "samples": 500}
 JITTER = (0.0, 0.01, -0.01)  # of three seeds
@@ -47,7 +47,7 @@ def tables(latents=0.8):
 
 def made(**more):
     with style.theme():
-        return flows.chapter(types.SimpleNamespace(experiment={"flow_samples": Experiment(SIZE, tables(**more))}.get))
+        return flows.chapter(types.SimpleNamespace(experiment={"flow_samples": Answer(SIZE, tables(**more))}.get))
 
 
 def sentences(chapter):
@@ -71,7 +71,7 @@ def test_a_change_from_the_picked_temperature_has_to_stand_among_all_pairs():
     own = frames["temperatures"]
     own["fid"] = [fid.get((row.temperature, row.seed), row.fid) for row in own.itertuples()]
     with style.theme():
-        chapter = flows.chapter(types.SimpleNamespace(experiment={"flow_samples": Experiment(SIZE, frames)}.get))
+        chapter = flows.chapter(types.SimpleNamespace(experiment={"flow_samples": Answer(SIZE, frames)}.get))
     assert "from 1 down to there FID does not clearly change (-1.0" in sentences(chapter)[0]
 
 

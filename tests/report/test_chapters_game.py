@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genbench.files import write_parquet
 from genbench.report import style
 from genbench.report.chapter import Figure, Points, Table
 from genbench.report.chapters.game import chapter, collapse
-from genbench.report.read import read
+from genbench.results.files import write_parquet
+from genbench.results.study import read
 
 UPDATES = np.arange(40, 2001, 40)
 ENDS = {"ns_gan": (0.55, 0.52), "wgan_gp": (0.97, 0.95)}  # shares of real and fake examples that a critic gets right

@@ -12,7 +12,7 @@ from genbench.report.chapter import Figure, Points, Table
 from genbench.report.chapters import autoregressive
 from genbench.report.chapters.published import CLAIM, NAMES, SETS, chapter
 from genbench.report.published import published
-from genbench.report.read import Results
+from genbench.results.study import Results
 
 NATS = 784 * math.log(2)
 META = {"kind": "images", "shape": [1, 28, 28], "levels": 2, "n": {"train": 50000}}

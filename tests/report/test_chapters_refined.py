@@ -8,7 +8,7 @@ import pytest
 
 from genbench.report import style
 from genbench.report.chapters.refined import chapter
-from genbench.report.read import REFINED
+from genbench.results.study import REFINED
 
 SEEDS = (0, 1, 2)
 RAW = {"modes": 8.0, "high_quality": 0.7, "sliced_w1": 0.2, "precision": 0.8, "recall": 0.9}
@@ -122,8 +122,8 @@ def test_faults_are_told(results, with_refined):
 
 @pytest.mark.parametrize("kind", ["points", "images"])
 def test_pictures_of_both_kinds(make_run, tmp_path, kind):
-    from genbench.files import write_npz
-    from genbench.report.read import read
+    from genbench.results.files import write_npz
+    from genbench.results.study import read
 
     dataset, shape = ("ring8", (2,)) if kind == "points" else ("digits", (1, 8, 8))
     study = make_run(tmp_path / "results")

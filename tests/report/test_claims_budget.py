@@ -10,7 +10,7 @@ import pytest
 
 from genbench.report import style
 from genbench.report.claims import budget
-from genbench.report.read import SEARCHED, Results
+from genbench.results.study import SEARCHED, Results
 
 
 def made(laws: dict, configurations=32, narrow=None, checkpoints=None) -> Results:

@@ -11,9 +11,9 @@ import pytest
 from genbench.report import style
 from genbench.report.chapters import tale
 from genbench.report.claims import equal_terms
-from genbench.report.read import SEARCHED, Results
 from genbench.report.searches import Searched, Searches
-from genbench.studies.verdict import Verdict
+from genbench.results.study import SEARCHED, Results
+from genbench.statistics.verdict import Verdict
 
 MODELS = ("ns_gan", "wgan_gp", "lsgan")
 

@@ -11,7 +11,7 @@ import pytest
 
 from genbench.report import style
 from genbench.report.claims import factors, grids, restraints
-from genbench.report.read import SEARCHED, Results
+from genbench.results.study import SEARCHED, Results
 
 LEVELS = {"loss": ("ns", "wasserstein"), "restraint": ("none", "gp", "clip"), "architecture": ("mlp", "resnet")}
 

@@ -13,8 +13,8 @@ from genbench.report import style
 from genbench.report.claims import fid
 from genbench.report.claims.exact import bare
 from genbench.report.claims.fid import swaps
-from genbench.report.read import Experiment
 from genbench.report.tables import Cell
+from genbench.results.study import Answer
 
 CLASSIFIERS = ["classifier 0", "classifier 1", "classifier 2"]
 ENCODERS = [*CLASSIFIERS, "pixels"]
@@ -51,7 +51,7 @@ def planted(biased=4.0, loss=3.0, copied=0.9, swapped=True, datasets=("digits",)
                                "ct": some(0.1) if new else some(-15), "authpct": 0.0 if new else -50.0,
                                "nn_distance": float(new)})  # fmt: skip
     frames = {"bias": bias, "dropping": dropping, "samplers": scored, "copies": copies}
-    return Experiment({"redraws": REDRAWS}, {name: pd.DataFrame(rows) for name, rows in frames.items()})
+    return Answer({"redraws": REDRAWS}, {name: pd.DataFrame(rows) for name, rows in frames.items()})
 
 
 def made(experiment):
@@ -108,7 +108,7 @@ def test_what_the_numbers_leave_open_is_undecided(planting):
 def test_datasets_that_differ_make_it_a_part():
     first, second = planted(), planted(copied=1.5, datasets=("mnist5k",))
     both = {name: pd.concat([table, second.tables[name]]) for name, table in first.tables.items()}
-    assert answers(made(Experiment(first.settings, both)))["does not see copies"] == "holds in part"
+    assert answers(made(Answer(first.settings, both)))["does not see copies"] == "holds in part"
 
 
 def test_sentences_are_those_of_the_numbers():

@@ -11,8 +11,8 @@ import pytest
 from genbench.report import style
 from genbench.report.claims import pixels
 from genbench.report.crossed import crossed, exceeds, ratio
-from genbench.report.read import Experiment
 from genbench.report.tables import Cell
+from genbench.results.study import Answer
 
 IMAGES, SIDE = 40, 8
 
@@ -43,7 +43,7 @@ def planted(most=3.0, spread=0.1, seeds=3, datasets=("digits",), kinds=("plain",
         "neighbours": pd.concat(spaces),
         "pictures": pd.concat(pictures),
     }
-    return Experiment({"shift": 0.036}, {name: frame.reset_index(drop=True) for name, frame in frames.items()})
+    return Answer({"shift": 0.036}, {name: frame.reset_index(drop=True) for name, frame in frames.items()})
 
 
 def made(experiment):
@@ -145,7 +145,7 @@ def test_one_kind_two_datasets_and_nothing_kept():
         claim.verdict == "holds" and "on mnist5k" in claim.because and "warped copies are moved" not in " ".join(sentences(claim))
     )
     both, alone = planted(datasets=("digits",)), planted(datasets=("polygons",), kinds=("plain",))
-    mixed = Experiment(both.settings, {name: pd.concat([frame, alone.tables[name]]) for name, frame in both.tables.items()})
+    mixed = Answer(both.settings, {name: pd.concat([frame, alone.tables[name]]) for name, frame in both.tables.items()})
     table = next(block for block in made(mixed).blocks if block.kind == "table" and block.name == "c6_changes")
     assert table.frame.set_index("dataset").loc["polygons", "feature distance, warped"].isna().all()
     empty = planted(left_out=40)

@@ -10,7 +10,7 @@ from genbench.report import style
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
 from genbench.report.claims.wasserstein import claim
 from genbench.report.claims.wasserstein_numbers import Rank, cells, crossover, mostly, prefers, trials
-from genbench.report.read import Experiment
+from genbench.results.study import Answer
 
 SIZE = {"updates": 400, "batch": 64, "points": 500, "draws": 20, "depth": 2, "width": 8, "limit": 0.01, "gp": 10.0, "lr": 1e-3}
 PAIRS = (("funnels, d = 2", "law", 2, 1.0), ("funnels, d = 16", "law", 16, 2.0), ("digits, held out", "images", 64, np.nan))
@@ -35,7 +35,7 @@ def static(ratios, seeds=4, cosines=(0.9, 0.3)):
                 rows.append({"pair": pair, "critic": critic, "seed": seed, **OK, **found})
     pairs = pd.DataFrame([{"pair": n, "kind": kind, "dim": dim, "n": 500, "known": known} for n, kind, dim, known in PAIRS])
     pairs = pairs.assign(exact=4.0, batch=5.0, batch_se=0.1, debiased=0.5, debiased_se=0.1, nearest=3.0, batch_cosine=0.4)
-    return Experiment(SIZE, {"pairs": pairs, "critics": pd.DataFrame(rows)})
+    return Answer(SIZE, {"pairs": pairs, "critics": pd.DataFrame(rows)})
 
 
 def game(errors, qualities, seeds=4, datasets=("digits",), **ends):
@@ -54,7 +54,7 @@ def game(errors, qualities, seeds=4, datasets=("digits",), **ends):
         for k in ("c-transform", "centroids", "test images")
         for i in range(2)
     ]
-    return Experiment(
+    return Answer(
         SIZE | {"critics": list(CRITICS), "limit": 0.1, "gp": 1.0},
         {"looks": pd.DataFrame(looks), "ends": pd.DataFrame(last), "pictures": pd.DataFrame(pictures)},
     )
@@ -73,7 +73,7 @@ def batches(gaps, kind="images"):
                     raw = 5 + gap + 0.01 * rng.standard_normal() * (candidate != "data")
                     row = {"data": data, "kind": kind, "dim": 64, "size": size, "draw": draw, "candidate": candidate, "raw": raw}
                     rows.append(row | {"debiased": np.nan if candidate == "data" else 0.3 + 0.01 * rng.standard_normal()})
-    return Experiment(SIZE, {"batches": pd.DataFrame(rows)})
+    return Answer(SIZE, {"batches": pd.DataFrame(rows)})
 
 
 def made(**experiments):
@@ -263,7 +263,7 @@ def test_images_decide_where_there_are_any():
     both = pd.concat(
         [images.tables["batches"], normals.tables["batches"].replace("digits", "N(0, I), d = 64").query("data != 'polygons'")]
     )
-    assert made(batch_wasserstein=Experiment(SIZE, {"batches": both})).verdict == REFUTED
+    assert made(batch_wasserstein=Answer(SIZE, {"batches": both})).verdict == REFUTED
     alone = made(batch_wasserstein=normals)
     assert alone.verdict == HOLDS and "judged on images" not in sentences(alone)["(vi)"]
 
@@ -291,7 +291,7 @@ def test_gaps_that_turn_twice_have_no_size_of_their_own():
     assert low == pytest.approx(128, rel=0.02) and np.isinf(high) and size == pytest.approx(128, rel=0.02)
     assert (
         "up to a batch of about 128 (interval: 12"
-        in sentences(made(batch_wasserstein=Experiment(SIZE, {"batches": noisy})))["(vi)"]
+        in sentences(made(batch_wasserstein=Answer(SIZE, {"batches": noisy})))["(vi)"]
     )
 
 
@@ -306,7 +306,7 @@ def test_debiased_distances_are_told_apart_by_corrected_tests():
     assert set(others["debiased_word"]) == {"level"} and set(found.loc[found["candidate"] == "data", "debiased_word"]) == {
         "level"
     }
-    said = sentences(made(batch_wasserstein=Experiment(SIZE, {"batches": table})))["(vi)"]
+    said = sentences(made(batch_wasserstein=Answer(SIZE, {"batches": table})))["(vi)"]
     assert "farther than data in 0 of 60 cases and nearer in 0." in said and "clearly" not in said
     table["debiased"] -= 3
     assert set(prefers(table).query("candidate != 'data'")["debiased_word"]) == {"nearer"}
@@ -321,7 +321,7 @@ def test_games_say_their_own_settings_and_why():
     for said in (caption, sentences(both)["(iv)"]):
         assert own + beside in said and "chosen after seeing that at 10 the two-sided one keeps" in said
     assert f"{own}. The penalty" in sentences(made(wasserstein_training=games))["(iv)"]
-    other = Experiment(games.settings | {"gp": 3.0}, games.tables)
+    other = Answer(games.settings | {"gp": 3.0}, games.tables)
     assert "penalties of 3," in sentences(made(wasserstein_training=other))["(iv)"]
     assert "chosen" not in sentences(made(wasserstein_training=other))["(iv)"]
 

@@ -6,8 +6,8 @@ from scipy import stats
 
 from genbench.report.care import encoders_used
 from genbench.report.encoders import agreements, described, frame, sentence
-from genbench.report.read import primary
 from genbench.report.tables import tables
+from genbench.results.study import primary
 from genbench.tracking.runs import record
 
 FIRST, SECOND = "genbench-cnn-1a2b3c4d", "genbench-cnn-5e6f7a8b"

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genbench.files import write_npz
 from genbench.report import figures, style
-from genbench.report.read import read
 from genbench.report.tables import tables
+from genbench.results.files import write_npz
+from genbench.results.study import read
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import shutil
 import pandas as pd
 import pytest
 
-from genbench.files import read_json, write_json, write_parquet
 from genbench.report import build, encoders, figures, page, variation
 from genbench.report.frames import long
-from genbench.report.read import GIVEN, read
 from genbench.report.style import theme
 from genbench.report.tables import tables
 from genbench.report.words import findings
+from genbench.results.files import read_json, write_json, write_parquet
+from genbench.results.study import GIVEN, read
 
 PLANTED = {"vae": 0.01, "wgan_gp": 0.2}  # factors on the scores of their copies, lower being better
 SUFFIX = f" · {GIVEN}"

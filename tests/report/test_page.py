@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from genbench.config.errors import UserError
-from genbench.files import read_json, write_json
 from genbench.metrics.cards import METRICS
 from genbench.report import build
+from genbench.results.files import read_json, write_json
 
 
 @pytest.fixture(scope="module")

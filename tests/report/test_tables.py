@@ -9,14 +9,14 @@ from scipy import stats
 
 from genbench.metrics.card import GROUPS
 from genbench.metrics.cards import METRICS
-from genbench.metrics.uncertainty import Difference, paired
 from genbench.report.frames import long
 from genbench.report.kinds import note
 from genbench.report.ranking import judge, on_same_examples
-from genbench.report.read import read
 from genbench.report.tables import WIDEST, Cell, _split, mains, tables
 from genbench.report.text import count, ends, listing, number, value
 from genbench.report.words import _ranking, arrow, findings, notes
+from genbench.results.study import read
+from genbench.statistics.uncertainty import Difference, paired
 
 
 def test_judge_knows_directions():
@@ -124,7 +124,7 @@ def test_failed_trials_stay_in_the_denominator(every):
 def test_cells_of_one_model_are_never_averaged(make_run, tmp_path):
     root = tmp_path / "results"
     study = make_run(root)
-    from genbench.files import read_json, write_json
+    from genbench.results.files import read_json, write_json
 
     trials = pd.read_parquet(study / "trials.parquet")
     chosen = trials[(trials["model"] == "gmm") & (trials["seed"] == 0)]["trial"]

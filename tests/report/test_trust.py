@@ -3,12 +3,12 @@ import re
 import pandas as pd
 import pytest
 
-from genbench.files import read_json, write_json
 from genbench.report import build
-from genbench.report.read import read
 from genbench.report.tables import tables
 from genbench.report.trust import RULE, caveat, classifier, estimator
 from genbench.report.words import findings
+from genbench.results.files import read_json, write_json
+from genbench.results.study import read
 
 IWAE = {"estimator": "IWAE, k=200", "ess": 0.01, "elbo": 3.0}
 

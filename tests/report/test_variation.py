@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from genbench.metrics.uncertainty import spread
 from genbench.report.tables import tables
 from genbench.report.variation import frame, sentence, sentences, variations
+from genbench.statistics.uncertainty import spread
 
 
 def of(results, dataset, metric):

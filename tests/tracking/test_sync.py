@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from genbench.config.errors import UserError
-from genbench.files import read_json, write_json
+from genbench.results.files import read_json, write_json
 from genbench.tracking import Counts, sync
 from genbench.tracking.runs import record
 

@@ -35,7 +35,7 @@ STUDY = {
             "tune": {"configurations": 3, "space": "narrow", "confirm": False},
         },
     ],
-    "experiments": {
+    "questions": {
         "critic_gradients": {
             "datasets": ["ring8"],
             "seeds": 1,

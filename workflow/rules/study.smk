@@ -4,7 +4,7 @@ rule collect:
         searched=[f"{RESULTS}/searched/{name}-{CHOOSING}.json" for name in SEARCHED],
         floors=expand(f"{RESULTS}/reference/{{dataset}}/floor.json", dataset=DATASETS),
         refined=[f"{RESULTS}/refined/{name}-{REFINING}.json" for name in REFINED],
-        experiments=[f"{RESULTS}/experiments/{folder}/about.json" for folder in EXPERIMENTS.values()],
+        questions=[f"{RESULTS}/questions/{folder}/about.json" for folder in QUESTIONS.values()],
     output:
         [f"{RESULTS}/studies/{RUN.study}/{file}" for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")],
     log:

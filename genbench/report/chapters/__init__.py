@@ -20,7 +20,7 @@ from genbench.report.chapters import (
     tale,
     textures,
 )
-from genbench.report.read import Results
+from genbench.results.study import Results
 
 CHAPTERS: tuple[Callable[[Results], Chapter | None], ...] = (
     tale.chapter,

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.clear import clear
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, value
+from genbench.results.study import Answer, Results
+from genbench.statistics.multiplicity import clear
 
 __all__ = ["chapter"]
 
@@ -52,8 +52,8 @@ AT_PRIOR = 0.05  # nats of KL below which an encoder is the prior
 def chapter(results: Results) -> Chapter | None:
     """What the experiments say of VAEs; None where a study has none of them."""
     parts = {"vae_gradients": _gradients, "vae_terms": _terms, "latent_sizes": _sizes}
-    found = [(make, experiment) for name, make in parts.items() if (experiment := results.experiment(name)) is not None]
-    blocks = [block for make, experiment in found for block in make(experiment)]
+    found = [(make, answer) for name, make in parts.items() if (answer := results.answer(name)) is not None]
+    blocks = [block for make, experiment in found for block in make(answer)]
     return Chapter("autoencoders", "Autoencoders: gradients, terms and latents", tuple(blocks)) if blocks else None
 
 
@@ -75,8 +75,8 @@ def _power(x: float) -> str:
     return number(10**x, 2) if abs(x) < 4 else f"{10**x:.1e}"
 
 
-def _gradients(experiment: Experiment) -> list:
-    frame, size = experiment.tables["variances"], experiment.settings
+def _gradients(answer: Answer) -> list:
+    frame, size = answer.tables["variances"], answer.settings
     said, rows = [], []
     for (dataset, stage), part in frame.groupby(["dataset", "stage"], sort=False):
         folds = _folds(part)
@@ -140,17 +140,15 @@ def _variances(frame: pd.DataFrame) -> Drawing:
 # ---- terms of the objective
 
 
-def _terms(experiment: Experiment) -> list:
-    scores, size = experiment.tables["scores"], experiment.settings
+def _terms(answer: Answer) -> list:
+    scores, size = answer.tables["scores"], answer.settings
     columns = {"reconstruction": "reconstruction", "kl": "KL", "spread": "spread of z", "accuracy": "neighbours tell the class"}
     rows, said, blocks = [], [], []
     for dataset, part in scores.groupby("dataset", sort=False):
         cells = {t: {key: averaged(own[key]) for key in columns} for t, own in part.groupby("terms", sort=False)}
         rows += [{"dataset": dataset, "trained on": t} | {columns[k]: c for k, c in each.items()} for t, each in cells.items()]
         alone, prior, both = (cells[terms] for terms in ("reconstruction only", "KL only", "both"))
-        codes, pictures = (
-            each[each["dataset"] == dataset] for each in (experiment.tables["codes"], experiment.tables["pictures"])
-        )
+        codes, pictures = (each[each["dataset"] == dataset] for each in (answer.tables["codes"], answer.tables["pictures"]))
         nats = prior["kl"].mean * math.log(2) * len(pictures["pixels"].iloc[0])  # images are grey
         ended = "ends at the prior" if nats < AT_PRIOR else "does not reach the prior"
         said.append(
@@ -223,8 +221,8 @@ def _sheet(ax: Axes, pictures: pd.DataFrame) -> None:
 # ---- numbers of latents
 
 
-def _sizes(experiment: Experiment) -> list:
-    frame, size = experiment.tables["sizes"], experiment.settings
+def _sizes(answer: Answer) -> list:
+    frame, size = answer.tables["sizes"], answer.settings
     frame = frame.assign(gap=frame["elbo"] - frame["iwae"])
     columns = {"elbo": "ELBO", "iwae": "IWAE", "gap": "gap", "active": "in use", "distance": "Fréchet distance"}
     rows, said = [], []

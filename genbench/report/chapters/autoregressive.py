@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.tables import averaged
 from genbench.report.text import listing, value
+from genbench.results.study import Answer, Results
 
 __all__ = ["chapter"]
 
@@ -25,16 +25,16 @@ ABOUT = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiment says of serial sampling; None where a study has none of it."""
-    experiment = results.experiment("sampling_cost")
-    return Chapter("autoregressive", "Parallel training, serial sampling", tuple(_cost(experiment))) if experiment else None
+    answer = results.answer("sampling_cost")
+    return Chapter("autoregressive", "Parallel training, serial sampling", tuple(_cost(answer))) if answer else None
 
 
-def _cost(experiment: Experiment) -> list:
-    costs = experiment.tables["costs"]
+def _cost(answer: Answer) -> list:
+    costs = answer.tables["costs"]
     costs = costs.assign(ratio=costs["sample_seconds"] / costs["train_seconds"])
     blocks: list = [Heading("What does a sample cost beside a training example?"), Paragraph(ABOUT)]
     for dataset, own in costs.groupby("dataset", sort=False):
-        about = f"{experiment.settings['batch']} examples at once; seeds repeat the timing: mean and its 95 % interval."
+        about = f"{answer.settings['batch']} examples at once; seeds repeat the timing: mean and its 95 % interval."
         blocks += [
             Points(tuple(_told(dataset, own))),
             Table.of_cells(f"cost_{dataset}", _rows(own), f"{dataset}: {about}"),

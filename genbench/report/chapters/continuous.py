@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.experiments.divergence_cost import FITTED, slopes
-from genbench.metrics.uncertainty import welch
+from genbench.questions.divergence_cost.run import FITTED, slopes
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, value
+from genbench.results.study import Answer, Results
+from genbench.statistics.uncertainty import welch
 
 __all__ = ["chapter"]
 
@@ -40,16 +40,16 @@ DENSITIES = (
 def chapter(results: Results) -> Chapter | None:
     """What the experiments say of flows in continuous time; None where a study has none of them."""
     parts = {"adjoint": _adjoint, "divergence_cost": _divergence, "flow_densities": _densities}
-    found = [(part, results.experiment(name)) for name, part in parts.items()]
-    blocks = [block for part, experiment in found if experiment for block in part(experiment)]
+    found = [(part, results.answer(name)) for name, part in parts.items()]
+    blocks = [block for part, answer in found if answer for block in part(answer)]
     return Chapter("continuous", "Flows in continuous time", tuple(blocks)) if blocks else None
 
 
 # ---- the adjoint
 
 
-def _adjoint(experiment: Experiment) -> list:
-    curves, gradients, size = experiment.tables["curves"], experiment.tables["gradients"], experiment.settings
+def _adjoint(answer: Answer) -> list:
+    curves, gradients, size = answer.tables["curves"], answer.tables["gradients"], answer.settings
     said, rows = [], []
     for dataset, part in curves.groupby("dataset", sort=False):
         own = gradients[gradients["dataset"] == dataset]
@@ -132,8 +132,8 @@ def _ways(curves: pd.DataFrame) -> Drawing:
 # ---- what a divergence costs
 
 
-def _divergence(experiment: Experiment) -> list:
-    costs, noise, size = experiment.tables["costs"], experiment.tables["noise"], experiment.settings
+def _divergence(answer: Answer) -> list:
+    costs, noise, size = answer.tables["costs"], answer.tables["noise"], answer.settings
     found, largest = slopes(costs), costs["dim"].max()
     last = costs[costs["dim"] == largest].set_index("method")["seconds"]
     spread = noise.groupby(["probe", "dim"])["std"].mean().unstack(0)
@@ -185,8 +185,8 @@ def _costs(costs: pd.DataFrame, noise: pd.DataFrame, found: dict[str, float]) ->
 # ---- densities
 
 
-def _densities(experiment: Experiment) -> list:
-    nll, maps, snapshots, size = *(experiment.tables[name] for name in ("nll", "maps", "snapshots")), experiment.settings
+def _densities(answer: Answer) -> list:
+    nll, maps, snapshots, size = *(answer.tables[name] for name in ("nll", "maps", "snapshots")), answer.settings
     rows, said = [], []
     for dataset, own in nll.groupby("dataset", sort=False):
         parts = dict(list(own.groupby("model", sort=False)))

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.metrics.uncertainty import welch
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
+from genbench.results.study import Answer, Results
+from genbench.statistics.uncertainty import welch
 
 __all__ = ["chapter", "failed"]
 
@@ -38,7 +38,7 @@ SURFACES = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiments say of critics; None where a study has none of them."""
-    quality, surfaces = results.experiment("critic_quality"), results.experiment("critic_surfaces")
+    quality, surfaces = results.answer("critic_quality"), results.answer("critic_surfaces")
     blocks = [*(_quality(quality, results) if quality else ()), *(_surfaces(surfaces) if surfaces else ())]
     return Chapter("critics", "What critics know", tuple(blocks)) if blocks else None
 
@@ -46,12 +46,12 @@ def chapter(results: Results) -> Chapter | None:
 # ---- the loss against the samples
 
 
-def _quality(experiment: Experiment, results: Results) -> list:
-    looks, table = experiment.tables["looks"], experiment.tables["correlations"]
+def _quality(answer: Answer, results: Results) -> list:
+    looks, table = answer.tables["looks"], answer.tables["correlations"]
     blocks: list = [Heading("Does the critic's loss track the samples?"), Paragraph(QUALITY)]
     rows = [_tracked(dataset, model, part) for (dataset, model), part in table.groupby(["dataset", "model"], sort=False)]
     blocks.append(Points(tuple(each for dataset in table["dataset"].unique() for each in _verdicts(dataset, table))))
-    size = experiment.settings
+    size = answer.settings
     caption = (
         f"Spearman's rank correlation with the samples' distance: mean over seeds and its 95 % interval; "
         f"{size['updates']} updates of {size['batch']} examples."
@@ -134,8 +134,8 @@ def failed(critics: pd.DataFrame) -> list[str]:
     ]
 
 
-def _surfaces(experiment: Experiment) -> list:
-    critics, size = experiment.tables["critics"], experiment.settings
+def _surfaces(answer: Answer) -> list:
+    critics, size = answer.tables["critics"], answer.settings
     lost, critics = failed(critics), critics[critics["status"] == "ok"]
     blocks: list = [Heading("What does a critic look like?"), Paragraph(SURFACES)]
     rows = []
@@ -158,8 +158,8 @@ def _surfaces(experiment: Experiment) -> list:
         "Values of the first seed's critics over the plane, dark where they are low, with lines at eight equal steps of each "
         "map's own range, and data points."
     )
-    if len(experiment.tables["maps"]):
-        blocks.append(Figure("surfaces", _maps(experiment.tables["maps"], experiment.tables["points"]), caption))
+    if len(answer.tables["maps"]):
+        blocks.append(Figure("surfaces", _maps(answer.tables["maps"], answer.tables["points"]), caption))
     return blocks
 
 

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Paragraph, Points, Table
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks
 from genbench.report.text import number, plural
+from genbench.results.study import Answer, Results
 
 __all__ = ["chapter"]
 
@@ -20,12 +20,12 @@ ABOUT = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiment says; None where a study does not ask."""
-    experiment = results.experiment("em_bound")
-    return Chapter("em", "The bound that EM raises", tuple(_blocks(experiment))) if experiment else None
+    answer = results.answer("em_bound")
+    return Chapter("em", "The bound that EM raises", tuple(_blocks(answer))) if answer else None
 
 
-def _blocks(experiment: Experiment) -> list:
-    curves, data, size = experiment.tables["curves"], experiment.tables["data"], experiment.settings
+def _blocks(answer: Answer) -> list:
+    curves, data, size = answer.tables["curves"], answer.tables["data"], answer.settings
     rows, said = [], []
     for dataset, part in curves.groupby("dataset", sort=False):
         truth = float(data.loc[data["dataset"] == dataset, "log_likelihood"].iloc[0])

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.metrics.uncertainty import welch
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
+from genbench.results.study import Answer, Results
+from genbench.statistics.uncertainty import welch
 
 __all__ = ["chapter"]
 
@@ -39,7 +39,7 @@ COSTS = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiments say of energies; None where a study has none of them."""
-    signs, products = results.experiment("langevin_signs"), results.experiment("energy_products")
+    signs, products = results.answer("langevin_signs"), results.answer("energy_products")
     blocks = [*(_signs(signs) if signs else ()), *(_products(products) if products else ())]
     if blocks or results.trials.loc[results.trials["family"] == "ebm", "model"].nunique() > 1:
         blocks += _costs(results)
@@ -49,8 +49,8 @@ def chapter(results: Results) -> Chapter | None:
 # ---- signs
 
 
-def _signs(experiment: Experiment) -> list:
-    looks, ends, size = experiment.tables["looks"], experiment.tables["ends"], experiment.settings
+def _signs(answer: Answer) -> list:
+    looks, ends, size = answer.tables["looks"], answer.tables["ends"], answer.settings
     rows, said = [], []
     for dataset, own in ends.groupby("dataset", sort=False):
         said += _signed(str(dataset), own)
@@ -117,8 +117,8 @@ def _spreads(looks: pd.DataFrame) -> Drawing:
 # ---- products
 
 
-def _products(experiment: Experiment) -> list:
-    experts, products, size = (*(experiment.tables[name] for name in ("experts", "products")), experiment.settings)
+def _products(answer: Answer) -> list:
+    experts, products, size = (*(answer.tables[name] for name in ("experts", "products")), answer.settings)
     rows, said = [], []
     for product, part in experts.groupby("product", sort=False):
         for expert, own in part.groupby("expert", sort=False):
@@ -144,9 +144,9 @@ def _products(experiment: Experiment) -> list:
         Points(tuple(said)),
         Table.of_cells("products", rows, caption),
     ]
-    if len(experiment.tables["maps"]):
+    if len(answer.tables["maps"]):
         caption = "First seed: trained densities, their product with points that chains on the sum gave, and the true product."
-        blocks.append(Figure("products", _maps(experiment.tables["maps"], experiment.tables["samples"]), caption))
+        blocks.append(Figure("products", _maps(answer.tables["maps"], answer.tables["samples"]), caption))
     return blocks
 
 

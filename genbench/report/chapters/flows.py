@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.clear import clear
-from genbench.report.read import Experiment, Results
 from genbench.report.style import FLOOR, inks, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import number, value
+from genbench.results.study import Answer, Results
+from genbench.statistics.multiplicity import clear
 
 __all__ = ["chapter"]
 
@@ -33,10 +33,10 @@ PATHS = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiment on Glow's samples says; None where a study does not have it."""
-    experiment = results.experiment("flow_samples")
-    if experiment is None:
+    answer = results.answer("flow_samples")
+    if answer is None:
         return None
-    return Chapter("flows", "Samples of a flow", (*_temperatures(experiment), *_paths(experiment)))
+    return Chapter("flows", "Samples of a flow", (*_temperatures(answer), *_paths(answer)))
 
 
 def _change(part: pd.DataFrame, key: str, before: float, after: float) -> str:
@@ -49,8 +49,8 @@ def _change(part: pd.DataFrame, key: str, before: float, after: float) -> str:
     return f"{SCORES[key]} {verb} ({value(cell)})"
 
 
-def _temperatures(experiment: Experiment) -> list:
-    frame, real, size = experiment.tables["temperatures"], experiment.tables["real"].set_index("dataset"), experiment.settings
+def _temperatures(answer: Answer) -> list:
+    frame, real, size = answer.tables["temperatures"], answer.tables["real"].set_index("dataset"), answer.settings
     rows, said = [], []
     for dataset, part in frame.groupby("dataset", sort=False):
         means = part.groupby("temperature")[[*SCORES]].mean()
@@ -72,7 +72,7 @@ def _temperatures(experiment: Experiment) -> list:
         f"{size['samples']} samples at most of each temperature after {size['updates']} updates of {size['batch']} examples, "
         "and as many training images: mean over seeds and its 95 % interval."
     )
-    pictures = experiment.tables["pictures"]
+    pictures = answer.tables["pictures"]
     return [
         Heading("What does the temperature trade?"),
         Paragraph(TEMPERATURE),
@@ -105,8 +105,8 @@ def _curves(frame: pd.DataFrame, real: pd.DataFrame) -> Drawing:
     return figure
 
 
-def _paths(experiment: Experiment) -> list:
-    frame, pictures = experiment.tables["paths"], experiment.tables["pictures"]
+def _paths(answer: Answer) -> list:
+    frame, pictures = answer.tables["paths"], answer.tables["pictures"]
     rows, said = [], []
     for dataset, part in frame.groupby("dataset", sort=False):
         weights = part["weight"].unique()

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Results
 from genbench.report.style import DASHES, log_axis, too_wide
 from genbench.report.text import count, listing, number, plural
+from genbench.results.study import Results
 
 __all__ = ["chapter"]
 

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.chapters.critics import failed
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import number
+from genbench.results.study import Answer, Results
 
 __all__ = ["chapter"]
 
@@ -33,7 +33,7 @@ AHEAD = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiments say of gradients; None where a study has none of them."""
-    deep, ahead = results.experiment("critic_gradients"), results.experiment("generator_gradients")
+    deep, ahead = results.answer("critic_gradients"), results.answer("generator_gradients")
     blocks = [*(_deep(deep) if deep else ()), *(_ahead(ahead) if ahead else ())]
     return Chapter("gradients", "What gradients are left", tuple(blocks)) if blocks else None
 
@@ -60,8 +60,8 @@ def _power(x: float) -> str:
 # ---- through a deep critic
 
 
-def _deep(experiment: Experiment) -> list:
-    gradients, weights, size = experiment.tables["gradients"], experiment.tables["weights"], experiment.settings
+def _deep(answer: Answer) -> list:
+    gradients, weights, size = answer.tables["gradients"], answer.tables["weights"], answer.settings
     rows, said = [], []
     for (dataset, restraint), part in weights[weights["status"] == "ok"].groupby(["dataset", "restraint"], sort=False):
         own = gradients[(gradients["dataset"] == dataset) & (gradients["restraint"] == restraint)]
@@ -85,7 +85,7 @@ def _deep(experiment: Experiment) -> list:
         f"Critics of {size['depth']} hidden layers of {size['width']} after {size['updates']} updates: mean over seeds and its "
         "95 % interval. At the limit: share of weights within a thousandth of it."
     )
-    figure = _layers(gradients, experiment.tables["histograms"])
+    figure = _layers(gradients, answer.tables["histograms"])
     return [
         Heading("Do gradients pass a deep critic?"),
         Paragraph(DEEP),
@@ -124,8 +124,8 @@ def _layers(gradients: pd.DataFrame, histograms: pd.DataFrame) -> Drawing:
 # ---- from a critic that is far ahead
 
 
-def _ahead(experiment: Experiment) -> list:
-    gradients, size = experiment.tables["gradients"], experiment.settings
+def _ahead(answer: Answer) -> list:
+    gradients, size = answer.tables["gradients"], answer.settings
     rows, said = [], []
     for (dataset, loss), part in gradients.groupby(["dataset", "loss"], sort=False):
         norms = part.pivot(index="seed", columns="update", values="norm")
@@ -150,7 +150,7 @@ def _ahead(experiment: Experiment) -> list:
         Points(tuple(said)),
         Table.of_cells("ahead", rows, caption),
         Figure(
-            "ahead", _curves(experiment.tables["curves"], gradients), "A thin line per seed, the geometric mean over seeds thick."
+            "ahead", _curves(answer.tables["curves"], gradients), "A thin line per seed, the geometric mean over seeds thick."
         ),
     ]
 

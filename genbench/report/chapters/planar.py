@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Experiment, Results
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
+from genbench.results.study import Answer, Results
 
 __all__ = ["chapter"]
 
@@ -26,12 +26,12 @@ TOLD = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiment says of planar and radial flows; None where a study does not have it."""
-    found = results.experiment("planar_flows")
+    found = results.answer("planar_flows")
     return Chapter("planar", "Planar and radial flows", tuple(_blocks(found))) if found else None
 
 
-def _blocks(experiment: Experiment) -> list:
-    tables, size = experiment.tables, experiment.settings
+def _blocks(answer: Answer) -> list:
+    tables, size = answer.tables, answer.settings
     fits = tables["fits"]
     ended = fits[fits["status"] == "ok"]
     cells = {key: averaged(part["kl"]) for key, part in ended.groupby(["target", "flow", "layers"], sort=False)}

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.metrics.uncertainty import welch
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.clear import clear
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, value
+from genbench.results.study import Answer, Results
+from genbench.statistics.multiplicity import clear
+from genbench.statistics.uncertainty import welch
 
 __all__ = ["chapter"]
 
@@ -37,21 +37,21 @@ PLANES = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiment says of priors and posteriors; None where a study has none of it."""
-    experiment = results.experiment("latent_priors")
-    if experiment is None:
+    answer = results.answer("latent_priors")
+    if answer is None:
         return None
-    bounds, planes = experiment.tables["bounds"], experiment.tables["planes"]
+    bounds, planes = answer.tables["bounds"], answer.tables["planes"]
     blocks: list = [Heading("Does a VAE need a better prior, or a better posterior?"), Paragraph(ABOUT)]
     for dataset, part in bounds.groupby("dataset", sort=False):
         distance = DISTANCES[results.kind(str(dataset))]
-        blocks += [Points(tuple(_said(str(dataset), part, distance))), _table(str(dataset), part, distance, experiment)]
+        blocks += [Points(tuple(_said(str(dataset), part, distance))), _table(str(dataset), part, distance, answer)]
     if len(planes):
         blocks += [Paragraph(PLANES), Figure("planes", _drawing(planes), "Grey: draws of the prior; colour: of the posteriors.")]
     return Chapter("priors", "What priors and posteriors bring", tuple(blocks))
 
 
-def _table(dataset: str, part: pd.DataFrame, distance: str, experiment: Experiment) -> Table:
-    size, unit, rows = experiment.settings, part["unit"].iloc[0], []
+def _table(dataset: str, part: pd.DataFrame, distance: str, answer: Answer) -> Table:
+    size, unit, rows = answer.settings, part["unit"].iloc[0], []
     for (prior, posterior), own in part.groupby(["prior", "posterior"], sort=False):
         found = {
             f"IW bound, {unit}": "bound",

@@ -7,11 +7,11 @@ import pandas as pd
 
 from genbench.report.chapter import Chapter, Heading, Paragraph, Points, Table
 from genbench.report.published import published
-from genbench.report.read import Results
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural
 from genbench.report.trust import estimator, parse
 from genbench.report.words import KINDS
+from genbench.results.study import Results
 
 __all__ = ["chapter"]
 

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from genbench.metrics.cards import METRICS
-from genbench.metrics.uncertainty import interval
 from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.read import Results
 from genbench.report.style import log_axis
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
+from genbench.results.study import Results
+from genbench.statistics.uncertainty import interval
 
 __all__ = ["chapter"]
 

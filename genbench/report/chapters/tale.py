@@ -4,7 +4,7 @@ import pandas as pd
 
 from genbench.report.chapter import Chapter, Heading, Paragraph, Table
 from genbench.report.claims import CLAIMS
-from genbench.report.read import Results
+from genbench.results.study import Results
 
 __all__ = ["chapter"]
 

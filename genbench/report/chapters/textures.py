@@ -5,10 +5,10 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.chapter import Chapter, Figure, Paragraph, Points, Table
-from genbench.report.read import Experiment, Results
 from genbench.report.style import inks, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import number, value
+from genbench.results.study import Answer, Results
 
 __all__ = ["chapter"]
 
@@ -26,12 +26,12 @@ ABOUT = (
 
 def chapter(results: Results) -> Chapter | None:
     """What the experiment says; None where a study does not ask."""
-    experiment = results.experiment("textures")
-    return Chapter("textures", "Textures from one example", tuple(_blocks(experiment))) if experiment else None
+    answer = results.answer("textures")
+    return Chapter("textures", "Textures from one example", tuple(_blocks(answer))) if answer else None
 
 
-def _blocks(experiment: Experiment) -> list:
-    distances, mismatch, size = (experiment.tables["distances"], experiment.tables["mismatch"], experiment.settings)
+def _blocks(answer: Answer) -> list:
+    distances, mismatch, size = (answer.tables["distances"], answer.tables["mismatch"], answer.settings)
     rows, said = [], []
     for texture, part in distances.groupby("texture", sort=False):
         wide = part.pivot(index="seed", columns="kind", values="distance")
@@ -61,7 +61,7 @@ def _blocks(experiment: Experiment) -> list:
     return [
         Paragraph(ABOUT),
         Points(tuple(said)),
-        Figure("images", _images(experiment.tables["pictures"]), "An example, what its model makes, and random phases."),
+        Figure("images", _images(answer.tables["pictures"]), "An example, what its model makes, and random phases."),
         Table.of_cells("distances", rows, caption),
         Figure(
             "mismatch",

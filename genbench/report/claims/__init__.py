@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from genbench.report.claim import Claim
 from genbench.report.claims import budget, equal_terms, factors, fid, pixels, restraints, wasserstein
-from genbench.report.read import Results
+from genbench.results.study import Results
 
 CLAIMS: tuple[Callable[[Results], Claim | None], ...] = (
     equal_terms.claim,

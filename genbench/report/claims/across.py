@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from genbench.report.chapter import Heading, Points
-from genbench.report.read import GIVEN, Results
 from genbench.report.searches import Searches, counted
 from genbench.report.text import number, plural
-from genbench.studies.ranks import agreement
-from genbench.studies.variance import shares
-from genbench.studies.verdict import Verdict
+from genbench.results.study import GIVEN, Results
+from genbench.statistics.ranks import agreement
+from genbench.statistics.variance import shares
+from genbench.statistics.verdict import Verdict
 
 __all__ = ["across"]
 

@@ -15,12 +15,12 @@ from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.pairs import verdict_table
 from genbench.report.published import published
-from genbench.report.read import Results
 from genbench.report.searches import Searched, Searches, charge, searches
 from genbench.report.style import DASHES, log_axis
 from genbench.report.text import listing, number, plural
-from genbench.studies.search_curve import best_contrast, budget_contrast, search_curve
-from genbench.studies.verdict import Contrast, Verdict, decide, holm, p_at_least
+from genbench.results.study import Results
+from genbench.statistics.search_curve import best_contrast, budget_contrast, search_curve
+from genbench.statistics.verdict import Contrast, Verdict, decide, holm, p_at_least
 
 __all__ = ["claim"]
 

@@ -14,13 +14,13 @@ from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.across import across
 from genbench.report.claims.pairs import verdict_table
 from genbench.report.published import published
-from genbench.report.read import Results
 from genbench.report.searches import BASELINE, Searched, Searches, budget_words, charge, counted, of_searches, searches
 from genbench.report.style import DASHES, FLOOR, log_axis
 from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
-from genbench.studies.search_curve import Best, search_curve
-from genbench.studies.verdict import Verdict, verdicts
+from genbench.results.study import Results
+from genbench.statistics.search_curve import Best, search_curve
+from genbench.statistics.verdict import Verdict, verdicts
 
 __all__ = ["claim"]
 

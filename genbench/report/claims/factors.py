@@ -12,13 +12,13 @@ from genbench.report.chapter import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.grids import Searched, on, searched, steps_said
 from genbench.report.published import published
-from genbench.report.read import Results
 from genbench.report.style import FLOOR
 from genbench.report.text import listing, number, plural
-from genbench.studies import factors
-from genbench.studies.factors import Grid, Tuned
-from genbench.studies.search_curve import search_curve
-from genbench.studies.variance import Share
+from genbench.results.study import Results
+from genbench.statistics import factors
+from genbench.statistics.factors import Grid, Tuned
+from genbench.statistics.search_curve import search_curve
+from genbench.statistics.variance import Share
 
 __all__ = ["architecture", "others"]
 

@@ -15,10 +15,10 @@ from genbench.report.claims.exact import bared
 from genbench.report.claims.fid_figures import drawn
 from genbench.report.crossed import crossed, exceeds, ratio
 from genbench.report.published import published
-from genbench.report.read import Results
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural
-from genbench.studies.ranks import agreement
+from genbench.results.study import Results
+from genbench.statistics.ranks import agreement
 
 __all__ = ["Swap", "claim", "swaps"]
 
@@ -72,10 +72,10 @@ class Swap:
 
 def claim(results: Results) -> Claim | None:
     """The FID's weaknesses from the experiment `fid_faults`; None without."""
-    experiment = results.experiment("fid_faults")
-    if experiment is None:
+    answer = results.answer("fid_faults")
+    if answer is None:
         return None
-    margin, tables = float(results.config.get("margin") or 1.1), experiment.tables
+    margin, tables = float(results.config.get("margin") or 1.1), answer.tables
     asked = {"bias": _bias, "dropping": _lost, "samplers": _encoders, "copies": _copies}
     answers = [answer(tables[name], margin) for name, answer in asked.items()]
     verdicts = [verdict for verdict, _, _ in answers]
@@ -85,7 +85,7 @@ def claim(results: Results) -> Claim | None:
     blocks = (
         Points(tuple(line for _, _, lines in answers for line in lines)),
         Figure("fid_faults", drawn(tables), CAPTION),
-        Paragraph(NOTE.format(redraws=experiment.settings["redraws"], margin=margin, copies=COPIES), fine=True),
+        Paragraph(NOTE.format(redraws=answer.settings["redraws"], margin=margin, copies=COPIES), fine=True),
         *_tables(tables),
         *((Table("fid_published", known, "Published on the claim", folded=True),) if len(known) else ()),
     )

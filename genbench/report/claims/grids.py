@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from genbench.metrics.cards import METRICS
-from genbench.report.read import Results
 from genbench.report.text import listing
 from genbench.report.trust import parse
-from genbench.studies import factors
-from genbench.studies.factors import Grid
+from genbench.results.study import Results
+from genbench.statistics import factors
+from genbench.statistics.factors import Grid
 
 __all__ = ["Searched", "on", "searched", "steps_said"]
 

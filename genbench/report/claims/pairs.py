@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from genbench.report.chapter import Table
-from genbench.studies.verdict import Verdict
+from genbench.statistics.verdict import Verdict
 
 __all__ = ["verdict_table"]
 

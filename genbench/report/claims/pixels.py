@@ -12,9 +12,9 @@ from genbench.report.claim import HOLDS, OPEN, VERDICTS, Claim, tally, together
 from genbench.report.claims.exact import bared
 from genbench.report.crossed import crossed, exceeds, ratio
 from genbench.report.published import published
-from genbench.report.read import Experiment, Results
 from genbench.report.style import FLOOR, inks
 from genbench.report.text import listing, number, plural
+from genbench.results.study import Answer, Results
 
 __all__ = ["MARGIN", "claim"]
 
@@ -45,11 +45,11 @@ DOTS = (
 
 def claim(results: Results) -> Claim | None:
     """C6 from the experiment `pixel_distance`; None without."""
-    experiment = results.experiment("pixel_distance")
-    if experiment is None:
+    answer = results.answer("pixel_distance")
+    if answer is None:
         return None
-    changes, size = experiment.tables["changes"], experiment.settings
-    lost = _left_out(experiment.tables["sets"])
+    changes, size = answer.tables["changes"], answer.settings
+    lost = _left_out(answer.tables["sets"])
     if not len(changes):
         return Claim("C6", STATEMENT, SOURCE, OPEN, " ".join(lost), _published())
     parts = list(changes.groupby(["dataset", "kind"], sort=False))
@@ -57,8 +57,8 @@ def claim(results: Results) -> Claim | None:
     order = list(changes.groupby("change")["feature"].mean().sort_values().index)
     note = NOTE.format(shift=size["shift"], cases=plural(len(cases), "case"), margin=MARGIN)
     blocks = (
-        Points((*_ordered(changes), *_warping(changes), *_nearer(experiment), *lost)),
-        Figure("c6_panel", _panel(experiment, order), _panel_caption(experiment)),
+        Points((*_ordered(changes), *_warping(changes), *_nearer(answer), *lost)),
+        Figure("c6_panel", _panel(answer, order), _panel_caption(answer)),
         Figure("c6_distances", _dots(changes, order), DOTS),
         Paragraph(note, fine=True),
         _table(changes, order),
@@ -162,10 +162,10 @@ def _warping(changes: pd.DataFrame) -> list[str]:
     return said
 
 
-def _nearer(experiment: Experiment) -> list[str]:
+def _nearer(answer: Answer) -> list[str]:
     """What is nearer than the image itself, moved aside, in pixels and in features."""
     said = []
-    for dataset, part in experiment.tables["neighbours"].groupby("dataset", sort=False):
+    for dataset, part in answer.tables["neighbours"].groupby("dataset", sort=False):
         shares = {
             words: (part[column] < part["shifted"]).groupby([part["kind"], part["seed"]]).mean()
             for words, column in (
@@ -178,7 +178,7 @@ def _nearer(experiment: Experiment) -> list[str]:
         pixels, felt = _both(share)
         line = (
             f"{dataset}: for {pixels} of {part['image'].nunique()} test images {first} is nearer in pixels than the image itself "
-            f"shifted by {experiment.settings['shift']:g} of its side; in classifiers' features for {felt}. "
+            f"shifted by {answer.settings['shift']:g} of its side; in classifiers' features for {felt}. "
         )
         others = [f"{words} {{}} in pixels and {{}} in features".format(*_both(each)) for words, each in rest]
         said.append(f"{line}Likewise {'; '.join(others)}.")
@@ -235,8 +235,8 @@ def _case_table(cases: list[dict]) -> Table:
 # ---- figures
 
 
-def _panel_caption(experiment: Experiment) -> str:
-    sets = experiment.tables["sets"].drop_duplicates("dataset")
+def _panel_caption(answer: Answer) -> str:
+    sets = answer.tables["sets"].drop_duplicates("dataset")
     sizes = [f"{number(row.target)} ({row.dataset})" for row in sets.itertuples()]
     return (
         f"Originals and versions at exactly one L2 distance in pixels, {listing(sizes)}; below each its feature distance, the "
@@ -244,8 +244,8 @@ def _panel_caption(experiment: Experiment) -> str:
     )
 
 
-def _panel(experiment: Experiment, order: list[str]) -> Drawing:
-    pictures, changes = experiment.tables["pictures"], experiment.tables["changes"]
+def _panel(answer: Answer, order: list[str]) -> Drawing:
+    pictures, changes = answer.tables["pictures"], answer.tables["changes"]
     rows = list(pictures[["dataset", "image"]].drop_duplicates().itertuples(index=False, name=None))
     columns = ["original", *order]
     drawing = Drawing(figsize=(1.12 * len(columns), 1.32 * len(rows) + 0.3), layout="constrained")

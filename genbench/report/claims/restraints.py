@@ -10,10 +10,10 @@ from genbench.report.chapter import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim
 from genbench.report.claims.factors import others
 from genbench.report.claims.grids import Searched, searched, steps_said
-from genbench.report.read import Results
 from genbench.report.style import FLOOR, log_axis
 from genbench.report.text import listing, number, plural
-from genbench.studies.restraints import always_helps, failure_rates, never_hurts, restraint_contrasts
+from genbench.results.study import Results
+from genbench.statistics.regularisation import always_helps, failure_rates, never_hurts, restraint_contrasts
 
 __all__ = ["restraints"]
 

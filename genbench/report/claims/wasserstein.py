@@ -10,9 +10,9 @@ from genbench.report.claims.exact import bared
 from genbench.report.claims.wasserstein_numbers import FREE, LEVEL, MARGIN, cells, ours, prefers, trials
 from genbench.report.claims.wasserstein_parts import Part
 from genbench.report.published import published
-from genbench.report.read import Experiment, Results
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import plural
+from genbench.results.study import Answer, Results
 
 __all__ = ["claim"]
 
@@ -59,12 +59,12 @@ ALIKE = (
 
 def claim(results: Results) -> Claim | None:
     """The claim from the experiments on Wasserstein critics; None where a study has none of them, or nothing that ended well."""
-    static = results.experiment("wasserstein_estimates")
+    static = results.answer("wasserstein_estimates")
     found: list[Part] = []
     blocks: list = []
     for name, told in (("wasserstein_estimates", _static), ("wasserstein_training", _game), ("batch_wasserstein", _batches)):
-        if experiment := results.experiment(name):
-            more, shown = told(experiment, results)
+        if answer := results.answer(name):
+            more, shown = told(answer, results)
             found, blocks = found + more, blocks + shown
     if not found:
         return None
@@ -84,8 +84,8 @@ def _capital(text: str) -> str:
 # ---- fixed pairs
 
 
-def _static(experiment: Experiment, results: Results) -> tuple[list[Part], list]:
-    pairs, critics, size = experiment.tables["pairs"], experiment.tables["critics"], experiment.settings
+def _static(answer: Answer, results: Results) -> tuple[list[Part], list]:
+    pairs, critics, size = answer.tables["pairs"], answer.tables["critics"], answer.settings
     if not (critics["status"] == "ok").any():
         return [], []
     found = cells(pairs, critics)
@@ -150,13 +150,13 @@ def _truths(pairs: pd.DataFrame, size: dict) -> Table:
 # ---- games
 
 
-def _game(experiment: Experiment, results: Results) -> tuple[list[Part], list]:
-    looks, ends, size = experiment.tables["looks"], experiment.tables["ends"], experiment.settings
+def _game(answer: Answer, results: Results) -> tuple[list[Part], list]:
+    looks, ends, size = answer.tables["looks"], answer.tables["ends"], answer.settings
     if not (ends["status"] == "ok").any():
         return [], []
     found = trials(looks, ends)
     looks = looks.merge(ends.loc[ends["status"] == "ok", ["dataset", "critic", "seed"]])
-    conditions = _conditions(size, results.experiment("wasserstein_estimates"))
+    conditions = _conditions(size, results.answer("wasserstein_estimates"))
     said = [each for each in (parts.thesis(found, results, conditions), parts.rule(found)) if each]
     if lost := int((ends["status"] != "ok").sum()):
         said[-1] = _with_failed(said[-1], lost, "training")
@@ -177,13 +177,13 @@ def _game(experiment: Experiment, results: Results) -> tuple[list[Part], list]:
         Figure("c4_thesis", draw.thesis(found, results), SCATTER),
         Table.of_cells("c4_games", bared(rows), caption, folded=True),
     ]
-    for dataset, own in experiment.tables["pictures"].groupby("dataset", sort=False):
+    for dataset, own in answer.tables["pictures"].groupby("dataset", sort=False):
         if set(own["kind"]) & set(size["critics"]):  # the first seeds of all may have failed
             blocks.append(Figure(f"c4_alike_{dataset}", draw.pictures(own), f"{dataset}: {ALIKE}"))
     return said, blocks
 
 
-def _conditions(size: dict, pairs: Experiment | None) -> str:
+def _conditions(size: dict, pairs: Answer | None) -> str:
     """The settings of games, those of fixed pairs where they differ, and why."""
     own = _restraints(size)
     other = _restraints(pairs.settings) if pairs is not None else own
@@ -198,8 +198,8 @@ def _restraints(size: dict) -> str:
 # ---- batches
 
 
-def _batches(experiment: Experiment, results: Results) -> tuple[list[Part], list]:
-    found, draws = prefers(experiment.tables["batches"]), experiment.settings["draws"]
+def _batches(answer: Answer, results: Results) -> tuple[list[Part], list]:
+    found, draws = prefers(answer.tables["batches"]), answer.settings["draws"]
     caption = (
         f"W1 of batches: means over {plural(draws, 'draw')} from the same examples, to which centres are fitted, too, and 95 % "
         "intervals over draws, each by itself; gap: paired with that of other data. The words are of t-tests over draws with "
@@ -222,7 +222,7 @@ def _batches(experiment: Experiment, results: Results) -> tuple[list[Part], list
 # ---- published
 
 
-def _published(static: Experiment | None) -> list:
+def _published(static: Answer | None) -> list:
     table = published("C4")
     if static is not None:
         table = pd.concat([ours(static.tables["pairs"], static.tables["critics"]), table], ignore_index=True)

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from genbench.report.claims.wasserstein_numbers import MARGIN
-from genbench.report.read import Results
 from genbench.report.style import inks, log_axis, too_wide
+from genbench.results.study import Results
 
 __all__ = ["blur", "games", "pictures", "thesis", "values"]
 

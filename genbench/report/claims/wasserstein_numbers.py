@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genbench.metrics.uncertainty import welch
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
 from genbench.report.tables import averaged
 from genbench.report.text import number
-from genbench.studies.verdict import holm
+from genbench.statistics.uncertainty import welch
+from genbench.statistics.verdict import holm
 
 __all__ = [
     "FREE",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from genbench.metrics.uncertainty import welch
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, together
 from genbench.report.claims.exact import bare
 from genbench.report.claims.wasserstein_numbers import (
@@ -22,9 +21,10 @@ from genbench.report.claims.wasserstein_numbers import (
     mostly,
     rivals,
 )
-from genbench.report.read import Results
 from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
+from genbench.results.study import Results
+from genbench.statistics.uncertainty import welch
 
 __all__ = ["Part", "blur", "control", "directions", "rule", "thesis", "values"]
 

@@ -1,0 +1,25 @@
+"""What critics look like under different restraints, near their optimum (WGAN-GP's figure 1b)."""
+
+from typing import Literal
+
+from pydantic import Field, FiniteFloat
+
+from genbench.questions.base import Training
+
+__all__ = ["Settings"]
+
+Planar = Literal["ring8", "grid25", "moons", "swiss_roll", "checkerboard", "pinwheel"]
+
+
+class Settings(Training):
+    """What critics look like under different restraints, near their optimum (WGAN-GP's figure 1b)."""
+
+    datasets: tuple[Planar, ...] = Field(default=("ring8", "swiss_roll", "grid25"), min_length=1)
+    updates: int = Field(default=600, ge=10)
+    width: int = Field(default=128, ge=4)
+    depth: int = Field(default=3, ge=1)
+    lr: FiniteFloat = Field(default=1e-3, gt=0)
+    limit: FiniteFloat = Field(default=0.01, gt=0)  # of clipped weights
+    gp: FiniteFloat = Field(default=10.0, gt=0)
+    points: int = Field(default=2000, ge=50)  # of data and of fakes, between which the exact distance is computed
+    cells: int = Field(default=60, ge=10)  # of the map per axis

@@ -1,0 +1,18 @@
+"""Whether the bound that EM raises touches the likelihood (Neal & Hinton 1998)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from genbench.questions.base import Question
+
+__all__ = ["Settings"]
+
+
+class Settings(Question):
+    """Whether the bound that EM raises touches the likelihood (Neal & Hinton 1998)."""
+
+    datasets: tuple[Literal["ring8", "grid25", "moons", "swiss_roll", "pinwheel"], ...] = Field(default=("ring8",), min_length=1)
+    components: int = Field(default=8, ge=2)
+    points: int = Field(default=2000, ge=100)  # of the training split
+    iterations: int = Field(default=60, ge=2)

@@ -1,0 +1,30 @@
+"""What each term of a VAE's objective does to its latents."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from genbench.questions.base import Training
+
+__all__ = ["Settings"]
+
+Images = Literal["digits", "mnist5k", "mnist", "fashion_mnist"]
+
+
+class OfVAEs(Training):
+    """Questions on the VAE by its recipe."""
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        return ("vae",)
+
+
+class Settings(OfVAEs):
+    """What each term of a VAE's objective does to its latents."""
+
+    datasets: tuple[Images, ...] = Field(default=("digits",), min_length=1)
+    updates: int = Field(default=1000, ge=10)
+    examples: int = Field(default=1000, ge=50)  # most of a split that are looked at
+    side: int = Field(default=20, ge=2, le=40)  # images of the grid per axis
+    pairs: int = Field(default=4, ge=1, le=9)  # of test examples with a path between them
+    steps: int = Field(default=11, ge=3, le=25)  # images of a path

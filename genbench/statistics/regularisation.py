@@ -1,0 +1,150 @@
+"""Whether a restraint pays: every restraint against none in grids whose cells share one stream of configurations."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from genbench.statistics.distribution import failures, quantile
+from genbench.statistics.factors import Grid
+from genbench.statistics.search_curve import best_contrast
+from genbench.statistics.verdict import decide, holm, p_at_least
+
+__all__ = ["always_helps", "failure_rates", "never_hurts", "restraint_contrasts"]
+
+
+def restraint_contrasts(
+    grids: Mapping[str, Grid], margin: float, factor: str = "restraint", none: str = "none", level: float = 0.05
+) -> pd.DataFrame:
+    """Each restraint against none, in every dataset and at every crossing of the other factors.
+
+    `grids`: by dataset. `margin`: ratio of scores that still counts as equal, above 1, fixed beforehand. A row per comparison:
+    "dataset", the other factors, `factor`, and
+
+    - of the tuned score, the expected best of a quarter of the configurations: "ratio" with its uncorrected interval "low" to
+      "high" (below 1: the restraint is better), the p-values "difference", "equivalence", "not_worse" and "within" (of a
+      ratio of at most the margin, one-sided), each after Holm's correction over all rows, and the "verdict": better, worse,
+      equivalent, else "not worse" (by the margin) or undecided; "hurts": whether "within" is rejected;
+    - "better_alone", "not_worse_alone": whether a row would say so without correction, which is all that a claim on *every* row
+      needs (an intersection-union test);
+    - of typical configurations: the median "typical" of the ratios of configuration i with and without, with its
+      distribution-free interval "typical_low" to "typical_high", "helped" and "hurt" of the n configurations, and
+      "typical_p", of a sign test, Holm. A trial that failed on one side only counts for the other, on both as a tie.
+
+    Failed trials are charged the worst score of the dataset in tuned scores. Empty where no cell has a partner without.
+
+    References: Berger 1982 (intersection-union); Holm 1979; Schuirmann 1987.
+    """
+    rows, contrasts = [], []
+    for dataset, found in grids.items():
+        if factor not in found.factors:
+            continue
+        others = [name for name in found.factors if name != factor]
+        places = {tuple(row): i for i, row in enumerate(found.cells[[*others, factor]].itertuples(index=False, name=None))}
+        for (*rest, restraint), i in places.items():
+            if restraint == none or (*rest, none) not in places:
+                continue
+            j = places[(*rest, none)]
+            pair = [(str(name), found.validation[c], found.test[c]) for name, c in ((restraint, i), (none, j))]
+            contrasts.append(best_contrast(*pair, found.k, found.charge))
+            row = {"dataset": dataset, **dict(zip(others, rest, strict=True)), factor: restraint}
+            rows.append(row | _typical(found, i, j))
+    if not rows:
+        return pd.DataFrame()
+    said, within = [], holm([p_at_least(contrast, math.log(margin)) for contrast in contrasts])
+    for verdict, contrast, p_within in zip(decide(contrasts, margin, level), contrasts, within, strict=True):
+        (alone,) = decide([contrast], margin, level)
+        shown = verdict.word == "undecided" and verdict.p_not_worse <= level
+        said.append(
+            {
+                "ratio": verdict.ratio,
+                "low": verdict.low,
+                "high": verdict.high,
+                "difference": verdict.p_difference,
+                "equivalence": verdict.p_equivalence,
+                "not_worse": verdict.p_not_worse,
+                "within": p_within,
+                "verdict": "not worse" if shown else verdict.word,
+                "better_alone": alone.ratio < 1 and alone.p_difference <= level,
+                "not_worse_alone": alone.p_not_worse <= level,
+                "hurts": bool(p_within <= level),
+            }
+        )
+    table = pd.concat([pd.DataFrame(rows), pd.DataFrame(said)], axis=1)
+    table["typical_p"] = holm(table["typical_p"])
+    return table
+
+
+def _typical(found: Grid, i: int, j: int) -> dict[str, float]:
+    """Cell i against cell j, configuration by configuration."""
+    own, other = (np.where(found.failed[c], math.inf, found.test[c]) for c in (i, j))
+    both = np.isinf(own) & np.isinf(other)
+    ratio = np.where(both, 1.0, own / np.where(both, 1.0, other))
+    middle = quantile(ratio, 0.5)
+    helped, hurt = int((ratio < 1).sum()), int((ratio > 1).sum())
+    p = float(stats.binomtest(helped, helped + hurt).pvalue) if helped + hurt else 1.0
+    return {
+        "typical": float(np.median(ratio)),
+        "typical_low": max(middle.low, 0.0),
+        "typical_high": middle.high,
+        "helped": helped,
+        "hurt": hurt,
+        "n": ratio.size,
+        "typical_p": p,
+    }
+
+
+def always_helps(table: pd.DataFrame) -> bool | None:
+    """Whether a restraint is better in every row of `restraint_contrasts`.
+
+    True where each is better on its own test; False where any is worse, or equivalent to none; None where neither is shown.
+    """
+    if table["verdict"].isin(["worse", "equivalent"]).any():
+        return False
+    return True if table["better_alone"].all() else None
+
+
+def never_hurts(table: pd.DataFrame) -> bool | None:
+    """Whether no row of `restraint_contrasts` is worse by more than the margin.
+
+    True where each is shown not to be on its own test; False where any is shown to be, after correction; None where neither.
+    A row that is worse by less, however certainly, is no answer.
+    """
+    if table["hurts"].any():
+        return False
+    return True if table["not_worse_alone"].all() else None
+
+
+def failure_rates(found: Grid, factor: str = "restraint", none: str = "none") -> pd.DataFrame:
+    """How often trials fail at each level of a factor, over all cells of that level.
+
+    Columns `factor`, "trials", "failed", "share" with Wilson's interval "low" to "high", and "p" of the same rate as at level
+    `none`, of the sign test on the configurations' differences in failures, Holm over levels: cells share configurations, so
+    that trials are not independent, as Fisher's test would have them. The interval takes them as such and is too narrow where a
+    configuration fails in many cells. "p" is nan at `none` and without it.
+
+    References: Wilson 1927; Dixon & Mood 1946.
+    """
+    rows = []
+    others = [name for name in found.factors if name != factor]
+    keys = list(found.cells[others].itertuples(index=False, name=None))
+    at = {
+        level: {keys[c]: c for c in np.flatnonzero(found.cells[factor] == level)} for level in dict.fromkeys(found.cells[factor])
+    }
+    for level, places in at.items():
+        bad = found.failed[list(places.values())]
+        of = failures(np.where(bad, math.inf, 1.0))
+        row = {factor: level, "trials": of.n, "failed": of.failed, "share": of.share, "low": of.low, "high": of.high}
+        shared = [key for key in places if key in at.get(none, {})]
+        p = math.nan
+        if level != none and shared:
+            gap = sum(found.failed[places[key]].astype(int) - found.failed[at[none][key]] for key in shared)
+            fewer, more = int((gap < 0).sum()), int((gap > 0).sum())
+            p = float(stats.binomtest(fewer, fewer + more).pvalue) if fewer + more else 1.0
+        rows.append(row | {"p": p})
+    table = pd.DataFrame(rows)
+    tested = table["p"].notna()
+    table.loc[tested, "p"] = holm(table.loc[tested, "p"])
+    return table

@@ -1,0 +1,344 @@
+"""The fairness linter: each planted unfairness is found, by its rule and no other; shipped studies have none unaccepted."""
+
+import copy
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genbench.checks.fairness import lint, notes, unfair
+from genbench.checks.rules import FOUND_BY
+from genbench.cli import main
+from genbench.config.errors import UserError
+from genbench.config.expand import expand
+from genbench.config.fairness import RULES
+from genbench.config.read import names, read_study
+from genbench.report.care import _who
+
+CONFIG = Path(__file__).parents[2] / "config"
+SPACE = {"hp": {"lr": {"log": [1.0e-5, 1.0e-2]}, "beta1": {"uniform": [0.0, 1.0]}}}
+NARROW = {"hp": {**SPACE["hp"], "lr": {"log": [1.0e-4, 1.0e-3]}}}
+MODEL = {
+    "family": "gan", "title": "a", "paper": "-", "defaults": {"net": {"width": 8, "depth": 1}},
+    "space": {"wide": SPACE, "narrow": NARROW, "authors": {"hp": {"lr": 1.0e-4}}},
+}  # fmt: skip
+CELL = {
+    "datasets": ["digits"], "models": ["ns_gan", "hinge_gan", "sngan"], "budget": {"unit": "updates", "value": 10}, "batch": 16,
+    "tune": {"configurations": 5, "space": "wide"},
+}  # fmt: skip
+FAIR = {"name": "s", "title": "S", "seeds": 3, "cells": [CELL]}
+MODELS = ("ns_gan", "hinge_gan", "sngan", "lsgan", "wgan", "began", "vae", "made", "gmm")
+
+
+class Planted:
+    """A study that is fair until something is changed in it."""
+
+    def __init__(self, root):
+        self.root, self.study = root, copy.deepcopy(FAIR)
+        self.models = {name: {**copy.deepcopy(MODEL), "name": name} for name in MODELS}
+        shutil.copytree(CONFIG / "datasets", root / "datasets")
+
+    @property
+    def cell(self):
+        return self.study["cells"][0]
+
+    def also(self, **changes):
+        """Another cell like the first."""
+        self.study["cells"].append({**copy.deepcopy(self.cell), **changes})
+
+    def write(self):
+        for folder, values in (("models", self.models.values()), ("studies", [self.study])):
+            (self.root / folder).mkdir(exist_ok=True)
+            for value in values:
+                (self.root / folder / f"{value['name']}.yaml").write_text(yaml.safe_dump(value))
+        return read_study("s", self.root)
+
+    def found(self):
+        study = self.write()
+        return lint(expand(study, self.root), study, self.root)
+
+
+@pytest.fixture
+def planted(tmp_path):
+    return Planted(tmp_path)
+
+
+def recipe(planted, model, **parts):
+    planted.cell.setdefault("recipes", {})[model] = parts
+
+
+def vary(key, value):
+    """A change of what one model searches."""
+
+    def change(planted):
+        planted.models["sngan"]["space"]["wide"]["hp"][key] = value
+
+    return change
+
+
+def drop_beta1(planted):
+    del planted.models["sngan"]["space"]["wide"]["hp"]["beta1"]
+
+
+def other_spaces(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], tune={"configurations": 5, "space": "narrow"})
+
+
+def other_size(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], tune={"configurations": 6, "space": "wide"})
+
+
+def other_judge(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], tune={"configurations": 5, "space": "wide", "checkpoints": 2})
+
+
+def other_seeds(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], tune={"configurations": 5, "space": "wide", "seeds": 2})
+
+
+def no_authors(planted):
+    del planted.models["sngan"]["space"]["authors"]
+
+
+def by_hand(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], tune=None)
+
+
+def all_by_hand(planted):
+    planted.cell["tune"] = None
+
+
+def other_budget(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], budget={"unit": "updates", "value": 20})
+
+
+def other_unit(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], budget={"unit": "samples", "value": 1000})
+
+
+def other_batch(planted):
+    planted.cell["models"] = ["ns_gan", "hinge_gan"]
+    planted.also(models=["sngan"], batch=32)
+
+
+def larger_variant(planted):
+    planted.also(variant="large", recipes={name: {"net": {"width": 200}} for name in planted.cell["models"]})
+
+
+def larger_level(planted):
+    planted.cell["grid"] = {"capacity": {"small": {}, "large": {"net": {"width": 200}}}}
+
+
+def steps_for_some(planted):
+    planted.models["sngan"]["space"]["wide"]["net"] = {"critic_steps": {"choice": [1, 5]}}
+
+
+def baseline(planted):
+    planted.cell["models"] = ["vae", "gmm"]
+    planted.models["vae"]["space"]["wide"] = planted.models["gmm"]["space"]["wide"] = {}
+    planted.models["vae"]["space"]["authors"] = planted.models["gmm"]["space"]["authors"] = {}
+    planted.models["gmm"]["defaults"] = {"net": {"components": 3}}
+    planted.cell["tune"]["configurations"] = 4
+
+
+def on_ring(planted):
+    baseline(planted)
+    planted.cell["models"] = ["gmm"]
+    planted.cell["datasets"] = ["ring8"]
+
+
+def held_out(planted):
+    planted.cell["models"] = ["ns_gan", "vae"]
+    planted.models["vae"]["defaults"]["net"]["latent"] = 2
+
+
+def own_network(planted):
+    planted.cell["models"] = ["vae", "made"]
+    planted.models["made"]["defaults"] = {"net": {"width": 8, "depth": 1}}
+    planted.models["vae"]["defaults"] = {"net": {"width": 64, "depth": 1, "latent": 2}}
+
+
+def own_variant(planted):
+    planted.also(variant="more", models=["sngan"], batch=32)
+
+
+def off_bound(planted):
+    planted.cell["models"] = ["vae"]
+    recipe(planted, "vae", hp={"beta": 0.5})
+
+
+def probability(planted):
+    planted.cell["models"].append("lsgan")
+    recipe(planted, "lsgan", net={"output": "sigmoid"})
+
+
+def told(planted):
+    recipe(planted, "sngan", net={"conditional": True})
+
+
+def clipped(planted):
+    recipe(planted, "sngan", net={"penalty": "clipping"})
+
+
+def unbounded(planted):
+    recipe(planted, "ns_gan", net={"loss": "wasserstein"})
+
+
+PLANTS = [
+    ("recipes", by_hand, "sngan: runs one recipe set by hand.*beside models that are searched"),
+    ("recipes", all_by_hand, "every model: runs one recipe set by hand.*between recipes"),
+    ("searches", other_size, r"digits: searches of unequal size, configurations: 5 \(ns_gan, hinge_gan\), 6 \(sngan\)"),
+    ("searches", other_judge, "digits: searches judge differently: checkpoints 1.*checkpoints 2"),
+    (
+        "spaces",
+        other_spaces,
+        r"digits: lr is searched in different ranges: log \[1e-05, 0.01\] \(ns_gan, hinge_gan\), log .*sngan",
+    ),
+    ("spaces", vary("lr", {"uniform": [0.0, 0.1]}), r"lr .*uniform \[0.0, 0.1\] \(sngan\)"),
+    ("spaces", drop_beta1, r"beta1 .*not at all \(sngan\)"),
+    ("spaces", vary("weight_decay", {"log": [1.0e-5, 0.1]}), r"weight_decay .*not at all \(ns_gan, hinge_gan\), log .*\(sngan\)"),
+    ("authors", no_authors, "digits: no authors' defaults of sngan"),
+    ("switches", lambda p: recipe(p, "sngan", train={"ema": 0.9}), r"ema .*0.999 \(ns_gan, hinge_gan\), 0.9 \(sngan\)"),
+    ("switches", lambda p: recipe(p, "sngan", train={"schedule": "constant"}), r"schedule .*constant \(sngan\)"),
+    ("few_configurations", lambda p: p.cell["tune"].update(configurations=3), "searches of 3 configurations, fewer than 4"),
+    ("seeds", other_seeds, r"digits: models have different numbers of seeds: 1 \(ns_gan, hinge_gan\), 2 \(sngan\)"),
+    ("few_seeds", lambda p: p.study.update(seeds=1), "one seed"),
+    ("margin", lambda p: p.study.update(margin=2.0), "a ratio of 2 count as equal"),
+    ("encoder", lambda p: p.study.update(encoder_epochs=3), "classifiers of 3 epochs, fewer than 10"),
+    ("encoder", lambda p: p.study.update(encoders=["classifier", "inception"]), "inception .*photographs .*like digits"),
+    ("budget", other_budget, r"digits: budgets differ.* 10 updates x 16 \(ns_gan, hinge_gan\), 20 updates x 16 \(sngan\)"),
+    ("budget", other_unit, r"1000 samples x 16 \(sngan\)"),
+    ("budget", other_batch, r"10 updates x 32 \(sngan\)"),
+    ("critic_steps", steps_for_some, r"digits: .*one network: 1 \(ns_gan, hinge_gan\), 1 or 5 \(sngan\)"),
+    ("passes", baseline, "gmm: an update is one iteration over the whole training split"),
+    ("parameters", lambda p: recipe(p, "sngan", net={"width": 64}), r"digits: parameters differ by a factor of \d.*of sngan"),
+    ("parameters", larger_variant, "digits: parameters differ.* · large"),
+    ("parameters", larger_level, "digits: parameters differ.* · large"),
+    ("networks", own_network, r"digits: .*kinds of networks: mlp \(vae\), their own \(made\)"),
+    ("variants", own_variant, r"digits: .*more tries: 1 \(ns_gan, hinge_gan\), 2 \(sngan\)"),
+    ("labels", told, "sngan: .*given class labels.*ranked apart"),
+    ("selection", held_out, "ns_gan: no held-out loss chooses weights"),
+    ("reference", on_ring, "gmm on ring8: its class of laws contains the true one"),
+    ("beta", off_bound, "vae: beta = 0.5 makes its objective no bound"),
+    ("sigmoid", probability, "lsgan: its critic's output is a probability"),
+    ("batch_norm", lambda p: recipe(p, "ns_gan", net={"norm": "batch"}), "ns_gan: batch norm"),
+    ("clipping", clipped, "sngan: clipped weights are rescaled"),
+    ("slope", unbounded, "ns_gan: nothing bounds the slope"),
+]
+
+
+def test_every_rule_is_planted_named_and_there():
+    assert {rule for rule, _, _ in PLANTS} == set(RULES) == set(FOUND_BY)
+
+
+def test_a_fair_study_has_no_finding(planted):
+    assert planted.found() == []
+
+
+@pytest.mark.parametrize("plant", [larger_variant, larger_level])
+def test_variants_that_all_models_have_are_fair(planted, plant):
+    """Unless they are larger: here they have the same networks."""
+    plant(planted)
+    for change in (planted.study["cells"][-1].get("recipes", {}), planted.cell.get("grid", {}).get("capacity", {})):
+        for each in change.values():
+            each["hp"] = {"beta2": 0.5}
+            each.pop("net", None)
+    assert planted.found() == []
+
+
+def test_validation_that_chooses_checkpoints_for_all_is_fair(planted):
+    held_out(planted)
+    planted.cell["tune"]["checkpoints"] = 3
+    assert planted.found() == []
+
+
+def test_labels_and_critic_steps_for_all_are_fair(planted):
+    for name in planted.cell["models"]:
+        recipe(planted, name, net={"conditional": True, "critic_steps": 3})
+    assert planted.found() == []
+
+
+@pytest.mark.parametrize(("rule", "plant", "words"), PLANTS)
+def test_a_planted_unfairness_is_found_by_its_rule_alone(planted, rule, plant, words):
+    plant(planted)
+    found = planted.found()
+    assert {finding.rule for finding in found} == {rule}, found
+    assert any(re.search(words, finding.text) for finding in found), found
+    assert all("\n" not in finding.text and not finding.reason for finding in found)
+
+
+def test_what_is_accepted_says_why_and_what_is_accepted_for_nothing_is_told(planted):
+    told(planted)
+    planted.study["accepts"] = {"labels": "they are the question", "margin": "it is wide"}
+    labels, stale = planted.found()
+    assert (labels.rule, labels.reason, stale.rule, stale.reason) == ("labels", "they are the question", "stale", "")
+    assert "accepts.margin" in stale.text
+    lines = unfair(read_study("s", planted.root), planted.root)
+    assert lines == [f"{labels.text} (accepted: they are the question)", stale.text]
+
+
+@pytest.mark.parametrize(
+    ("accepts", "words"),
+    [
+        ({"lables": "x"}, "accepts: unknown rule 'lables'; allowed: recipes, searches, "),
+        ({"labels": " "}, "labels: needs a reason"),
+    ],
+)
+def test_a_bad_acceptance_is_refused_in_one_line(planted, accepts, words):
+    planted.study["accepts"] = accepts
+    with pytest.raises(UserError, match=f"s.yaml: .*{words}") as caught:
+        planted.write()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", names("studies", CONFIG))
+def test_shipped_studies_have_nothing_unfair_that_they_do_not_accept(name):
+    study = read_study(name, CONFIG)
+    found = lint(expand(study, CONFIG), study, CONFIG)
+    assert [finding for finding in found if not finding.reason] == []
+
+
+def test_notes_on_methods_are_no_findings(planted):
+    planted.models["sngan"]["notes"] = "Two  words.\n"
+    study = planted.write()
+    trials = expand(study, planted.root)
+    assert notes(trials, planted.root) == ["sngan: two  words".replace("  ", " ")] and lint(trials, study, planted.root) == []
+
+
+def test_the_report_knows_who_has_no_held_out_loss(planted):
+    """It tells from the sentence whose last weights had no choice."""
+    held_out(planted)
+    (finding,) = planted.found()
+    assert _who(str(finding)) == ["ns_gan"] and "no held-out loss" in finding.text
+
+
+def test_strict_fails_where_something_is_not_accepted(planted, monkeypatch, capsys):
+    monkeypatch.chdir(planted.root.parent)
+    planted.root.rename(planted.root.parent / "config")
+    planted.root = planted.root.parent / "config"
+    told(planted)
+    planted.write()
+    told_by = "unfair: labels: sngan: some or all trials"
+    assert main(["check", "s"]) == 0 and told_by in capsys.readouterr().out
+    assert main(["check", "s", "--strict"]) == 1 and told_by in capsys.readouterr().out
+    assert main(["check", "s", "--strict", "--json"]) == 1
+    capsys.readouterr()
+    planted.study["accepts"] = {"labels": "they are the question"}
+    planted.write()
+    assert main(["check", "s", "--strict"]) == 0
+    out = capsys.readouterr().out
+    assert "unfair" not in out and re.search(r"accepted: labels: sngan: .*\(they are the question\)", out)
+
+
+def test_every_rule_is_documented():
+    text = (CONFIG / "README.md").read_text()
+    assert all(f"| `{rule}` | {meaning} |" in text for rule, meaning in RULES.items())
