@@ -45,8 +45,9 @@ class Card:
     `best`: what a perfect sampler gets in expectation, past which no value is better; None where there is no such value.
     `uncertainty`: what its standard error covers, and how it is computed. `traps`: how it misleads.
     `place`: the order of tables and of scores. `standard`: False for what only studies that name it compute.
-    `needs`: what is seen of a model: its "samples", the class "labels" that it was asked for, its "decoder" from latents to
-    examples, or its "density". `encoders`: "all" for what further encoders are asked for as well, "first" else.
+    `needs`: what is seen beside samples of a model and of test data: nothing ("samples"), the class "labels" that it was asked
+    for, the "training" split, its "decoder" from latents to examples, or its "density". `encoders`: "all" for what further
+    encoders are asked for as well, "first" else.
     """
 
     key: str
@@ -66,7 +67,7 @@ class Card:
     best: float | None = None
     place: int = 1000
     standard: bool = True
-    needs: Literal["samples", "labels", "decoder", "density"] = "samples"
+    needs: Literal["samples", "labels", "training", "decoder", "density"] = "samples"
     encoders: Literal["first", "all"] = "first"
 
     def __post_init__(self) -> None:

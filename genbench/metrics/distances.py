@@ -11,7 +11,7 @@ from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
 from genbench.metrics.sets import Images
 
-__all__ = ["fid", "fid_bias", "fid_infinity", "frechet", "kid", "pair"]
+__all__ = ["checked", "fid", "fid_bias", "fid_infinity", "frechet", "kid", "pair"]
 
 BIAS = "(1/n + 1/m) (tr C + 1/2 sum_ij l_i l_j (1 + d_ij) / (l_i + l_j))"
 SIZES = 15  # subset sizes of the extrapolation in 1/N
@@ -182,8 +182,8 @@ def fid_bias(features: Tensor, n: int, m: int) -> float:
 
 def pair(images: Images) -> tuple[Tensor, Tensor]:
     """Features of the generated and of the reference images in float64, checked."""
-    x = _checked("generated features", images.features)
-    y = _checked("reference features", images.reference.features).to(x.device)
+    x = checked("generated features", images.features)
+    y = checked("reference features", images.reference.features).to(x.device)
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"distances: generated features have width {x.shape[1]}, reference {y.shape[1]}")
     return x, y
@@ -198,8 +198,8 @@ def _score(key: str, images: Images, value: float, se: float, own: dict[str, Any
     return Score(key, value, len(x), METRICS[key].unit, se, settings={**images.about, "n_reference": len(y), **own})
 
 
-def _checked(name: str, rows: Tensor) -> Tensor:
-    """Return finite float64 rows, where they are."""
+def checked(name: str, rows: Tensor) -> Tensor:
+    """Finite float64 rows (n >= 10, d), where they are; ValueError for others."""
     if rows.ndim != 2 or len(rows) < 10:
         raise ValueError(f"distances: {name} of shape {tuple(rows.shape)}; (n >= 10, d) is needed")
     bad = int((~torch.isfinite(rows).all(dim=1)).sum())

@@ -58,8 +58,8 @@ class Manifold:
     """The known manifold of images, in 0..1: of a dataset, and how a model reaches it.
 
     `project` gives images' squared distances (n,) to it; `made` (n, C, H, W) are generated and `test` (m, C, H, W) real
-    images. `generate` maps latents (B, latent) ~ N(0, I), drawn by `generator`, to images, differentiably; None where a model
-    has no such map.
+    images, and `delta` is the largest such distance on the manifold (None: by the size of the images). `generate` maps
+    latents (B, latent) ~ N(0, I) to images, differentiably, on the device of `generator`; None where a model has no such map.
     """
 
     project: Callable[[Tensor], Tensor]
@@ -68,6 +68,7 @@ class Manifold:
     generate: Callable[[Tensor], Tensor] | None = None
     latent: int = 0
     generator: torch.Generator | None = None
+    delta: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,8 @@ class Images(_Samples):
 
     `features` (n, d) and `logits` (n, K) of the images; `reference`: real ones by the same encoder; `samples` (n, C, H, W):
     the images themselves, in raw units; `training`: the training split; `labels` (n,): the classes asked for;
-    `manifold`: that of the data, where it is known. What is None is not asked for.
+    `manifold`: that of the data, where it is known. What is None is not asked for. `further`: seen by another encoder than the
+    first of a study, which only shows whether a ranking depends on the encoder.
     """
 
     kind: ClassVar[str] = "images"
@@ -88,10 +90,11 @@ class Images(_Samples):
     training: "Training | None" = None
     labels: Tensor | None = None
     manifold: Manifold | None = None
+    further: bool = False
 
     def asks(self, card: Card) -> bool:
-        """Further encoders, whose reference has no classes, only show whether a ranking depends on the encoder."""
-        return card.encoders == "all" or self.reference is None or self.reference.counts is not None
+        """Whether these samples are asked for a metric at all."""
+        return card.encoders == "all" or not self.further
 
     @property
     def about(self) -> dict[str, Any]:
