@@ -7,7 +7,7 @@ import torch
 
 from genbench.config.errors import UserError
 from genbench.jobs import reference as job
-from genbench.metrics.images import Reference
+from genbench.metrics.references import Reference
 from genbench.results.paths import Paths
 
 
@@ -40,4 +40,4 @@ def test_an_encoder_that_changed_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(job, "named_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
     stored = [Reference("genbench-cnn-old", "test", torch.zeros(3, 2))], None
     with pytest.raises(UserError, match="made by genbench-cnn-old, but classifier is now genbench-cnn-new"):
-        job._image_scores(torch.zeros(3), dataset("digits"), ("classifier",), stored, Paths(tmp_path), "cpu", 0)
+        job._image_scores(torch.zeros(3), dataset("digits"), ("classifier",), stored, Paths(tmp_path), "cpu", 0, None, None, None)
