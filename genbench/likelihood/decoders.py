@@ -84,7 +84,7 @@ def annealed_scores(
     model: Model, data: Dataset, space: Space, points: int, temperatures: int, generator: torch.Generator
 ) -> list[Score]:
     """Bounds in nats on the likelihood of the first `points` test examples, by annealing; none without a decoder of
-    z alone, as that of a model which is told the class, nor where the prior of z has no density at hand.
+    z alone, as that of a class-conditional model, nor where the prior of z has no density at hand.
 
     ais_nll of a model with a density: tighter than its importance-weighted bound where the encoder is poor. surrogate_nll
     of one without: that of N(G(z), sigma^2 I), with sigma chosen on as many validation examples. bdmc_gap: what either bound

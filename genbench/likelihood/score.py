@@ -30,7 +30,7 @@ EXAMPLES = (
 )
 THEIS = "Theis et al. 2016, arXiv:1511.01844"
 FINE_STEPS = 1000  # of a diffusion's bound that shows what its short sampling chain costs
-FINE_DIMENSIONS, FINE_POINTS = 64, 250  # beyond, that many steps are too dear
+FINE_DIMENSIONS, FINE_POINTS = 64, 250  # beyond, that many steps are too expensive
 TEMPERATURES = 300  # of the annealing of an energy of images
 ODE_IMAGES = 50  # larger images whose density by the ODE is computed
 RAISE_IMAGES, RAISE_CHAINS = 20, 16  # images that RAISE anneals back from, and chains for each
@@ -57,7 +57,7 @@ class Likelihood:
 
     @cached_property
     def path(self) -> HMCPath:
-        """The annealing path from the uniform law on the box of images to an energy's law."""
+        """The annealing path from the uniform distribution on the box of images to an energy's distribution."""
         return HMCPath(self.model.energy, self.model.slope, self.model.dim, self.generator, temperatures=TEMPERATURES)
 
     @cached_property
@@ -234,8 +234,8 @@ def _about(z: LogZ) -> dict[str, Any]:
         range="Any real number.",
         floor="As for the likelihood.",
         uncertainty=ANNEALED,
-        traps="In expectation a bound on the likelihood under the law of the annealing chain's last state, and no bound under "
-        "the energy's own law: where annealing misses a part of the mass, both estimates are too good by as much, and agree. "
+        traps="In expectation a bound on the likelihood under the distribution of the annealing chain's last state, and no bound "
+        "under the energy's own: where annealing misses a part of the mass, both estimates are too good by as much, and agree. "
         "Where they differ by more than a few nats, neither is the likelihood; that they agree proves nothing. Of few images.",
         source="Burda et al. 2015, arXiv:1412.8566",
         place=370,

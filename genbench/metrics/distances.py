@@ -34,7 +34,7 @@ BLOCK = 1024  # rows of a kernel matrix held at a time
         "distance (infinitesimal jackknife) over the square root of n. Not a percentile interval of a bootstrap, which adds the "
         "bias a second time. Near the floor and with heavy tails "
         "it errs on the large side, by up to a half.",
-        traps="Biased upwards by about 1/n with a slope that depends on the model, so values at different n do not compare. "
+        traps="Biased upwards by about 1/n at a rate that depends on the model, so values at different n do not compare. "
         "Sees only means and covariances: copies of the training images score best. " + FEATURES,
         source="Heusel et al. 2017, arXiv:1706.08500; bias: Chong and Forsyth 2020, arXiv:1911.07023",
         main=True,

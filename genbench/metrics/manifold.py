@@ -235,5 +235,5 @@ def _f1(precision: float, precision_se: float, recall: float, recall_se: float) 
     total = precision + recall
     if total == 0:
         return 0.0, max(precision_se, recall_se)
-    slopes = 2 * (recall / total) ** 2, 2 * (precision / total) ** 2
-    return 2 * precision * recall / total, math.hypot(slopes[0] * precision_se, slopes[1] * recall_se)
+    rates = 2 * (recall / total) ** 2, 2 * (precision / total) ** 2
+    return 2 * precision * recall / total, math.hypot(rates[0] * precision_se, rates[1] * recall_se)

@@ -64,7 +64,7 @@ def nearest(rows: Tensor, others: Tensor, *, leave_out_self: bool = False) -> tu
 
 @dataclass(frozen=True)
 class Memory:
-    """What is kept of training and held-out features to judge copying.
+    """What is kept of training and held-out features to recognise copying.
 
     `train` (m, d) are training features, `gap` (m,) the distance of each to the nearest other one, `centres` (c, d) the
     centres of the cells of C_T; `held_out` (t,) are the distances of held-out features to training features,
@@ -287,8 +287,8 @@ def _ct(rows: Tensor, memory: Memory) -> tuple[float, float, int]:
         k, t = len(mine), len(theirs)
         below = (np.searchsorted(theirs, mine, "left") + np.searchsorted(theirs, mine, "right")) / (2 * t)
         scale, mean = (12 * k * t / (k + t + 1)) ** 0.5, below.mean()
-        slope = scale / 2 * (1 / k - 1 / (k + t + 1))
+        rate = scale / 2 * (1 / k - 1 / (k + t + 1))
         total += t * (mean - 0.5) * scale
         weight += t
-        influence[cell == c] = t * ((below - mean) * scale * n / k + (mean - 0.5) * slope * n)
+        influence[cell == c] = t * ((below - mean) * scale * n / k + (mean - 0.5) * rate * n)
     return float(total / weight), float(influence.std(ddof=1)) / n**0.5 / weight, len(cells)

@@ -85,7 +85,7 @@ def sliced_w1(points: Points, n: int = 10_000, directions: Tensor | None = None)
 
     Uses at most `n` points of each set; the sets may differ in size, since a distance in one dimension is the area
     between two distribution functions. The 200 directions, uniform on the sphere, are the same in every call
-    unless `directions` (p, d), unit vectors, are given. The standard error is as for wasserstein1. Raises ValueError
+    unless `directions` (p, d), unit vectors, are given. The standard error is as for `w1`. Raises ValueError
     for non-finite points.
 
     References: Rabin et al. 2011, doi:10.1007/978-3-642-24785-9_37; Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3.
@@ -99,7 +99,7 @@ def sliced_w1(points: Points, n: int = 10_000, directions: Tensor | None = None)
     weights = torch.tensor([1 / len(x)] * len(x) + [-1 / len(y)] * len(y), dtype=torch.float64)
     between = weights[order].cumsum(dim=1)[:, :-1]  # the samples' distribution function minus the reference's
     value = float((between.abs() * gap).sum(dim=1).mean())
-    # an optimal dual potential falls with slope 1 where that difference is positive and rises where it is negative
+    # an optimal dual potential falls at rate 1 where that difference is positive and rises where it is negative
     potential = torch.zeros_like(values)
     potential[:, 1:] = -(between.sign() * gap).cumsum(dim=1)
     at_samples = torch.empty_like(values).scatter_(1, order, potential)[:, : len(x)].mean(dim=0)
