@@ -16,10 +16,11 @@ from genbench.data import Dataset, space
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
+from genbench.metrics.distances import frechet
 from genbench.metrics.encoder import extract
-from genbench.metrics.fidelity import frechet
 from genbench.metrics.neighbours import Coverage
-from genbench.metrics.points import sliced_w1
+from genbench.metrics.sets import Points
+from genbench.metrics.transport import sliced_w1
 from genbench.results.files import read_json, write_json
 from genbench.results.paths import Paths
 from genbench.training.replicas import stream
@@ -106,7 +107,7 @@ class Judge:
         return self.real[split]
 
     def _sliced(self, x: Tensor, seed: int) -> dict[str, float]:
-        return {split: sliced_w1(x, self.data.splits[split], seed=seed).value for split in SPLITS}
+        return {split: sliced_w1(Points(x, self.data.splits[split], seed=seed)).value for split in SPLITS}
 
     def _frechet(self, x: Tensor, seed: int) -> dict[str, float]:
         features = self.features(x)

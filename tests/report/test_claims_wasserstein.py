@@ -290,8 +290,7 @@ def test_gaps_that_turn_twice_have_no_size_of_their_own():
     size, low, high = crossover(part)
     assert low == pytest.approx(128, rel=0.02) and np.isinf(high) and size == pytest.approx(128, rel=0.02)
     assert (
-        "up to a batch of about 128 (interval: 12"
-        in sentences(made(batch_wasserstein=Answer(SIZE, {"batches": noisy})))["(vi)"]
+        "up to a batch of about 128 (interval: 12" in sentences(made(batch_wasserstein=Answer(SIZE, {"batches": noisy})))["(vi)"]
     )
 
 
