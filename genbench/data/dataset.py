@@ -47,7 +47,7 @@ class Dataset:
 
     def density(self) -> PointDensity | None:
         """The exact density that points were drawn from; None for images."""
-        return _density(self.name, self.meta["source"], self.meta["parameters"]) if self.kind == "points" else None
+        return point_density(self.name, self.meta["source"], self.meta["parameters"]) if self.kind == "points" else None
 
 
 def prepare(spec: "DatasetSpec", out: Path) -> None:
@@ -134,7 +134,7 @@ def indices(spec: "DatasetSpec", n: int, n_test: int | None) -> dict[str, np.nda
 
 
 def _points(spec: "DatasetSpec") -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    density = _density(spec.name, spec.source, spec.parameters)
+    density = point_density(spec.name, spec.source, spec.parameters)
     if spec.shape != (2,):
         raise UserError(f"{_file(spec.name)}: shape: {spec.source} lies in the plane, so [2], got {list(spec.shape)}")
     arrays = {
@@ -201,7 +201,8 @@ def _classes(spec: "DatasetSpec", labels: list[np.ndarray | None]) -> int | None
     return spec.classes or found
 
 
-def _density(name: str, source: str, parameters: dict[str, Any]) -> PointDensity:
+def point_density(name: str, source: str, parameters: dict[str, Any]) -> PointDensity:
+    """The density of a dataset of points; UserError (one line) names the parameter of its file that is at fault."""
     import genbench.data as tables
 
     function = tables.POINTS[source]
