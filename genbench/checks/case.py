@@ -89,6 +89,12 @@ class Case:
         cls = self.model(trial.model)
         return trial.net.get(factor) or getattr(cls, factor) if issubclass(cls, GAN) else ""
 
+    def photographs(self, source: str) -> bool:
+        """Whether a source's images are, or may be, photographs."""
+        from genbench.data.dataset import source_traits
+
+        return source_traits(source).photographs
+
     def well_specified(self) -> dict[str, list[str]]:
         """Models by dataset that can equal the true distribution."""
         from genbench.checks.trials import well_specified

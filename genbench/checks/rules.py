@@ -19,7 +19,6 @@ RATIO = 2.0  # of parameters, up to which two models count as equally large
 FEWEST = 4  # configurations of a search, and ...
 WIDEST = 1.5  # ... ratio of two scores that counts as equal, at which verdicts on models still say something
 EPOCHS = 10  # of a classifier, below which its features are hardly those of a trained one
-PHOTOGRAPHS = ("cifar10", "folder", "npz")  # sources of images that resemble, or may resemble, what Inception and DINOv2 saw
 
 Rule = Callable[[Case], Iterable[str]]
 RULES: dict[str, Rule] = {}  # by name, in the order of findings
@@ -333,7 +332,7 @@ def encoder(case: Case) -> list[str]:
     out, specs = [], [dataset_spec(name, case.root) for name in case.datasets]
     if case.study.encoder_epochs < EPOCHS and any(spec.kind == "images" for spec in specs):
         out.append(f"classifiers of {case.study.encoder_epochs} epochs, fewer than {EPOCHS}, give the features of all images")
-    strange = ", ".join(spec.name for spec in specs if spec.kind == "images" and spec.source not in PHOTOGRAPHS)
+    strange = ", ".join(spec.name for spec in specs if spec.kind == "images" and not case.photographs(spec.source))
     for name in case.study.encoders:
         if strange and not name.startswith("classifier"):
             out.append(f"{name.split(':')[0]} has learnt from photographs and never saw images like {strange}")

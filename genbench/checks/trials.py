@@ -136,9 +136,9 @@ def well_specified(trials: Iterable[Trial], root: Path = ROOT) -> dict[str, list
     """Models by dataset that can equal the true distribution: references there, and no contenders."""
     able = {name: cls for name, cls in MODELS.items() if cls.contains is not Model.contains}
     found: dict[str, set[str]] = {}
-    for trial in trials:
+    for trial in {repr((t.dataset, t.model, t.net)): t for t in trials if t.model in able}.values():
         spec = dataset_spec(trial.dataset, root)
-        if trial.model in able and spec.kind == "points":
+        if spec.kind == "points":
             model = able[trial.model](tuple(spec.shape), spec.levels, **arguments(trial, root))
             if model.contains(point_density(spec.name, spec.source, spec.parameters)):
                 found.setdefault(trial.dataset, set()).add(trial.model)

@@ -1,12 +1,9 @@
 """Scores on data whose manifold is known."""
 
-import functools
-
 import torch
 from torch import Tensor
 
 from genbench.data import Dataset
-from genbench.data.polygons import Projection, vertex_counts
 from genbench.metrics.manifold import polygon_scores
 from genbench.metrics.score import Score
 from genbench.models import Model
@@ -19,14 +16,14 @@ SAMPLES, INVERTED = 1000, 256  # generated images that are projected, test image
 def manifold_scores(
     samples: Tensor, data: Dataset, model: Model | None = None, generator: torch.Generator | None = None
 ) -> list[Score]:
-    """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another.
+    """Scores of images (n, C, H, W) in raw units of a dataset whose manifold is known, none of another.
 
-    A model that decodes z ~ N(0, I) without being told a class adds recall.
+    A model that decodes z ~ N(0, I) and is not class-conditional adds recall.
     """
-    if data.meta["source"] != "polygons":
+    project = data.projection()
+    if project is None:
         return []
     top = data.levels - 1
-    project = _projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
     made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
     decodes = {}
     if hasattr(model, "generate") and model.normal_prior and not model.classes:
@@ -36,9 +33,3 @@ def manifold_scores(
 
         decodes = {"generate": generate, "latent": model.latent, "generator": generator}
     return polygon_scores(made, test, project, settings={"reference": "test"}, **decodes)
-
-
-@functools.cache
-def _projection(counts: tuple[int, ...], size: int) -> Projection:
-    """Its bank of polygons to start from is the same each time."""
-    return Projection(counts, size)
