@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Figure, Heading, Paragraph, Points, Table
 
 __all__ = ["HOLDS", "IN_PART", "OPEN", "REFUTED", "VERDICTS", "Claim", "tally", "together"]
 

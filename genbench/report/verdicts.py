@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from genbench.report.chapter import Table
+from genbench.report.blocks import Table
 from genbench.statistics.verdict import Verdict
 
 __all__ = ["verdict_table"]
