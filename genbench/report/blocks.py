@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report import style, text
-from genbench.report.tables import Cell
+from genbench.report.means import Mean
 
 __all__ = ["Chapter", "Figure", "Heading", "Paragraph", "Points", "Table"]
 
@@ -71,9 +71,9 @@ class Table:
 
     @classmethod
     def of_cells(cls, name: str, rows: Sequence[Mapping[str, Any]], caption: str, folded: bool = False) -> "Table":
-        """A table of rows with the same keys, in which a Cell is kept as its mean and shown with its interval."""
-        frame = pd.DataFrame([{key: v.mean if isinstance(v, Cell) else v for key, v in row.items()} for row in rows])
-        measured = [key for row in rows[:1] for key, v in row.items() if isinstance(v, Cell)]
+        """A table of rows with the same keys, in which a Mean is kept as its mean and shown with its interval."""
+        frame = pd.DataFrame([{key: v.mean if isinstance(v, Mean) else v for key, v in row.items()} for row in rows])
+        measured = [key for row in rows[:1] for key, v in row.items() if isinstance(v, Mean)]
         return cls(name, frame, caption, {key: [text.value(row[key]) for row in rows] for key in measured}, folded)
 
     def columns(self) -> list[tuple[str, bool]]:

@@ -8,7 +8,8 @@ from itertools import combinations
 import pandas as pd
 from scipy import stats
 
-from genbench.report.tables import Cell, Column, Table, redrawn
+from genbench.report.means import Mean, redrawn
+from genbench.report.tables import Column, ScoreTable
 from genbench.report.text import listing, plural
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import interval
@@ -29,15 +30,15 @@ class Agreement:
     encoders: tuple[str, ...]
     labels: tuple[str, ...]
     families: dict[str, str]
-    cells: dict[str, dict[str, Cell]]
-    floors: dict[str, Cell]
+    cells: dict[str, dict[str, Mean]]
+    floors: dict[str, Mean]
     tau: dict[str, float]
     swapped: dict[str, int]
     pairs: dict[str, int]
     names: dict[str, str]
 
 
-def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[Agreement]:
+def agreements(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[Agreement]:
     """Every ranked metric of the tables that further encoders have measured, too.
 
     References: Kendall 1945 (tau-b).
@@ -66,11 +67,11 @@ def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[A
     return found
 
 
-def _cell(values: pd.Series) -> Cell:
-    return Cell(*interval(values), tuple(values))
+def _cell(values: pd.Series) -> Mean:
+    return Mean(*interval(values), tuple(values))
 
 
-def _compare(cells: dict[str, dict[str, Cell]]) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
+def _compare(cells: dict[str, dict[str, Mean]]) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
     """Kendall's tau, swapped pairs and pairs of each further encoder against the first."""
     (_, base), *others = cells.items()
     tau, swapped, pairs = {}, {}, {}

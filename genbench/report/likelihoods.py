@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.report.text import number
-from genbench.report.trust import average, parse
+from genbench.results.scores import average, parse
 
 __all__ = ["APART", "FLOW", "KINDS", "LIKELIHOOD", "SHORT", "details", "note"]
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from genbench.report.tables import Cell, Column, Table
+from genbench.report.means import Mean
+from genbench.report.tables import Column, ScoreTable
 from genbench.report.text import listing, names, number, value
 from genbench.results.study import Results
 
-__all__ = ["care", "encoders_used"]
+__all__ = ["cautions", "encoders_used"]
 
 CT_LOW, CT_HIGH = -3.0, 3.0  # a data-copying test below speaks for copies, above for samples far from the training data
 NULL = {"authpct": 0.0, "ct": 0.0, "nn_distance": 1.0}  # what held-out data get
@@ -20,7 +21,7 @@ TWO_WAYS = (
 CLASSIFIER = "a small classifier trained on this dataset's training split (not Inception)"
 
 
-def care(results: Results, every: dict[str, Sequence[Table]]) -> list[str]:
+def cautions(results: Results, every: dict[str, Sequence[ScoreTable]]) -> list[str]:
     """What the study says of itself, then what the updates kept, the costs and the memorisation metrics say."""
     unfair = results.study.get("unfair")
     found = list(unfair or ())
@@ -77,7 +78,7 @@ def _factor(values: Sequence[float]) -> float:
     return max(known) / min(known) if len(known) > 1 else math.nan
 
 
-def _copies(dataset: str, every: Sequence[Table]) -> list[str]:
+def _copies(dataset: str, every: Sequence[ScoreTable]) -> list[str]:
     """Which models lie nearer to their training data than real data do, by every metric of memorisation, and which farther."""
     metrics = [(table, i, c) for table in every for i, c in enumerate(table.columns) if c.metric in NULL]
     if not metrics:
@@ -100,7 +101,7 @@ def _copies(dataset: str, every: Sequence[Table]) -> list[str]:
     return lines
 
 
-def _gaps(dataset: str, every: Sequence[Table]) -> list[str]:
+def _gaps(dataset: str, every: Sequence[ScoreTable]) -> list[str]:
     """Which models give training examples a better likelihood than test examples, by more than the error over examples."""
     found = [(table, i) for table in every for i, c in enumerate(table.columns) if c.metric == "nll_gap"]
     cells = [(row.label, row.cells[i]) for table, i in found for row in table.rows]
@@ -113,7 +114,7 @@ def _gaps(dataset: str, every: Sequence[Table]) -> list[str]:
     return [f"{dataset}, overfitting: {column.title} above twice its standard error over examples {who}."]
 
 
-def _few(cells: Sequence[tuple[str, Cell]], column: Column) -> str:
+def _few(cells: Sequence[tuple[str, Mean]], column: Column) -> str:
     """The first models with their values, and how many more."""
     unit = f" {column.unit}" if column.unit.startswith(("nats", "bits")) else ""
     shown = [f"{label} ({value(cell)}{unit})" for label, cell in cells[:4]]
@@ -126,7 +127,7 @@ def _edge(column: Column) -> float:
     return min(usual, CT_LOW) if column.metric == "ct" else usual
 
 
-def _margin(cell: Cell) -> float:
+def _margin(cell: Mean) -> float:
     """Half of the interval over seeds; of a single seed twice its standard error."""
     half = cell.half if math.isfinite(cell.half) else 2 * cell.se
     return half if math.isfinite(half) else 0.0

@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 
 from genbench.metrics.cards import METRICS
 from genbench.report import encoders, figures, frames, style, tables, text, variation, words
-from genbench.report.care import care, encoders_used
 from genbench.report.blocks import Chapter
 from genbench.report.chapters import CHAPTERS
-from genbench.report.kinds import SHORT
+from genbench.report.likelihoods import SHORT
+from genbench.report.notes import cautions, encoders_used
 from genbench.results.files import atomic, write_text
+from genbench.results.paths import PREVIEW
 from genbench.results.study import Results, read
 
 __all__ = ["build"]
@@ -112,7 +113,7 @@ def _render(
         pictured=pictured,
         overview=words.overview(results),
         findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
-        care=care(results, every),
+        care=cautions(results, every),
         likelihoods={name: _likelihoods(results, name) for name in study.get("models") or {}},
         noted=any(card.get("notes") for card in (study.get("models") or {}).values()),
         arrow=words.arrow,
@@ -166,10 +167,10 @@ def _figures(results: Results, dataset: str, every: list) -> dict[str, str]:
 
 def _pictures(results: Results, dataset: str) -> list[dict[str, Any]]:
     """Sample sheets as data URIs, real data first; a model without one says why."""
-    real = results.reference / dataset / "preview.png"
+    real = results.paths.reference(dataset) / PREVIEW
     found = [{"label": "real data", "family": "", "uri": _picture(real), "why": ""}] if real.is_file() else []
     for label in results.labels(dataset):
-        path = results.first_ok(dataset, label, "preview.png")
+        path = results.first_ok(dataset, label, PREVIEW)
         ok = (results.of(dataset, label)["status"] == "ok").any()
         why = "" if path else "no picture" if ok else "no trial ended ok"
         uri = _picture(path) if path else ""

@@ -1,11 +1,9 @@
 """How a value was estimated, and when it is not to be relied on."""
 
-import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["ANNEALED", "OWN", "RULE", "average", "caveat", "classifier", "estimator", "parse"]
+__all__ = ["ANNEALED", "RULE", "caveat", "classifier", "estimator"]
 
 MIN_ESS = 0.1  # effective share of the chains of annealed importance sampling (AIS)
 MAX_ERROR = 0.01  # nats by which a quadrature's log Z may be off
@@ -17,8 +15,6 @@ NAMES = {
     "probability-flow ODE": "probability-flow ODE (another law than the sampled chain's)",
 }
 BOUNDS = {"log_prob": "log-density of dequantised images, one draw"}
-# settings of one trial's estimate
-OWN = ("estimator", "ess", "gap", "iwae", "sigma", "elbo", "log_z", "log_z_se", "log_z_error", "usable", "reason")
 ANNEALED = ("ais_nll", "surrogate_nll")
 RULE = (
     f"Not relied on, and so not ranked, where less than a share of {MIN_CHAINS:g} of the chains is effective or the annealing "
@@ -27,11 +23,6 @@ RULE = (
 INVERTED = ("manifold_recall", "manifold_f1")
 
 Settings = Mapping[str, Any]
-
-
-def parse(settings: str | None) -> dict[str, Any]:
-    """A score's settings from their JSON, empty if there are none."""
-    return json.loads(settings) if isinstance(settings, str) and settings else {}
 
 
 def estimator(trials: Iterable[Settings], kind: str = "") -> str:
@@ -111,12 +102,6 @@ def _beyond(trials: list[Settings], key: str, wrong: Callable[[float], bool]) ->
 
 def _of(bad: list, trials: list) -> str:
     return f" ({len(bad)} of {len(trials)} seeds)" if len(trials) > 1 else ""
-
-
-def average(trials: Iterable[Settings], key: str) -> float:
-    """Mean of a number among the settings of the trials that have it; nan for none."""
-    known = [each[key] for each in trials if _number(each.get(key))]
-    return sum(known) / len(known) if known else math.nan
 
 
 def _number(value: Any) -> bool:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 from genbench.report import encoders, variation
-from genbench.report.tables import Cell, Column, Row, Table, mains
+from genbench.report.means import Mean
+from genbench.report.tables import Column, Row, ScoreTable, mains
 from genbench.report.text import ends, listing, names, number, plural, value
 from genbench.results.study import Results
 
@@ -50,7 +51,7 @@ def overview(results: Results) -> str:
     return text + f"{len(trials) - len(bad)} ended ok, {len(bad)} did not ({named}); means are over those that did.{tried}"
 
 
-def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str]:
+def findings(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[str]:
     """Sentences about a dataset: its main metric and how stable it is, then each kind of likelihood by itself.
 
     Models that are told the class by themselves, after the others.
@@ -80,13 +81,13 @@ def findings(results: Results, dataset: str, every: Sequence[Table]) -> list[str
     return [each.strip() for each in found if each] or ["No scores."]
 
 
-def _name(table: Table, place: int) -> str:
+def _name(table: ScoreTable, place: int) -> str:
     column = table.columns[place]
     given = f", {table.given}" if table.given else ""
     return f"{column.card.title}, {KINDS[table.kind]}{given}" if table.kind in KINDS else column.title
 
 
-def _told(table: Table, place: int, row: Row, seeds: bool = True) -> str:
+def _told(table: ScoreTable, place: int, row: Row, seeds: bool = True) -> str:
     """A value with what belongs to it: annealing gap, error over test examples, seeds, whether it is worse than uniform."""
     cell = row.cells[place]
     gaps = [row.cells[i] for i, column in enumerate(table.columns) if column.metric == "bdmc_gap" and i != place]
@@ -97,13 +98,13 @@ def _told(table: Table, place: int, row: Row, seeds: bool = True) -> str:
     return value(cell) + gap + (f" ({'; '.join(facts)})" if facts else "")
 
 
-def _beside(table: Table, place: int) -> list[str]:
+def _beside(table: ScoreTable, place: int) -> list[str]:
     """The values of references, which are no contenders."""
     rows = [row for row in table.rows if row.reference and row.cells[place].n]
     return [f"reference (no contender): {row.label}, {_told(table, place, row)}" for row in rows]
 
 
-def _ranking(table: Table, place: int) -> list[str]:
+def _ranking(table: ScoreTable, place: int) -> list[str]:
     """What a column says of its contenders, then why values are not to be relied on."""
     column, name = table.columns[place], _name(table, place)
     pairs = [(row, row.cells[place]) for row in table.contenders]
@@ -151,7 +152,7 @@ def _ranking(table: Table, place: int) -> list[str]:
     return [text.strip(), *doubts]
 
 
-def _others(table: Table, place: int, have: list[tuple[Row, Cell]]) -> str:
+def _others(table: ScoreTable, place: int, have: list[tuple[Row, Mean]]) -> str:
     """How the others compare with the best."""
     states = ("best", "tie", "unclear", "apart", "open")
     groups = {state: [r.label for r, c in have if c.state == state] for state in states}
@@ -172,13 +173,13 @@ def _others(table: Table, place: int, have: list[tuple[Row, Cell]]) -> str:
     return text + (f"Others (worse than uniform, {number(table.uniform)}): {'; '.join(worse)}. " if worse else "")
 
 
-def _reaches(column: Column, cell: Cell) -> bool:
+def _reaches(column: Column, cell: Mean) -> bool:
     """Whether all seeds are at what a perfect sampler gets, or past it."""
     sign = 1 if column.direction == "lower" else -1
     return all(sign * v <= sign * column.card.best for v in cell.values)
 
 
-def _reach(column: Column, have: list[tuple[Row, Cell]]) -> str:
+def _reach(column: Column, have: list[tuple[Row, Mean]]) -> str:
     """Which models' means are at the worst of the floor's redraws or better."""
     sign, edge = 1 if column.direction == "lower" else -1, column.edge(worst=True)
     reach = [row.label for row, cell in have if sign * cell.mean <= sign * edge]
@@ -187,7 +188,7 @@ def _reach(column: Column, have: list[tuple[Row, Cell]]) -> str:
     return head + (f"the mean of {listing(reach)}. " if reach else "no model's mean. ")
 
 
-def notes(table: Table) -> list[str]:
+def notes(table: ScoreTable) -> list[str]:
     """What the values of a table hold for; metrics with the same settings together."""
     together: dict[str, list[str]] = {}
     for column in table.columns:
@@ -202,6 +203,6 @@ def notes(table: Table) -> list[str]:
     return found + [f"{column.title}: {arrow(column)[1]}." for column in targets]
 
 
-def _seeds(row: Row, cell: Cell) -> str:
+def _seeds(row: Row, cell: Mean) -> str:
     failed = f", {row.trials - row.ok} of {row.trials} failed" if row.ok < row.trials else ""
     return (f"{cell.n} of {row.ok} seeds" if cell.n < row.ok else plural(cell.n, "seed")) + failed

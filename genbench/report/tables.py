@@ -1,7 +1,6 @@
-"""The tables of the report as plain values: a row per model, a column per metric, means with their intervals."""
+"""The tables of scores as plain values: a row per model, a column per metric, means with their intervals."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,13 +8,15 @@ import pandas as pd
 
 from genbench.metrics.card import GROUPS, Card
 from genbench.metrics.cards import METRICS
-from genbench.report.kinds import APART, KINDS, LIKELIHOOD, SHORT, details, note
-from genbench.report.ranking import judge, losses, on_same_examples
-from genbench.report.trust import OWN, RULE, caveat, classifier, estimator, parse
+from genbench.report.likelihoods import APART, KINDS, LIKELIHOOD, SHORT, details, note
+from genbench.report.means import Mean, redrawn
+from genbench.report.ranking import against_best, losses, on_same_examples
+from genbench.report.reliability import RULE, caveat, classifier, estimator
+from genbench.results.scores import OWN, parse
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import Difference, interval
 
-__all__ = ["Cell", "Column", "Row", "Table", "averaged", "mains", "redrawn", "tables"]
+__all__ = ["Column", "Row", "ScoreTable", "mains", "tables"]
 
 WIDEST = 5  # columns of a table; more are split
 TOGETHER = (
@@ -57,13 +58,13 @@ class Column:
     kind: str
     card: Card
     target: float | None
-    floor: "Cell"
+    floor: Mean
     settings: str
     unit: str
     told: str = ""
     entropy: bool = False
     warning: str = ""
-    copier: "Cell" = field(default_factory=lambda: Cell())
+    copier: Mean = field(default_factory=Mean)
     size: str = ""
     copier_size: str = ""
 
@@ -84,36 +85,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A mean over seeds: `half` is nan for a single one, `mean` too for none; `state` as in `judge`.
-
-    `caveat`: why the value is not to be relied on, and so not ranked; `estimator`: of a likelihood;
-    `se`: mean standard error of a single trial's value, over test examples for a likelihood, else over the generated sample;
-    `size`: its number of examples where the column's models differ in that. A floor has no `half`: its redraws overlap.
-    """
-
-    mean: float = math.nan
-    half: float = math.nan
-    values: tuple[float, ...] = ()
-    state: str = ""
-    note: str = ""
-    estimator: str = ""
-    caveat: str = ""
-    se: float = math.nan
-    size: str = ""
-
-    @property
-    def n(self) -> int:
-        return len(self.values)
-
-
-def averaged(values: Iterable[float]) -> Cell:
-    """Mean and half-width of its 95 % interval of a value per seed; what is not finite is left out."""
-    values = tuple(value for value in values if math.isfinite(value))
-    return Cell(*interval(values), values)
-
-
-@dataclass(frozen=True)
 class Row:
     """A model in a table; `ok` of its `trials` ended well.
 
@@ -125,13 +96,13 @@ class Row:
     family: str
     ok: int
     trials: int
-    cells: tuple[Cell, ...]
+    cells: tuple[Mean, ...]
     difference: Difference | None = None
     reference: bool = False
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """One metric group of one dataset, best row first if the first column is ranked.
 
     `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform law over the grey values;
@@ -150,7 +121,7 @@ class Table:
     details: dict[str, dict[str, str]] = field(default_factory=dict)
     given: str = ""
 
-    def worse_than_uniform(self, place: int, cell: Cell) -> bool:
+    def worse_than_uniform(self, place: int, cell: Mean) -> bool:
         """Whether a mean of bits per dimension is above that of a uniform law over the grey values."""
         return self.columns[place].metric == "bpd" and self.uniform is not None and cell.mean > self.uniform
 
@@ -175,12 +146,12 @@ class Table:
         return any(row.difference for row in self.rows)
 
 
-def tables(results: Results, dataset: str) -> list[Table]:
+def tables(results: Results, dataset: str) -> list[ScoreTable]:
     """All score tables of a dataset: metric groups first, then one per kind of likelihood; then those of models given classes."""
     return [_marked(table, given) for given, part in results.tracks(dataset).items() for table in _tables(part, dataset)]
 
 
-def _marked(table: Table, given: str) -> Table:
+def _marked(table: ScoreTable, given: str) -> ScoreTable:
     """A table whose titles say what its models are told."""
     if not given:
         return table
@@ -188,7 +159,7 @@ def _marked(table: Table, given: str) -> Table:
     return replace(table, title=f"{table.title}, {given}", columns=columns, given=given)
 
 
-def _tables(results: Results, dataset: str) -> list[Table]:
+def _tables(results: Results, dataset: str) -> list[ScoreTable]:
     scores = results.scores[results.scores["dataset"] == dataset]
     if scores.empty:
         return []
@@ -214,7 +185,7 @@ def _tables(results: Results, dataset: str) -> list[Table]:
             gaps = "nll_gap" if any(m == "nll_gap" for m, _ in part) else ""
             more = details("", gaps, scores[scores["metric"] == gaps], None) if gaps else {}
             more = {f"{METRICS[gaps].title}: {name}": texts for name, texts in more.items()}
-            found.append(Table(dataset, name, columns, rows, hint, details=more))
+            found.append(ScoreTable(dataset, name, columns, rows, hint, details=more))
     likelihoods = scores[scores["metric"].isin(LIKELIHOOD)]
     kinds = likelihoods["kind"].unique()
     for each in [k for k in KINDS if k in kinds] + sorted(set(kinds) - set(KINDS)):
@@ -237,7 +208,7 @@ def _split(pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     return [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
 
 
-def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], kind: str) -> Table:
+def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], kind: str) -> ScoreTable:
     columns = tuple(_column(results, dataset, metric, k) for metric, k in pairs)
     scores = results.scores[results.scores["dataset"] == dataset]
     first = pairs[0][0]
@@ -261,7 +232,7 @@ def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], ki
     more = details(kind, first, chosen, math.prod(results.meta(dataset).get("shape") or ()) if images else None)
     if kind in ("annealed", "surrogate"):
         text += f" {RULE}"
-    return Table(dataset, title, columns, rows, text, floor, absent, kind or "not stated", uniform, more)
+    return ScoreTable(dataset, title, columns, rows, text, floor, absent, kind or "not stated", uniform, more)
 
 
 def _column(results: Results, dataset: str, metric: str, kind: str, told: str = "") -> Column:
@@ -272,7 +243,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     floor = redrawn(values)
     guessed = metric == "nll" and not values and _finite(entropy)  # else the true density on the very points that models see
     if guessed:
-        floor = Cell(float(entropy), math.nan, (float(entropy),))
+        floor = Mean(float(entropy), math.nan, (float(entropy),))
     target = None
     if card.direction == "target":  # the only such metric is the cross-entropy to the data
         target = float(entropy) if _finite(entropy) else floor.mean if _finite(floor.mean) else None
@@ -282,7 +253,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     formula = bool(len(floors) and set(floors["n"]).isdisjoint(chosen["n"]) and known and all(map(_finite, known)))
     if formula:
         floors = floors.iloc[:0]  # of other numbers of examples, which the value depends on: the formula's instead
-        floor = Cell(float(np.mean(known)), math.nan, (float(np.mean(known)),))
+        floor = Mean(float(np.mean(known)), math.nan, (float(np.mean(known)),))
     copies = results.copies
     copies = copies[(copies["dataset"] == dataset) & (copies["metric"] == metric)].dropna(subset="value")
     copies = copies[copies["encoder"].isin(chosen["encoder"])] if "encoder" in chosen else copies
@@ -292,11 +263,6 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     sizes = {"size": _other(floors, chosen), "copier_size": _other(copies, chosen)}
     copier = redrawn(tuple(copies["value"]))
     return Column(metric, kind, card, target, floor, settings, unit, told, guessed, warning, copier, **sizes)
-
-
-def redrawn(values: tuple[float, ...]) -> Cell:
-    """Mean of values of redraws that overlap, without an interval."""
-    return Cell(float(np.mean(values)), math.nan, values) if values else Cell()
 
 
 def _other(floors: pd.DataFrame, scores: pd.DataFrame) -> str:
@@ -331,7 +297,7 @@ def _join(numbers: pd.Series) -> str:
 
 def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: list[str]) -> tuple[Row, ...]:
     scores = results.scores[results.scores["dataset"] == dataset]
-    cells: dict[str, list[Cell]] = {label: [] for label in labels}
+    cells: dict[str, list[Mean]] = {label: [] for label in labels}
     differences: dict[str, Difference] = {}
     references = {label: results.is_reference(dataset, label) for label in labels}
     for place, column in enumerate(columns):
@@ -347,12 +313,12 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
         ranked = {"direction": column.direction, "target": column.target, "errors": known, "best": column.card.best}
         if column.metric in LIKELIHOOD:
             against = on_same_examples(results, dataset, column.metric, column.kind)
-            states = judge(sound, against=against, **ranked)
+            states = against_best(sound, against=against, **ranked)
             best = next((label for label, state in states.items() if state == "best"), None)
             if best is not None and not place:
                 differences = {label: against(label, best) for label in states if label != best}
         else:
-            states = judge(sound, **ranked)
+            states = against_best(sound, **ranked)
         differ = len({_join(part["n"]) for part in own.values() if len(part)}) > 1
         for label, part in own.items():
             why = "" if values[label] else _note(results, dataset, label)
@@ -360,7 +326,7 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
             named = estimator(made[label], column.kind)
             size = _join(part["n"]) if differ and len(part) else ""
             head = (*interval(values[label]), values[label], states.get(label, ""), why, named, doubts[label])
-            cells[label].append(Cell(*head, se, size))
+            cells[label].append(Mean(*head, se, size))
     rows = []
     for label in labels:
         trials = results.of(dataset, label)

@@ -1,13 +1,9 @@
 """Numbers and lists as words."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # tables need these words, too
-    from genbench.report.tables import Cell
+from genbench.report.means import Mean
 
 __all__ = ["count", "ends", "listing", "names", "number", "plural", "value"]
 
@@ -32,7 +28,7 @@ def count(x: float | None) -> str:
     return number(x) if abs(x) >= 1e8 else f"{x:,.0f}"
 
 
-def value(cell: Cell) -> str:
+def value(cell: Mean) -> str:
     """mean ± half-width; the note if there is no mean.
 
     Rounded to two digits of the half-width, or of the standard error of a single value where that is larger.
@@ -55,7 +51,7 @@ def value(cell: Cell) -> str:
     return f"{mean} ± {half if float(half.replace(',', '')) and places else number(cell.half, 2)}"
 
 
-def ends(cell: Cell) -> str:
+def ends(cell: Mean) -> str:
     """mean (lowest to highest) of redraws that overlap, for which an interval would be too narrow."""
     low, high = min(cell.values), max(cell.values)
     if low == high:

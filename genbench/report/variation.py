@@ -7,7 +7,7 @@ from itertools import groupby
 
 import pandas as pd
 
-from genbench.report.tables import Column, Table
+from genbench.report.tables import Column, ScoreTable
 from genbench.report.text import names, plural
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import Spread, pooled_share, spread
@@ -33,7 +33,7 @@ class Variation:
         return self.spread.p < LEVEL
 
 
-def variations(results: Results, dataset: str, every: Sequence[Table]) -> list[Variation]:
+def variations(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[Variation]:
     """Every sample metric of every model that has at least two seeds with a standard error, in the tables' order."""
     scores = results.scores[results.scores["dataset"] == dataset].copy()
     scores["se"] = pd.to_numeric(scores["se"], errors="coerce")

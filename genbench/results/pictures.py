@@ -1,5 +1,6 @@
-"""Small PNG pictures of samples, without a plotting library."""
+"""Pictures of samples: sheets of images, and small PNG files without a plotting library."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image
 
 from genbench.results.files import atomic
 
-__all__ = ["save_preview"]
+__all__ = ["save_preview", "tiled"]
 
 SIDE = 8  # images per row of a sheet
 BINS = 96  # cells per axis of a picture of points
@@ -26,14 +27,24 @@ def save_preview(path: Path, samples: np.ndarray, levels: int | None, support) -
         picture.save(temporary, format="PNG", optimize=True)
 
 
-def _sheet(images: np.ndarray, levels: int) -> Image.Image:
+def tiled(images: np.ndarray, wide: int, line: float, edge: int = 0) -> np.ndarray:
+    """Images (n, C, H, W) row by row, `wide` in each, as one (H', W', C) with a line of one pixel of that value between them.
+
+    `edge`: width of the line around all.
+    """
     count, channels, height, width = images.shape
-    sheet = np.zeros((SIDE * (height + 1) + 1, SIDE * (width + 1) + 1, channels), np.uint8)
-    sheet[:] = 128
-    for i in range(count):
-        top, left = 1 + (i // SIDE) * (height + 1), 1 + (i % SIDE) * (width + 1)
-        pixels = images[i].transpose(1, 2, 0).astype(np.float32) * (255 / (levels - 1))
-        sheet[top : top + height, left : left + width] = pixels.round().astype(np.uint8)
+    tall = math.ceil(count / wide)
+    sheet = np.full((tall * (height + 1) - 1 + 2 * edge, wide * (width + 1) - 1 + 2 * edge, channels), line, images.dtype)
+    for i, image in enumerate(images):
+        top, left = edge + (i // wide) * (height + 1), edge + (i % wide) * (width + 1)
+        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return sheet
+
+
+def _sheet(images: np.ndarray, levels: int) -> Image.Image:
+    grey = (images.astype(np.float32) * (255 / (levels - 1))).round().astype(np.uint8)
+    blank = np.full((SIDE * SIDE - len(grey), *grey.shape[1:]), 128, np.uint8)
+    sheet = tiled(np.concatenate([grey, blank]), SIDE, 128, edge=1)
     zoom = max(1, 288 // sheet.shape[0])
-    picture = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+    picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
     return picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)

@@ -176,9 +176,7 @@ def test_sentences_on_signs():
     ]
     ends = pd.DataFrame(ends).assign(status="ok", floor=0.2)
     looks = pd.DataFrame(ends).assign(update=lambda f: f["seed"] * 0 + 5)
-    found = chapter(
-        langevin_signs=Answer({"updates": 9, "batch": 8, "steps": 2}, {"looks": looks, "ends": pd.DataFrame(ends)})
-    )
+    found = chapter(langevin_signs=Answer({"updates": 9, "batch": 8, "steps": 2}, {"looks": looks, "ends": pd.DataFrame(ends)}))
     first, second = sentences(found)
     assert "are told apart" in first and "difference -0.200" in first
     assert "500 to 500 (only the chains' flipped: 3 of 3 run away)" in second

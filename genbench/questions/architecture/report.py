@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
+from genbench.report.claims.grids import Searched, on, searched, steps_said
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
-from genbench.report.claims.grids import Searched, on, searched, steps_said
 from genbench.report.published import published
 from genbench.report.style import FLOOR
 from genbench.report.text import listing, number, plural

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import seaborn
+from genbench.report.claims.across import across
+from genbench.report.claims.pairs import verdict_table
+from genbench.report.searches import BASELINE, Searched, Searches, budget_words, charge, counted, of_searches, searches
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from genbench.report.blocks import Figure, Heading, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
-from genbench.report.claims.across import across
-from genbench.report.claims.pairs import verdict_table
+from genbench.report.means import averaged
 from genbench.report.published import published
-from genbench.report.searches import BASELINE, Searched, Searches, budget_words, charge, counted, of_searches, searches
 from genbench.report.style import DASHES, FLOOR, log_axis
-from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 from genbench.statistics.search_curve import Best, search_curve

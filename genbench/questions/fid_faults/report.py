@@ -7,15 +7,15 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from genbench.report.claims.fid_figures import drawn
+from genbench.report.crossed import crossed, exceeds, ratio
 from scipy import stats
 
 from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.exact import bared
-from genbench.report.claims.fid_figures import drawn
-from genbench.report.crossed import crossed, exceeds, ratio
+from genbench.report.means import Mean, averaged
 from genbench.report.published import published
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural
 from genbench.results.study import Results
 from genbench.statistics.ranks import agreement
@@ -127,7 +127,7 @@ def _learned(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["encoder"].str.startswith("classifier")]
 
 
-def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, level: float) -> Cell:
+def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, level: float) -> Mean:
     """Log of the ratio of the FIDs where `column` is `above` to those where it is `below`, by classifiers and redraws."""
     logs = _logs(table)
     top, bottom = (logs[logs[column] == each].pivot(index="encoder", columns="redraw", values="log") for each in (above, below))

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
+from genbench.report.crossed import crossed, exceeds, ratio
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, VERDICTS, Claim, tally, together
 from genbench.report.claims.exact import bared
-from genbench.report.crossed import crossed, exceeds, ratio
 from genbench.report.published import published
 from genbench.report.style import FLOOR, inks
 from genbench.report.text import listing, number, plural

@@ -3,13 +3,13 @@
 import math
 
 import pandas as pd
+from genbench.report.claims.factors import others
+from genbench.report.claims.grids import Searched, searched, steps_said
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim
-from genbench.report.claims.factors import others
-from genbench.report.claims.grids import Searched, searched, steps_said
 from genbench.report.style import FLOOR, log_axis
 from genbench.report.text import listing, number, plural
 from genbench.results.study import Results

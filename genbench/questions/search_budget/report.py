@@ -8,14 +8,14 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import seaborn
+from genbench.report.claims.pairs import verdict_table
+from genbench.report.searches import Searched, Searches, charge, searches
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from genbench.report.blocks import Figure, Heading, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, Claim, tally, together
-from genbench.report.claims.pairs import verdict_table
 from genbench.report.published import published
-from genbench.report.searches import Searched, Searches, charge, searches
 from genbench.report.style import DASHES, log_axis
 from genbench.report.text import listing, number, plural
 from genbench.results.study import Results

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
-from genbench.report.tables import averaged
+from genbench.report.means import averaged
 from genbench.report.text import number
 from genbench.statistics.uncertainty import welch
 from genbench.statistics.verdict import holm

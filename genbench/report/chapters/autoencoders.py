@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.style import inks, log_axis, seed_lines
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, value
 from genbench.results.study import Answer, Results
 from genbench.statistics.multiplicity import clear
@@ -60,13 +60,13 @@ def chapter(results: Results) -> Chapter | None:
 # ---- noise of gradients
 
 
-def _folds(part: pd.DataFrame) -> dict[str, Cell]:
+def _folds(part: pd.DataFrame) -> dict[str, Mean]:
     """Decimal logarithm of each estimator's variance over that of the closed form, paired by seed."""
     wide = np.log10(part.pivot(index="seed", columns="estimator", values="variance"))
     return {name: averaged(wide[name] - wide["closed"]) for name in part["estimator"].unique() if name != "closed"}
 
 
-def _times(cell: Cell) -> str:
+def _times(cell: Mean) -> str:
     ends = f" ({_power(cell.mean - cell.half)} to {_power(cell.mean + cell.half)})" if math.isfinite(cell.half) else ""
     return f"{_power(cell.mean)}{ends}"
 
@@ -92,8 +92,8 @@ def _gradients(answer: Answer) -> list:
                 "estimator": NAMES.get(name, name),
                 "seeds": len(own),
                 "log10 of the variance": averaged(np.log10(own["variance"])),
-                "log10 of its multiple of the closed form's": folds.get(name, Cell(0.0)),
-                "noise / signal": Cell(float(own["variance"].median() / signal) if signal > 0 else math.nan),
+                "log10 of its multiple of the closed form's": folds.get(name, Mean(0.0)),
+                "noise / signal": Mean(float(own["variance"].median() / signal) if signal > 0 else math.nan),
             }
             for name, own in seeds
         ]

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.means import averaged
 from genbench.report.style import inks, log_axis, seed_lines
-from genbench.report.tables import averaged
 from genbench.report.text import listing, value
 from genbench.results.study import Answer, Results
 

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.questions.divergence_cost.run import FITTED, slopes
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, value
 from genbench.results.study import Answer, Results
 from genbench.statistics.uncertainty import welch
@@ -69,7 +69,7 @@ def _adjoint(answer: Answer) -> list:
     ]
 
 
-def _way(curves: pd.DataFrame, gradients: pd.DataFrame, way: str) -> dict[str, Cell]:
+def _way(curves: pd.DataFrame, gradients: pd.DataFrame, way: str) -> dict[str, Mean]:
     """What one way to the gradient costs and reaches."""
     own, measured = curves[curves["way"] == way], gradients[gradients["way"] == way]
     last = own[own["update"] == own["update"].max()]
@@ -81,13 +81,13 @@ def _way(curves: pd.DataFrame, gradients: pd.DataFrame, way: str) -> dict[str, C
         "backward": averaged(measured["backward"]),
         "memory, MB": averaged(measured["bytes"] / 1e6),
         ERROR: averaged(np.log10(measured["error"])),
-        "ms per update": Cell(1000 * float((last["seconds"] / last["update"]).mean())),
+        "ms per update": Mean(1000 * float((last["seconds"] / last["update"]).mean())),
         "nats, equal updates": averaged(last["nll"]),
         "nats, equal time": averaged(at_once),
     }
 
 
-def _told_adjoint(found: dict[str, dict[str, Cell]]) -> list[str]:
+def _told_adjoint(found: dict[str, dict[str, Mean]]) -> list[str]:
     """Memory, time, likelihood and error of the ways to the gradient."""
     fastest, others = next(iter(found)), list(found)[1:]
     solvers = {way.partition(", ")[2]: way for way in found if way.startswith("adjoint")}
@@ -197,7 +197,7 @@ def _densities(answer: Answer) -> list:
                 "model": model,
                 "nats per test point": averaged(part["nll"]),
                 "above the entropy": excess[model],
-                "seconds": Cell(float(part["seconds"].mean())),
+                "seconds": Mean(float(part["seconds"].mean())),
             }
             for model, part in parts.items()
         ]
@@ -217,7 +217,7 @@ def _densities(answer: Answer) -> list:
     return blocks
 
 
-def _apart(excess: dict[str, Cell]) -> str:
+def _apart(excess: dict[str, Mean]) -> str:
     """Which of two models is nearer, if Welch's interval of their difference over seeds leaves out 0."""
     if len(excess) != 2:
         return ""

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Answer, Results
 from genbench.statistics.uncertainty import welch
@@ -88,7 +88,7 @@ def _verdicts(dataset: str, table: pd.DataFrame) -> list[str]:
         for other in [name for name in parts if name not in WASSERSTEIN]:
             beside = parts[other]["loss"].dropna().to_numpy()
             if min(len(own), len(beside)) > 1:
-                gap = Cell(own.mean() - beside.mean(), welch(own, beside))
+                gap = Mean(own.mean() - beside.mean(), welch(own, beside))
                 ranks.setdefault(_sign(gap, *RANKS), []).append(f"that of {other} ({value(gap)})")
         gap = averaged(parts[model]["loss"] - parts[model]["update"])
         if math.isfinite(gap.half):
@@ -98,7 +98,7 @@ def _verdicts(dataset: str, table: pd.DataFrame) -> list[str]:
     return said
 
 
-def _sign(cell: Cell, above: str, below: str, neither: str) -> str:
+def _sign(cell: Mean, above: str, below: str, neither: str) -> str:
     """What the 95 % interval says of a number's sign; without an interval, nothing."""
     return (above if cell.mean > 0 else below) if abs(cell.mean) > cell.half else neither
 
@@ -145,7 +145,7 @@ def _surfaces(answer: Answer) -> list:
         found |= {"steepest slope": part["slope_max"], "estimate / slope / W1": share, "half time / end": part["half"]}
         row = {"dataset": dataset, "restraint": restraint, "seeds": len(part)}
         row |= {name: averaged(each) for name, each in found.items()}
-        rows.append(row | {"exact W1": Cell(row["exact W1"].mean)})  # of one set of points, not over seeds
+        rows.append(row | {"exact W1": Mean(row["exact W1"].mean)})  # of one set of points, not over seeds
     said = [_shape(restraint, part) for restraint, part in critics.groupby("restraint", sort=False)]
     blocks.append(Points((*said, *lost)))
     caption = (

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.style import inks, log_axis, seed_lines
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Answer, Results
 from genbench.statistics.uncertainty import welch
@@ -58,7 +58,7 @@ def _signs(answer: Answer) -> list:
             found = {
                 "log10 of the chains' standard deviation": averaged(np.log10(part["std"])),
                 "W1 to test points": averaged(part["w1"]),
-                "W1 of real points": Cell(part["floor"].iloc[0]),
+                "W1 of real points": Mean(part["floor"].iloc[0]),
             }
             broke = int((part["status"] != "ok").sum())
             rows.append({"dataset": dataset, "signs": signs, "seeds": len(part), "broke off": broke, **found})
@@ -80,7 +80,7 @@ def _signed(dataset: str, ends: pd.DataFrame) -> list[str]:
     printed, flipped = (parts[name]["w1"].dropna().to_numpy() for name in ALIKE)
     said = []
     if min(len(printed), len(flipped)) > 1:
-        gap = Cell(printed.mean() - flipped.mean(), welch(printed, flipped))
+        gap = Mean(printed.mean() - flipped.mean(), welch(printed, flipped))
         told = "are told apart" if abs(gap.mean) > gap.half else "are not told apart"
         spread = " and ".join(number(parts[name]["std"].mean()) for name in ALIKE)
         said.append(
@@ -124,7 +124,7 @@ def _products(answer: Answer) -> list:
         for expert, own in part.groupby("expert", sort=False):
             found = {"total variation": averaged(own["tv"]), "KL, nats": averaged(own["kl"])}
             head = {"product": product, "law": expert, "seeds": int(own["tv"].count())}
-            rows.append(head | found | {"sampler": Cell(), "exact draws": Cell()})
+            rows.append(head | found | {"sampler": Mean(), "exact draws": Mean()})
         if not len(products) or not (own := products[products["product"] == product])["tv"].count():
             said.append(f"{product}: in no seed did both trainings end well.")
             continue
@@ -150,7 +150,7 @@ def _products(answer: Answer) -> list:
     return blocks
 
 
-def _multiplied(product: str, part: pd.DataFrame, cells: dict[str, Cell]) -> str:
+def _multiplied(product: str, part: pd.DataFrame, cells: dict[str, Mean]) -> str:
     gap = averaged(part["sampler"] - part["floor"])
     clear = math.isfinite(gap.half) and gap.mean > gap.half
     told = f"{'' if clear else 'not clearly '}farther from the product of the trained densities than as many exact draws"

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.style import FLOOR, inks, seed_lines
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
 from genbench.statistics.multiplicity import clear
@@ -138,7 +138,7 @@ def _paths(answer: Answer) -> list:
     ]
 
 
-def _more(gap: Cell, what: str) -> str:
+def _more(gap: Mean, what: str) -> str:
     if not abs(gap.mean) > gap.half:
         return f"no clearly other {what} ({value(gap)})"
     return f"{'more' if gap.mean > 0 else 'less'} {what} ({value(gap)})"

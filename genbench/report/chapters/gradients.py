@@ -8,8 +8,8 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.chapters.critics import failed
+from genbench.report.means import Mean, averaged
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import number
 from genbench.results.study import Answer, Results
 
@@ -38,13 +38,13 @@ def chapter(results: Results) -> Chapter | None:
     return Chapter("gradients", "What gradients are left", tuple(blocks)) if blocks else None
 
 
-def _fold(ratios: pd.Series) -> Cell:
+def _fold(ratios: pd.Series) -> Mean:
     """Mean and half-width of the decimal logarithms of positive ratios; of a ratio of 0 there is none."""
     logs = np.log10(ratios[ratios > 0])
-    return averaged(logs) if len(logs) == len(ratios.dropna()) else Cell()
+    return averaged(logs) if len(logs) == len(ratios.dropna()) else Mean()
 
 
-def _times(cell: Cell) -> str:
+def _times(cell: Mean) -> str:
     """A factor with its interval: the geometric mean over seeds."""
     if math.isnan(cell.mean):
         return "to nothing that single precision can hold, in one seed at least"
@@ -155,7 +155,7 @@ def _ahead(answer: Answer) -> list:
     ]
 
 
-def _told(dataset: str, loss: str, fold: Cell) -> str:
+def _told(dataset: str, loss: str, fold: Mean) -> str:
     """Whether a loss's gradient falls or grows, by the interval of its logarithm."""
     if not math.isfinite(fold.half) or abs(fold.mean) <= fold.half:
         verb = "does not clearly fall or grow: it changes"

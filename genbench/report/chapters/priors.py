@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.style import inks
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, value
 from genbench.results.study import Answer, Results
 from genbench.statistics.multiplicity import clear
@@ -71,11 +71,11 @@ def _table(dataset: str, part: pd.DataFrame, distance: str, answer: Answer) -> T
     return Table.of_cells(f"bounds-{dataset}", rows, caption)
 
 
-def _gain(base: pd.Series, other: pd.Series) -> Cell:
+def _gain(base: pd.Series, other: pd.Series) -> Mean:
     """By how much the other's values are lower, with the half-width of Welch's interval; nan with fewer than two seeds."""
     a, b = base.dropna().to_numpy(), other.dropna().to_numpy()
     half = welch(a, b) if min(len(a), len(b)) > 1 else np.nan
-    return Cell(float(a.mean() - b.mean()) if len(a) and len(b) else np.nan, half)
+    return Mean(float(a.mean() - b.mean()) if len(a) and len(b) else np.nan, half)
 
 
 def _said(dataset: str, part: pd.DataFrame, distance: str) -> list[str]:

@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
 
@@ -48,7 +48,7 @@ def _blocks(answer: Answer) -> list:
             f"the constraint asks for 0, and those of random phases are at {number(last['random_phase'].mean(), 2)} (difference "
             f"{value(fitted)}: {_verdict(fitted)}{met})."
         )
-        found = {"other examples": Cell(wide["other examples"].mean())} | {kind: averaged(wide[kind]) for kind in KINDS}
+        found = {"other examples": Mean(wide["other examples"].mean())} | {kind: averaged(wide[kind]) for kind in KINDS}
         found["fitted statistics"] = averaged(last["mismatch"])
         found["fitted statistics, random phase"] = averaged(last["random_phase"])
         rows.append({"texture": texture, "seeds": len(wide), **found})
@@ -72,7 +72,7 @@ def _blocks(answer: Answer) -> list:
     ]
 
 
-def _verdict(gain: Cell) -> str:
+def _verdict(gain: Mean) -> str:
     """Whether models are nearer than random phases, by how much farther these are."""
     return "nearer" if gain.mean > gain.half else "further" if gain.mean < -gain.half else "not told apart"
 
