@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from genbench.report import style
-from genbench.report.chapter import Figure, Points, Table
+from genbench.report.blocks import Figure, Points, Table
 from genbench.report.chapters.game import chapter, collapse
 from genbench.results.files import write_parquet
 from genbench.results.study import read

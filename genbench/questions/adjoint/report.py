@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.questions.divergence_cost.run import FITTED, slopes
-from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, value

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.style import DASHES, log_axis, too_wide
 from genbench.report.text import count, listing, number, plural
 from genbench.results.study import Results

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.report.chapter import Chapter, Figure, Paragraph, Points, Table
+from genbench.report.blocks import Chapter, Figure, Paragraph, Points, Table
 from genbench.report.style import inks
 from genbench.report.text import number, plural
 from genbench.results.study import Answer, Results

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from genbench.metrics.cards import METRICS
-from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.style import log_axis
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 
-from genbench.report.chapter import Chapter, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Chapter, Heading, Paragraph, Points, Table
 from genbench.report.published import published
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, value

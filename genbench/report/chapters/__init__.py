@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from genbench.report.chapter import Chapter
+from genbench.report.blocks import Chapter
 from genbench.report.chapters import (
     autoencoders,
     autoregressive,

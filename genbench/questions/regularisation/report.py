@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from genbench.report.chapter import Figure, Paragraph, Points, Table
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim
 from genbench.report.claims.factors import others
 from genbench.report.claims.grids import Searched, searched, steps_said

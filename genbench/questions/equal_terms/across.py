@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from genbench.report.chapter import Heading, Points
+from genbench.report.blocks import Heading, Points
 from genbench.report.searches import Searches, counted
 from genbench.report.text import number, plural
 from genbench.results.study import GIVEN, Results

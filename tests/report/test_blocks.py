@@ -2,7 +2,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report import page
-from genbench.report.chapter import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
 from genbench.report.tables import Cell, averaged
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genbench.report.chapter import Figure, Paragraph, Points, Table
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.exact import bared
 from genbench.report.claims.fid_figures import drawn

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from genbench.report.chapter import Figure, Paragraph, Points, Table
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, VERDICTS, Claim, tally, together
 from genbench.report.claims.exact import bared
 from genbench.report.crossed import crossed, exceeds, ratio

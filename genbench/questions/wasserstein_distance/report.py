@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from genbench.report.chapter import Figure, Paragraph, Points, Table
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import Claim, tally, together
 from genbench.report.claims import wasserstein_figures as draw
 from genbench.report.claims import wasserstein_parts as parts

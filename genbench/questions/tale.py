@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from genbench.report.chapter import Chapter, Heading, Paragraph, Table
+from genbench.report.blocks import Chapter, Heading, Paragraph, Table
 from genbench.report.claims import CLAIMS
 from genbench.results.study import Results
 

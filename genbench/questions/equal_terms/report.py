@@ -9,7 +9,7 @@ import seaborn
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
-from genbench.report.chapter import Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Figure, Heading, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.across import across
 from genbench.report.claims.pairs import verdict_table

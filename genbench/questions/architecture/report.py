@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Drawing
 
-from genbench.report.chapter import Figure, Paragraph, Points, Table
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.grids import Searched, on, searched, steps_said
 from genbench.report.published import published
