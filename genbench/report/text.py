@@ -1,11 +1,11 @@
 """Numbers and lists as words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from genbench.report.means import Mean
 
-__all__ = ["count", "ends", "listing", "names", "number", "plural", "value"]
+__all__ = ["count", "ends", "listing", "names", "number", "percent", "plural", "span", "value"]
 
 
 def number(x: float | None, digits: int = 3) -> str:
@@ -82,3 +82,17 @@ def names(labels: list[str], others: int) -> str:
     if len(labels) <= 8:
         return listing(labels)
     return f"{len(labels)} of the {others} others" if len(labels) < others else f"any of the {others} others"
+
+
+def percent(share: float) -> str:
+    """A share in percent: whole from ten on, else with one decimal, a dash if there is none."""
+    if not math.isfinite(share):
+        return "–"
+    return f"{100 * share + 0.0:.{0 if share == 0 or abs(share) >= 0.0995 else 1}f} %"
+
+
+def span(values: Iterable[float], show: Callable[[float], str] = number) -> str:
+    """lowest to highest, or the one value that both are as shown, with one unit."""
+    values = list(values)
+    low, high = show(min(values)), show(max(values))
+    return low if low == high else f"{low.removesuffix(' %')} to {high}"

@@ -5,11 +5,11 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
 from genbench.report.claims.wasserstein import claim
 from genbench.report.claims.wasserstein_numbers import Rank, cells, crossover, mostly, prefers, trials
 
 from genbench.report import style
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
 from genbench.results.study import Answer
 
 SIZE = {"updates": 400, "batch": 64, "points": 500, "draws": 20, "depth": 2, "width": 8, "limit": 0.01, "gp": 10.0, "lr": 1e-3}

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pandas as pd
+from genbench.report.chapters.critics import failed
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.chapters.critics import failed
 from genbench.report.means import Mean, averaged
 from genbench.report.style import inks, seed_lines
 from genbench.report.text import number

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.chapters.refined import chapter
 
 from genbench.report import style
-from genbench.report.chapters.refined import chapter
 from genbench.results.tables import REFINED
 
 SEEDS = (0, 1, 2)

@@ -12,7 +12,7 @@ from genbench.questions.training import Bench, train
 from genbench.training.trainer import Switches
 
 if TYPE_CHECKING:
-    from genbench.questions.langevin_signs.settings import Settings as LangevinSigns
+    from genbench.questions.energy_gradient_signs.settings import Settings as EnergyGradientSigns
 
 __all__ = ["SIGNS", "SignedEBM", "run"]
 
@@ -48,7 +48,7 @@ class SignedEBM(Algorithm1EBM):
         return -self.learn * super().loss_net(x, noise, hp)
 
 
-def run(settings: "LangevinSigns", bench: Bench) -> dict[str, pd.DataFrame]:
+def run(settings: "EnergyGradientSigns", bench: Bench) -> dict[str, pd.DataFrame]:
     """Train by algorithm 1 with each pair of signs, and look at its buffer, the last batch of chains.
 
     All is in the models' space, where the data's standard deviation is 1. Tables: `looks` (dataset, signs, seed, update, std),
