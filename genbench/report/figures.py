@@ -152,9 +152,9 @@ def density_words(results: Results, dataset: str) -> str:
         if results.first_ok(dataset, label, DENSITY) is None:
             continue
         if flows:
-            parts.append(f"{label} (the law of its probability-flow ODE, not of the sampled chain)")
+            parts.append(f"{label} (its probability-flow ODE, not the sampled chain)")
         elif "lower_bound" in made:
-            parts.append(f"{label} (a bound from below: {estimator(made['lower_bound'], 'lower_bound')})")
+            parts.append(f"{label} (a lower bound: {estimator(made['lower_bound'], 'lower_bound')})")
     return " and ".join(parts)
 
 

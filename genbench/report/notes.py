@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from genbench.report.means import Mean
+from genbench.report.sentences import Finding
 from genbench.report.tables import Column, ScoreTable
-from genbench.report.text import listing, names, number, value
+from genbench.report.text import listing, names, number, plural, value
 from genbench.results.study import Results
 
 __all__ = ["cautions", "encoders_used"]
@@ -15,26 +16,63 @@ __all__ = ["cautions", "encoders_used"]
 CT_LOW, CT_HIGH = -3.0, 3.0  # a data-copying test below speaks for copies, above for samples far from the training data
 NULL = {"authpct": 0.0, "ct": 0.0, "nn_distance": 1.0}  # what held-out data get
 TWO_WAYS = (
-    "No memorisation metric separates memorisation from underfitting: a model that copies some images and misses the rest can "
-    "look like held-out data."
+    "No metric of memorisation separates it from underfitting. A model that copies some images and misses the rest can look like "
+    "held-out data."
 )
 CLASSIFIER = "a small classifier trained on this dataset's training split (not Inception)"
 
 
-def cautions(results: Results, every: dict[str, Sequence[ScoreTable]]) -> list[str]:
-    """What the study says of itself, then what the updates kept, the costs and the memorisation metrics say."""
+def cautions(results: Results, every: dict[str, Sequence[ScoreTable]]) -> list[Finding]:
+    """What is not comparable, whose budget was too short or too long, and who copies training data; details behind each."""
     unfair = results.study.get("unfair")
-    found = list(unfair or ())
+    found = []
+    if unfair:
+        found.append(
+            Finding(
+                f"{plural(len(unfair), 'condition')} {'is' if len(unfair) == 1 else 'are'} not equal for all models.",
+                tuple(unfair),
+            )
+        )
+    found += _budgets(results, unfair)
+    found += _memory({dataset: each for dataset, each in every.items() if each})
+    return found + _gaps(every)
+
+
+def _budgets(results: Results, unfair: list[str] | None) -> list[Finding]:
+    """What the kept updates and the costs say of the budget."""
+    short, long, lines = [], [], []
     for dataset in results.datasets:
-        found += _budget(results, dataset, unfair)
-    copies = [line for dataset, each in every.items() if each for line in (*_copies(dataset, each), *_gaps(dataset, each))]
-    measured = any(column.metric in NULL for each in every.values() for table in each for column in table.columns)
-    return [*found, *copies, *([TWO_WAYS] if measured else [])]
+        last, early, costs = _kept(results, dataset, unfair)
+        if last:
+            lines.append(f"{dataset}: more training may help {listing(last)}, whose last update was the best on validation.")
+        if early:
+            lines.append(f"{dataset}: {listing(early)} overfit; their best weights on validation came before half of the budget.")
+        ratios = [_factor(each) for each in zip(*costs, strict=True)]
+        if len(costs) > 1 and all(math.isfinite(ratio) for ratio in ratios):
+            lines.append(
+                f"{dataset}: training FLOPs differ by a factor of {number(ratios[0], 2)} between models, parameters by a factor "
+                f"of {number(ratios[1], 2)} (baselines apart)."
+            )
+        short, long = short + [(dataset, label) for label in last], long + [(dataset, label) for label in early]
+    if not lines:
+        return []
+    said = [f"too short for {_pairs(short)}"] * bool(short) + [f"longer than needed for {_pairs(long)}"] * bool(long)
+    head = (
+        f"The budget was {listing(said)}, by the validation split." if said else "Models cost different amounts of computation."
+    )
+    return [Finding(head, tuple(lines))]
 
 
-def _budget(results: Results, dataset: str, unfair: list[str] | None) -> list[str]:
-    """What the kept updates and the costs of a dataset's models say."""
-    last, early, costs, found = [], [], [], []
+def _pairs(found: list[tuple[str, str]]) -> str:
+    """Pairs of dataset and model: by name if they are few."""
+    if len(found) > 3:
+        return f"{len(found)} pairs of model and dataset"
+    return listing([f"{label} on {dataset}" for dataset, label in found])
+
+
+def _kept(results: Results, dataset: str, unfair: list[str] | None) -> tuple[list[str], list[str], list[tuple[float, float]]]:
+    """Labels whose last update was kept in all seeds, labels whose first half holds all kept ones, FLOPs and parameters."""
+    last, early, costs = [], [], []
     for label in results.labels(dataset):
         trials = results.of(dataset, label)
         model, ok = trials["model"].iloc[0], trials[trials["status"] == "ok"]
@@ -50,22 +88,7 @@ def _budget(results: Results, dataset: str, unfair: list[str] | None) -> list[st
         blind = unfair is None or any("no held-out loss" in line and model in _who(line) for line in unfair)
         if (kept == updates).all() and not blind:  # without a loss the last update is kept in any case
             last.append(label)
-    if last:
-        found.append(
-            f"{dataset}: the last update was the best on validation in all seeds of {listing(last)}: more training may help them."
-        )
-    if early:
-        found.append(
-            f"{dataset}: weights from before half of the budget were best in all seeds of {listing(early)}: "
-            "the rest of it overfits."
-        )
-    ratios = [_factor(each) for each in zip(*costs, strict=True)]
-    if len(costs) > 1 and all(math.isfinite(ratio) for ratio in ratios):
-        found.append(
-            f"{dataset}: training FLOPs differ by a factor of {number(ratios[0], 2)} between models "
-            f"(without the baseline), parameters by {number(ratios[1], 2)}."
-        )
-    return found
+    return last, early, costs
 
 
 def _who(line: str) -> list[str]:
@@ -78,46 +101,72 @@ def _factor(values: Sequence[float]) -> float:
     return max(known) / min(known) if len(known) > 1 else math.nan
 
 
-def _copies(dataset: str, every: Sequence[ScoreTable]) -> list[str]:
-    """Which models lie nearer to their training data than real data do, by every metric of memorisation, and which farther."""
-    metrics = [(table, i, c) for table in every for i, c in enumerate(table.columns) if c.metric in NULL]
-    if not metrics:
-        return [f"{dataset}: whether samples copy training data was not measured; a model that returns them reaches every floor."]
-    parts, far = [], []
-    for table, place, column in metrics:
-        cells = [(row.label, row.cells[place]) for row in table.rows if row.cells[place].n]
-        near = [(label, cell) for label, cell in cells if cell.mean + _margin(cell) < _edge(column)]
-        near = sorted(near, key=lambda pair: pair[1].mean)
-        parts.append(f"{column.title} below {number(_edge(column), 2)} for {_few(near, column) if near else 'no model'}")
-        if column.metric == "ct":
-            beyond = [(label, cell) for label, cell in cells if cell.mean - _margin(cell) > CT_HIGH]
-            far = [(column, sorted(beyond, key=lambda pair: -pair[1].mean))] if beyond else []
-    lines = [f"{dataset}, copies of training data, taking the whole interval of a model: {'; '.join(parts)}."]
-    for column, cells in far:
-        lines.append(
-            f"{dataset}, samples farther from the training data than held-out data are (underfitting): {column.title} above "
-            f"{number(CT_HIGH, 2)} for {_few(cells, column)}."
+def _memory(every: dict[str, Sequence[ScoreTable]]) -> list[Finding]:
+    """Who copies training data, and where that was not measured."""
+    near: dict[str, list[str]] = {}
+    lines, blind = [], []
+    for dataset, tables in every.items():
+        if any(column.metric in NULL for table in tables for column in table.columns):
+            copiers, told = _copies(dataset, tables)
+            near[dataset], lines = copiers, lines + told
+        else:
+            blind.append(dataset)
+    found = []
+    if near:
+        copying = [(dataset, label) for dataset, labels in near.items() for label in labels]
+        head = (
+            f"Samples of {_pairs(copying)} lie closer to the training data than real data do."
+            if copying
+            else ("No model's samples lie closer to the training data than real data do.")
         )
-    return lines
+        found.append(Finding(head, (*lines, TWO_WAYS)))
+    if blind:
+        more = "A model that returns training data reaches every real-vs-real baseline."
+        found.append(Finding(f"Copying of training data was not measured on {listing(blind)}.", (more,)))
+    return found
 
 
-def _gaps(dataset: str, every: Sequence[ScoreTable]) -> list[str]:
+def _copies(dataset: str, tables: Sequence[ScoreTable]) -> tuple[list[str], list[str]]:
+    """Models that lie nearer to their training data than real data do by any metric, and the numbers; also who lies farther."""
+    found, lines = [], []
+    for table in tables:
+        for place, column in enumerate(table.columns):
+            if column.metric not in NULL:
+                continue
+            cells = [(row.label, row.cells[place]) for row in table.rows if row.cells[place].n]
+            near = sorted(((n, m) for n, m in cells if m.mean + _margin(m) < _edge(column)), key=lambda pair: pair[1].mean)
+            found += [label for label, _ in near]
+            who = _few(near, column) if near else "no model"
+            lines.append(f"{dataset}: {column.title} is below {number(_edge(column), 2)}, a sign of copies, for {who}.")
+            far = [(n, m) for n, m in cells if column.metric == "ct" and m.mean - _margin(m) > CT_HIGH]
+            if far:
+                who = _few(sorted(far, key=lambda pair: -pair[1].mean), column)
+                lines.append(f"{dataset}: {column.title} is above {number(CT_HIGH, 2)}, a sign of underfitting, for {who}.")
+    return list(dict.fromkeys(found)), lines
+
+
+def _gaps(every: dict[str, Sequence[ScoreTable]]) -> list[Finding]:
     """Which models give training examples a better likelihood than test examples, by more than the error over examples."""
-    found = [(table, i) for table in every for i, c in enumerate(table.columns) if c.metric == "nll_gap"]
-    cells = [(row.label, row.cells[i]) for table, i in found for row in table.rows]
-    cells = [(label, cell) for label, cell in cells if cell.n and math.isfinite(cell.se)]
-    if not cells:
-        return []
-    wide = sorted(((label, cell) for label, cell in cells if cell.mean > 2 * cell.se), key=lambda pair: -pair[1].mean)
-    column = found[0][0].columns[found[0][1]]
-    who = f"for {_few(wide, column)}" if wide else f"for none of {len(cells)}" if len(cells) > 1 else f"not for {cells[0][0]}"
-    return [f"{dataset}, overfitting: {column.title} above twice its standard error over examples {who}."]
+    found, lines = [], []
+    for dataset, tables in every.items():
+        for table, place, column in [(t, i, c) for t in tables for i, c in enumerate(t.columns) if c.metric == "nll_gap"]:
+            cells = [(row.label, row.cells[place]) for row in table.rows]
+            wide = [(label, mean) for label, mean in cells if mean.n and math.isfinite(mean.se) and mean.mean > 2 * mean.se]
+            found += [(dataset, label) for label, _ in wide]
+            if wide:
+                who = _few(sorted(wide, key=lambda pair: -pair[1].mean), column)
+                lines.append(f"{dataset}: {column.title} exceeds twice its standard error over examples for {who}.")
+    many = len(found) > 1
+    said = (
+        f"{_pairs(found)} {'give' if many else 'gives'} training data a better likelihood than test data, a sign of overfitting."
+    )
+    return [Finding(said, tuple(lines))] if found else []
 
 
 def _few(cells: Sequence[tuple[str, Mean]], column: Column) -> str:
     """The first models with their values, and how many more."""
     unit = f" {column.unit}" if column.unit.startswith(("nats", "bits")) else ""
-    shown = [f"{label} ({value(cell)}{unit})" for label, cell in cells[:4]]
+    shown = [f"{label} ({value(mean)}{unit})" for label, mean in cells[:4]]
     return listing(shown + ([f"{len(cells) - 4} more"] if len(cells) > 4 else []))
 
 
@@ -127,9 +176,9 @@ def _edge(column: Column) -> float:
     return min(usual, CT_LOW) if column.metric == "ct" else usual
 
 
-def _margin(cell: Mean) -> float:
+def _margin(mean: Mean) -> float:
     """Half of the interval over seeds; of a single seed twice its standard error."""
-    half = cell.half if math.isfinite(cell.half) else 2 * cell.se
+    half = mean.half if math.isfinite(mean.half) else 2 * mean.se
     return half if math.isfinite(half) else 0.0
 
 
@@ -139,11 +188,10 @@ def encoders_used(results: Results, dataset: str) -> str:
     used = list(dict.fromkeys(scores["encoder"]))
     if not used:
         return ""
-    own = any(each.startswith("genbench-") for each in used)
     short = {each: results.short(dataset, each) for each in used}
-    called = [each if each == short[each] else f"{short[each]} ({each})" for each in used]
-    text = f"Features: {listing(called)}" + (f", {CLASSIFIER}" if own else "")
-    text += ": comparable between models on the same dataset in this report, not with published values."
+    text = f"Features come from {listing([each if each == short[each] else f'{short[each]} ({each})' for each in used])}"
+    text += f", {CLASSIFIER}. " if any(each.startswith("genbench-") for each in used) else ". "
+    text += "Compare such scores within this dataset and report only, never with published values."
     scores = results.further_scores
     others = [results.short(dataset, each) for each in dict.fromkeys(scores.loc[scores["dataset"] == dataset, "encoder"])]
-    return text + (f" Also scored by {names(others, len(others))}, below." if others else "")
+    return text + (f" Below, {names(others, len(others))} score the same samples." if others else "")

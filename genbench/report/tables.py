@@ -20,8 +20,8 @@ __all__ = ["Column", "Row", "ScoreTable", "mains", "tables"]
 
 WIDEST = 5  # columns of a table; more are split
 TOGETHER = (
-    "Read precision and recall together: precision alone rewards collapse; recall alone rewards diffuse samples and can "
-    "exceed real data's value. Neither is ranked."
+    "Read precision and recall together. Precision alone rewards collapse. Recall alone rewards diffuse samples and can exceed "
+    "that of real data. So neither is ranked."
 )
 # numbers among the settings that say what values may be compared; of words all but those that stand elsewhere
 SETTINGS = {
@@ -49,7 +49,7 @@ def mains(kind: str) -> tuple[str, ...]:
 class Column:
     """A metric in a table: `kind` of likelihood, `floor` and `target` values, what its values hold for.
 
-    `told`: what tells it from the table's other columns of the metric; `entropy`: its floor is the data's
+    `suffix`: how it differs from the table's other columns of the metric; `entropy`: its floor is the data's
     entropy, which no model was compared with; `warning`: why all its values need care; `copier`: what training data get
     against the test split; `size`, `copier_size`: number of examples of the floor and the copier where the scores have another.
     """
@@ -61,7 +61,7 @@ class Column:
     floor: Mean
     settings: str
     unit: str
-    told: str = ""
+    suffix: str = ""
     entropy: bool = False
     warning: str = ""
     copier: Mean = field(default_factory=Mean)
@@ -70,8 +70,8 @@ class Column:
 
     @property
     def title(self) -> str:
-        told = self.told or ("" if self.kind in KINDS else self.kind)
-        return self.card.title + (f" ({told})" if told else "")
+        suffix = self.suffix or ("" if self.kind in KINDS else self.kind)
+        return self.card.title + (f" ({suffix})" if suffix else "")
 
     @property
     def direction(self) -> str:
@@ -89,7 +89,7 @@ class Row:
     """A model in a table; `ok` of its `trials` ended well.
 
     `difference`: of its likelihood in the first column to the best model's, on the same test examples.
-    `reference`: no contender, since its class of laws contains the true one; shown first and never ranked.
+    `reference`: no contender, since its class of distributions contains the true one; shown first and never ranked.
     """
 
     label: str
@@ -105,8 +105,8 @@ class Row:
 class ScoreTable:
     """One metric group of one dataset, best row first if the first column is ranked.
 
-    `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform law over the grey values;
-    `details`: further columns by title, a text per label; `given`: what its models are told, see Results.tracks.
+    `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform distribution over the grey levels;
+    `details`: further columns by title, a text per label; `given`: whether its models are class-conditional, see Results.tracks.
     """
 
     dataset: str
@@ -122,7 +122,7 @@ class ScoreTable:
     given: str = ""
 
     def worse_than_uniform(self, place: int, cell: Mean) -> bool:
-        """Whether a mean of bits per dimension is above that of a uniform law over the grey values."""
+        """Whether a mean of bits per dimension is above that of a uniform distribution over the grey levels."""
         return self.columns[place].metric == "bpd" and self.uniform is not None and cell.mean > self.uniform
 
     @property
@@ -152,10 +152,10 @@ def tables(results: Results, dataset: str) -> list[ScoreTable]:
 
 
 def _marked(table: ScoreTable, given: str) -> ScoreTable:
-    """A table whose titles say what its models are told."""
+    """A table whose titles say that its models are class-conditional."""
     if not given:
         return table
-    columns = tuple(replace(each, told=", ".join(filter(None, (each.told, given)))) for each in table.columns)
+    columns = tuple(replace(each, suffix=", ".join(filter(None, (each.suffix, given)))) for each in table.columns)
     return replace(table, title=f"{table.title}, {given}", columns=columns, given=given)
 
 
@@ -177,8 +177,8 @@ def _tables(results: Results, dataset: str) -> list[ScoreTable]:
         ]
         parts = _split(pairs)
         for place, part in enumerate(parts, 1):
-            told = [SHORT.get(k, k) if [m for m, _ in pairs].count(metric) > 1 else "" for metric, k in part]
-            columns = tuple(_column(results, dataset, m, k, t) for (m, k), t in zip(part, told, strict=True))
+            suffixes = [SHORT.get(k, k) if [m for m, _ in pairs].count(metric) > 1 else "" for metric, k in part]
+            columns = tuple(_column(results, dataset, m, k, t) for (m, k), t in zip(part, suffixes, strict=True))
             hint = TOGETHER if {"precision", "recall"} & {m for m, _ in part} else ""
             name = f"{title} ({place} of {len(parts)})" if len(parts) > 1 else title
             rows = _rows(results, dataset, columns, results.labels(dataset))
@@ -235,7 +235,7 @@ def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], ki
     return ScoreTable(dataset, title, columns, rows, text, floor, absent, kind or "not stated", uniform, more)
 
 
-def _column(results: Results, dataset: str, metric: str, kind: str, told: str = "") -> Column:
+def _column(results: Results, dataset: str, metric: str, kind: str, suffix: str = "") -> Column:
     card = METRICS.get(metric) or Card(metric, metric, "", "none", "both", "Likelihood", "", "", "", "", "", "")
     entropy = results.meta(dataset).get("entropy")
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]
@@ -262,7 +262,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     warning = classifier(map(parse, chosen["settings"]))
     sizes = {"size": _other(floors, chosen), "copier_size": _other(copies, chosen)}
     copier = redrawn(tuple(copies["value"]))
-    return Column(metric, kind, card, target, floor, settings, unit, told, guessed, warning, copier, **sizes)
+    return Column(metric, kind, card, target, floor, settings, unit, suffix, guessed, warning, copier, **sizes)
 
 
 def _other(floors: pd.DataFrame, scores: pd.DataFrame) -> str:

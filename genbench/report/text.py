@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from genbench.report.means import Mean
 
-__all__ = ["count", "ends", "listing", "names", "number", "percent", "plural", "span", "value"]
+__all__ = ["count", "ends", "listing", "names", "number", "percent", "plural", "span", "spread", "value"]
 
 
 def number(x: float | None, digits: int = 3) -> str:
@@ -49,6 +49,20 @@ def value(cell: Mean) -> str:
         return mean
     half = f"{cell.half:,.{places}f}"
     return f"{mean} ± {half if float(half.replace(',', '')) and places else number(cell.half, 2)}"
+
+
+def spread(mean: Mean, unit: str = "", facts: Sequence[str] = ()) -> str:
+    """mean unit (95 % interval low to high; further facts): as many digits as the half-width has; without one where it is nan."""
+    head, *half = value(mean).split(" ± ")
+    unit = f" {unit}" if unit else ""
+    if half and mean.half > 1e-12 and math.isfinite(mean.half):
+        digits = len(head.partition(".")[2]) if "e" not in head else None
+        low, high = mean.mean - mean.half, mean.mean + mean.half
+        low, high = (number(x) if digits is None else _fixed(x, digits) for x in (low, high))
+        facts = [f"95 % interval {low} to {high}", *facts]
+    elif half:
+        facts = ["the same in every seed", *facts]
+    return head + unit + (f" ({'; '.join(filter(None, facts))})" if any(facts) else "")
 
 
 def ends(cell: Mean) -> str:

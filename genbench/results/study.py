@@ -91,10 +91,10 @@ class Results:
         return list(dict.fromkeys(self.trials.loc[self.trials["dataset"] == dataset, "label"]))
 
     def tracks(self, dataset: str) -> "dict[str, Results]":
-        """The same files by what a dataset's models are told, "" or GIVEN: those are never ranked together."""
-        told = self.trials.get("conditional", pd.Series(False, index=self.trials.index)).astype(bool)
-        parts = {GIVEN * each: self._only(self.trials["trial"][told == each]) for each in (False, True)}
-        found = {given: part for given, part in parts.items() if dataset in set(part.trials["dataset"])}
+        """The same files for models without ("") and with class labels (GIVEN), which are never ranked together."""
+        given = self.trials.get("conditional", pd.Series(False, index=self.trials.index)).astype(bool)
+        parts = {GIVEN * each: self._only(self.trials["trial"][given == each]) for each in (False, True)}
+        found = {name: part for name, part in parts.items() if dataset in set(part.trials["dataset"])}
         return found if len(found) > 1 else dict.fromkeys(found, self)
 
     def _only(self, trials: pd.Series) -> "Results":
@@ -115,7 +115,7 @@ class Results:
         return trials[(trials["dataset"] == dataset) & (trials["label"] == label)]
 
     def is_reference(self, dataset: str, label: str) -> bool:
-        """Whether a model is no contender on a dataset: its class of laws contains the true one."""
+        """Whether a model is no contender on a dataset: its class of distributions contains the true one."""
         known = (self.study.get("references") or {}).get(dataset) or ()
         return str(self.of(dataset, label)["model"].iloc[0]) in known
 

@@ -274,9 +274,7 @@ def test_nothing_ranks_past_a_perfect_sampler(results):
         "c": "apart",
     }
     assert against_best({"a": [1.0, 1.0], "b": [0.99, 0.989]}, "higher", best=0.98889) == {"a": "equal", "b": "equal"}
-    assert (
-        against_best({"a": [-0.2, 0.2], "b": [0.09, 0.09]}, "lower", best=0.0)["b"] == "best"
-    )  # luck cancels nothing
+    assert against_best({"a": [-0.2, 0.2], "b": [0.09, 0.09]}, "lower", best=0.0)["b"] == "best"  # luck cancels nothing
     assert METRICS["c2st"].best == 0.5
     scores = results.scores.copy()
     chosen = (scores["dataset"] == "ring8") & (scores["metric"] == "c2st")
