@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from genbench.report.chapters import energies
 
 from genbench.questions.energy_gradient_signs import run as energy_gradient_signs
 from genbench.questions.energy_gradient_signs.run import SIGNS, SignedEBM
@@ -15,7 +16,6 @@ from genbench.questions.energy_products import run as energy_products
 from genbench.questions.energy_products.run import CELLS, HALF, Bands, HalfPlane, _sampled, errors
 from genbench.questions.energy_products.settings import Settings as EnergyProducts
 from genbench.report import style
-from genbench.report.chapters import energies
 from genbench.results.study import Answer
 
 SIZE = {"width": 16, "depth": 1, "batch": 32}
