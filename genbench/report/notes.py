@@ -42,9 +42,7 @@ def _budgets(results: Results, unfair: list[str] | None) -> list[Finding]:
         if last:
             lines.append(f"{dataset}: more training may help {listing(last)}, whose last update was the best on validation.")
         if early:
-            lines.append(
-                f"{dataset}: the best weights on validation of {listing(early)} came before half of the budget; the rest of it overfits."
-            )
+            lines.append(f"{dataset}: the best weights of {listing(early)} came before half of the budget; the rest overfits.")
         ratios = [_factor(each) for each in zip(*costs, strict=True)]
         if len(costs) > 1 and all(math.isfinite(ratio) for ratio in ratios):
             lines.append(
