@@ -4,6 +4,7 @@ import base64
 import datetime
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from genbench.metrics.cards import METRICS
 from genbench.report import encoders, figures, frames, style, tables, text, variation, words
 from genbench.report.care import care, encoders_used
 from genbench.report.blocks import Chapter
-from genbench.report.chapters import CHAPTERS
 from genbench.report.kinds import SHORT
 from genbench.results.files import atomic, write_text
 from genbench.results.study import Results, read
@@ -39,9 +39,10 @@ COSTS = (
 )
 
 
-def build(study_dir: Path, store: Path, out: Path) -> Path:
+def build(study_dir: Path, store: Path, out: Path, chapters: Callable[[Results], list[Chapter]] = lambda _: []) -> Path:
     """Write out/index.html, out/tables/*.csv and out/figures/*.svg for a study; returns the page's path.
 
+    `chapters` makes what stands beside the tables of scores, such as answers to questions.
     Equal files give equal bytes. CSV and SVG files that only an earlier report made are removed.
     UserError if the study has not been gathered.
     """
@@ -49,8 +50,8 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
     every = {dataset: tables.tables(results, dataset) for dataset in results.datasets}
     with style.theme():
         drawn = {dataset: _figures(results, dataset, every[dataset]) for dataset in results.datasets}
-        chapters = [made for make in CHAPTERS if (made := make(results)) is not None]
-        pictured = {chapter.key: chapter.figures() for chapter in chapters}
+        told = chapters(results)
+        pictured = {chapter.key: chapter.figures() for chapter in told}
     spreads = {dataset: variation.variations(results, dataset, each) for dataset, each in every.items()}
     agreed = {dataset: encoders.agreements(results, dataset, each) for dataset, each in every.items()}
     made = {
@@ -62,7 +63,7 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
         "variation": variation.frame(spreads),
         "encoders": encoders.frame(agreed),
     }
-    for chapter in chapters:
+    for chapter in told:
         made |= chapter.tables()
     _keep_only(out / "tables", {f"{name}.csv" for name in made})
     for name, frame in made.items():
@@ -78,7 +79,7 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
         | {"further": encoders.described(results, dataset), "densities": figures.density_words(results, dataset)}
         for dataset in results.datasets
     ]
-    write_text(out / "index.html", _render(results, every, sections, made, chapters, pictured))
+    write_text(out / "index.html", _render(results, every, sections, made, told, pictured))
     return out / "index.html"
 
 
