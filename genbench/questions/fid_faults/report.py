@@ -7,13 +7,13 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-
-from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
 from genbench.report.claims.exact import bared
 from genbench.report.claims.fid_figures import drawn
 from genbench.report.crossed import crossed, exceeds, ratio
+from scipy import stats
+
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.published import published
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural
