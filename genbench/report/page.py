@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from genbench.metrics.cards import METRICS
 from genbench.report import encoders, figures, frames, style, tables, text, variation, words
-from genbench.report.care import care, encoders_used
 from genbench.report.blocks import Chapter
+from genbench.report.care import care, encoders_used
 from genbench.report.kinds import SHORT
 from genbench.results.files import atomic, write_text
 from genbench.results.study import Results, read

@@ -11,7 +11,7 @@ from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, value
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "continuous", 1100
 ERROR = "log10 of the gradient's error"

@@ -14,7 +14,7 @@ from genbench.report.style import DASHES, log_axis, too_wide
 from genbench.report.text import count, listing, number, percent, plural
 from genbench.results.study import Results
 
-__all__ = ["collapse", "report"]
+__all__ = ["CHAPTER", "PLACE", "collapse", "report"]
 
 CHAPTER, PLACE = "game", 100
 # key of the series "diagnostic/...": its title, and how to read it

@@ -12,7 +12,7 @@ from genbench.report.style import inks, seed_lines
 from genbench.report.tables import averaged
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "gradients", 400
 LEAD = (

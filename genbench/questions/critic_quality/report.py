@@ -12,7 +12,7 @@ from genbench.report.tables import averaged
 from genbench.report.text import listing, value
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "critics", 300
 WASSERSTEIN = ("wgan", "wgan_gp")  # whose critics' losses are meant as distances

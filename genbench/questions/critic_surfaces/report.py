@@ -13,7 +13,7 @@ from genbench.report.tables import Cell, averaged
 from genbench.report.text import plural
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "critics", 310
 LEAD = (

@@ -10,7 +10,7 @@ from genbench.report.style import inks
 from genbench.report.text import listing, number
 from genbench.results.study import Results
 
-__all__ = ["exponents", "report"]
+__all__ = ["CHAPTER", "PLACE", "exponents", "report"]
 
 CHAPTER, PLACE = "continuous", 1110
 FITTED = 3  # largest dimensions behind an exponent: below, fixed costs rule

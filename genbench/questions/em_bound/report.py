@@ -9,7 +9,7 @@ from genbench.report.style import inks
 from genbench.report.text import number, plural
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "em", 800
 LEAD = (

@@ -8,7 +8,7 @@ from genbench.report.tables import averaged
 from genbench.report.text import number, plural
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "energies", 620
 FAMILY = "ebm"

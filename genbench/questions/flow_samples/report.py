@@ -14,7 +14,7 @@ from genbench.report.tables import Cell, averaged
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "flows", 1000
 SCORES = {"fid": "FID", "precision": "precision", "recall": "recall"}

@@ -15,7 +15,7 @@ from genbench.report.text import listing, value
 from genbench.results.study import Results
 from genbench.statistics.multiplicity import clear
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "priors", 930
 PRIORS = {"normal": "N(0, I)", "mixture": "mixture", "vamp": "VampPrior", "flow": "flow", "diffusion": "diffusion"}

@@ -10,7 +10,7 @@ from genbench.report.tables import averaged
 from genbench.report.text import listing, number, value
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "autoencoders", 920
 COLUMNS = {"elbo": "ELBO", "iwae": "IWAE", "gap": "gap", "active": "in use", "distance": "Fréchet distance"}

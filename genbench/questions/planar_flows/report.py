@@ -10,7 +10,7 @@ from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "planar", 1010
 LEAD = (

@@ -18,7 +18,7 @@ from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import interval
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "sampling", 200
 METHODS = {"raw": "raw", "metropolis": "Metropolis-Hastings", "ddls": "latent Langevin", "truncation": "truncation"}

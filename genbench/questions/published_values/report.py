@@ -14,7 +14,7 @@ from genbench.report.trust import estimator, parse
 from genbench.report.words import KINDS
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "published", 500
 CLAIM = "L1"  # of the rows in reference_values.csv

@@ -13,7 +13,7 @@ from genbench.report.tables import averaged
 from genbench.report.text import count, listing, value
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "autoregressive", 1200
 LEAD = (

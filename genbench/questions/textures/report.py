@@ -12,7 +12,7 @@ from genbench.report.tables import Cell, averaged
 from genbench.report.text import number, value
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "textures", 700
 KINDS = ("the example", "maximum entropy", "random phase")

@@ -15,7 +15,7 @@ from genbench.report.tables import averaged
 from genbench.report.text import number, percent, value
 from genbench.results.study import Results
 
-__all__ = ["report"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "autoencoders", 910
 AT_PRIOR = 0.05  # nats of KL below which an encoder is the prior

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, together
 from genbench.report.claims.exact import bare
 from genbench.report.claims.wasserstein_numbers import (
@@ -21,6 +20,7 @@ from genbench.report.claims.wasserstein_numbers import (
     mostly,
     rivals,
 )
+
 from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results

@@ -1,14 +1,14 @@
 """C4: Wasserstein GANs work because they fail to approximate the Wasserstein distance."""
 
 import pandas as pd
-
-from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import Claim, tally, together
 from genbench.report.claims import wasserstein_figures as draw
 from genbench.report.claims import wasserstein_parts as parts
 from genbench.report.claims.exact import bared
 from genbench.report.claims.wasserstein_numbers import FREE, LEVEL, MARGIN, cells, ours, prefers, trials
 from genbench.report.claims.wasserstein_parts import Part
+
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.published import published
 from genbench.report.tables import Cell, averaged
 from genbench.report.text import plural
