@@ -125,7 +125,7 @@ def sync(args) -> None:
     from genbench.tracking.sync import sync
 
     paths = _paths(args)
-    counts = sync(paths.study(args.study), paths.store, args.uri, paths.results / "mlflow")
+    counts = sync(paths.study(args.study), paths.store, args.uri, paths.tracking)
     if args.out:
         from dataclasses import asdict
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import number, plural
 from genbench.statistics import multiplicity
 from genbench.statistics.uncertainty import welch
@@ -29,21 +29,21 @@ def trained(settings: Mapping[str, Any], examples: str = "examples") -> str:
     return f"{settings['updates']:,} updates of {settings['batch']:,} {examples}"
 
 
-def clear(cell: Cell) -> bool:
+def clear(cell: Mean) -> bool:
     """Return whether the interval of a mean is known and excludes 0."""
     return math.isfinite(cell.half) and abs(cell.mean) > cell.half
 
 
-def sign(cell: Cell, above: str, below: str, neither: str) -> str:
+def sign(cell: Mean, above: str, below: str, neither: str) -> str:
     """Return the word for what the interval of a mean says of its sign."""
     return (above if cell.mean > 0 else below) if clear(cell) else neither
 
 
-def gap(a: Iterable[float], b: Iterable[float]) -> Cell:
+def gap(a: Iterable[float], b: Iterable[float]) -> Mean:
     """Return the mean of a minus that of b with the half-width of Welch's 95 % interval, nan with fewer than two of either."""
     a, b = (np.array([each for each in values if math.isfinite(each)]) for values in (a, b))
     half = welch(a, b) if min(len(a), len(b)) > 1 else math.nan
-    return Cell(float(a.mean() - b.mean()) if len(a) and len(b) else math.nan, half)
+    return Mean(float(a.mean() - b.mean()) if len(a) and len(b) else math.nan, half)
 
 
 def clear_pairs(table: pd.DataFrame) -> dict[tuple, bool]:
@@ -52,13 +52,13 @@ def clear_pairs(table: pd.DataFrame) -> dict[tuple, bool]:
     return dict(zip(pairs, multiplicity.clear([[(table[a] - table[b]).dropna()] for a, b in pairs]), strict=True))
 
 
-def log_ratio(ratios: pd.Series) -> Cell:
+def log_ratio(ratios: pd.Series) -> Mean:
     """Return mean and half-width of the decimal logarithms of positive ratios; nan where one is 0."""
     logs = np.log10(ratios[ratios > 0])
-    return averaged(logs) if len(logs) == len(ratios.dropna()) else Cell()
+    return averaged(logs) if len(logs) == len(ratios.dropna()) else Mean()
 
 
-def factor(log10: Cell) -> str:
+def factor(log10: Mean) -> str:
     """Return 10^mean with the ends of its interval: "0.10 (95 %: 0.05 to 0.2)"."""
     ends = f" (95 %: {magnitude(log10.mean - log10.half)} to {magnitude(log10.mean + log10.half)})"
     return magnitude(log10.mean) + (ends if math.isfinite(log10.half) else "")

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from genbench.questions.energy_products import run as energy_products
-from genbench.questions.energy_products.run import CELLS, HALF, Bands, HalfPlane, _sampled, errors
-from genbench.questions.energy_products.settings import Settings as EnergyProducts
 from genbench.questions.energy_gradient_signs import run as energy_gradient_signs
 from genbench.questions.energy_gradient_signs.run import SIGNS, SignedEBM
 from genbench.questions.energy_gradient_signs.settings import Settings as EnergyGradientSigns
+from genbench.questions.energy_products import run as energy_products
+from genbench.questions.energy_products.run import CELLS, HALF, Bands, HalfPlane, _sampled, errors
+from genbench.questions.energy_products.settings import Settings as EnergyProducts
 from genbench.report import style
 from genbench.report.chapters import energies
 from genbench.results.study import Answer

@@ -5,9 +5,9 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.chapters.autoencoders import chapter
 
 from genbench.report import style
-from genbench.report.chapters.autoencoders import chapter
 from genbench.results.study import Answer
 
 SIZE = {"updates": 400, "batch": 64, "draws": 50, "examples": 16, "weights": 100}

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.chapters.game import chapter, collapse
 
 from genbench.report import style
 from genbench.report.blocks import Figure, Points, Table
-from genbench.report.chapters.game import chapter, collapse
 from genbench.results.files import write_parquet
 from genbench.results.study import read
 

@@ -6,11 +6,11 @@ import types
 
 import pandas as pd
 import pytest
+from genbench.report.chapters.published import CLAIM, NAMES, SETS, chapter
 
 from genbench.report import style
 from genbench.report.blocks import Figure, Points, Table
 from genbench.report.chapters import autoregressive
-from genbench.report.chapters.published import CLAIM, NAMES, SETS, chapter
 from genbench.report.published import published
 from genbench.results.study import Results
 

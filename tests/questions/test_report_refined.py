@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.chapters.refined import chapter
 
 from genbench.report import style
-from genbench.report.chapters.refined import chapter
-from genbench.results.study import REFINED
+from genbench.results.tables import REFINED
 
 SEEDS = (0, 1, 2)
 RAW = {"modes": 8.0, "high_quality": 0.7, "sliced_w1": 0.2, "precision": 0.8, "recall": 0.9}

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.phrases import LINES, METHOD, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing, number, value
 from genbench.results.study import Results
 
@@ -50,7 +50,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
     )
 
 
-def _way(curves: pd.DataFrame, gradients: pd.DataFrame, way: str) -> dict[str, Cell]:
+def _way(curves: pd.DataFrame, gradients: pd.DataFrame, way: str) -> dict[str, Mean]:
     """What one way to the gradient costs and reaches."""
     own, measured = curves[curves["way"] == way], gradients[gradients["way"] == way]
     last = own[own["update"] == own["update"].max()]
@@ -62,13 +62,13 @@ def _way(curves: pd.DataFrame, gradients: pd.DataFrame, way: str) -> dict[str, C
         "backward": averaged(measured["backward"]),
         "memory, MB": averaged(measured["bytes"] / 1e6),
         ERROR: averaged(np.log10(measured["error"])),
-        "ms per update": Cell(1000 * float((last["seconds"] / last["update"]).mean())),
+        "ms per update": Mean(1000 * float((last["seconds"] / last["update"]).mean())),
         "nats, equal updates": averaged(last["nll"]),
         "nats, equal time": averaged(at_once),
     }
 
 
-def _said(found: dict[str, dict[str, Cell]]) -> list[str]:
+def _said(found: dict[str, dict[str, Mean]]) -> list[str]:
     """Memory, time, likelihood and error of the ways to the gradient."""
     fastest, others = next(iter(found)), list(found)[1:]
     solvers = {way.partition(", ")[2]: way for way in found if way.startswith("adjoint")}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import grid, panels
 from genbench.questions.phrases import INTERVALS, METHOD, failed, spread
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import plural
 from genbench.results.study import Results
 
@@ -47,7 +47,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
         columns |= {"estimate / largest norm / W1": "share", "half-time / end": "half"}
         row = {"dataset": dataset, "regularisation": regularisation, "seeds": len(part)}
         row |= {name: averaged(part[key]) for name, key in columns.items()}
-        rows.append(row | {"exact W1": Cell(float(part["exact"].mean()))})  # of one set of points, not over seeds
+        rows.append(row | {"exact W1": Mean(float(part["exact"].mean()))})  # of one set of points, not over seeds
     caption = (
         f"Critics of {size['depth']} hidden layers of {size['width']} after {size['updates']:,} updates, clipped at "
         f"{size['limit']:g} or with a penalty of weight {size['gp']:g}. {INTERVALS}"

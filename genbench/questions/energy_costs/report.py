@@ -4,7 +4,7 @@ import pandas as pd
 
 from genbench.questions.phrases import INTERVALS, METHOD
 from genbench.report.blocks import Block, Fold, Heading, Paragraph, Points, Table
-from genbench.report.tables import averaged
+from genbench.report.means import averaged
 from genbench.report.text import number, plural
 from genbench.results.study import Results
 

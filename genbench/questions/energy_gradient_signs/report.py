@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.phrases import GEOMETRIC, INTERVALS, METHOD, gap, sign, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, log_axis, seed_lines
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing, number, value
 from genbench.results.study import Results
 
@@ -41,7 +41,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
             found = {
                 "log10 of the chains' standard deviation": averaged(np.log10(part["std"])),
                 "W1 to test points": averaged(part["w1"]),
-                "W1 of real points": Cell(part["floor"].iloc[0]),
+                "W1 of real points": Mean(part["floor"].iloc[0]),
             }
             lost = int((part["status"] != "ok").sum())
             rows.append({"dataset": dataset, "signs": signs, "seeds": len(part), "failed": lost, **found})

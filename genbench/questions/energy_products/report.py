@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import density, panels
 from genbench.questions.phrases import INTERVALS, METHOD, clear, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import value
 from genbench.results.study import Results
 
@@ -36,7 +36,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
     for product, part in experts.groupby("product", sort=False):
         for expert, own in part.groupby("expert", sort=False):
             head = {"product": product, "distribution": expert, "seeds": int(own["tv"].count())}
-            rows.append(head | {title: averaged(own[key]) if key in own else Cell() for key, title in TITLES.items()})
+            rows.append(head | {title: averaged(own[key]) if key in own else Mean() for key, title in TITLES.items()})
         if not len(products) or not (own := products[products["product"] == product])["tv"].count():
             said.append(f"{product}: in no seed did both trainings end well.")
             continue
@@ -58,7 +58,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
     )
 
 
-def _said(product: str, part: pd.DataFrame, cells: dict[str, Cell]) -> str:
+def _said(product: str, part: pd.DataFrame, cells: dict[str, Mean]) -> str:
     difference = averaged(part["sampler"] - part["floor"])
     worse = "farther" if clear(difference) and difference.mean > 0 else "not clearly farther"
     return (

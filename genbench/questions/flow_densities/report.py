@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import density, panels
 from genbench.questions.phrases import INTERVALS, METHOD, gap, sign, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing, number, value
 from genbench.results.study import Results
 
@@ -39,7 +39,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
                 "model": model,
                 "nats per test point": averaged(part["nll"]),
                 "above the entropy": excess[model],
-                "seconds": Cell(float(part["seconds"].mean())),
+                "seconds": Mean(float(part["seconds"].mean())),
             }
             for model, part in parts.items()
         ]
@@ -63,7 +63,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
     return (*blocks, Fold(METHOD, (Paragraph(ABOUT), Table.of_cells("densities", rows, caption))))
 
 
-def _nearer(excess: dict[str, Cell]) -> str:
+def _nearer(excess: dict[str, Mean]) -> str:
     """Which of two models is nearer, if Welch's interval of their difference over seeds leaves out 0."""
     if len(excess) != 2:
         return ""

@@ -10,7 +10,7 @@ from genbench.questions.drawing import sheet
 from genbench.questions.phrases import INTERVALS, LINES, METHOD, clear, clear_pairs, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import FLOOR, inks, seed_lines
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
 
@@ -132,7 +132,7 @@ def _mixtures(answer: Answer) -> list[Block]:
     ]
 
 
-def _more(gain: Cell, what: str) -> str:
+def _more(gain: Mean, what: str) -> str:
     word = ("more" if gain.mean > 0 else "less") if clear(gain) else "no clearly other"
     return f"{word} {what} ({value(gain)})"
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.phrases import GEOMETRIC, INTERVALS, METHOD, factor, log_ratio, sign, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.results.study import Results
 
 __all__ = ["CHAPTER", "PLACE", "report"]
@@ -56,7 +56,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
     )
 
 
-def _said(dataset: str, loss: str, change: Cell) -> str:
+def _said(dataset: str, loss: str, change: Mean) -> str:
     """Whether a loss's gradient falls or grows, by the interval of its logarithm."""
     verb = sign(change, "grows", "falls", "does not clearly change")
     times = f"{factor(change)} times" if math.isfinite(change.mean) else "0 in single precision in at least one seed, against"

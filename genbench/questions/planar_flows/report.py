@@ -6,7 +6,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import density, panels
 from genbench.questions.phrases import INTERVALS, METHOD, clear, failed, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 
@@ -37,7 +37,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
     cells = {key: averaged(part["kl"]) for key, part in ended.groupby(["target", "flow", "layers"], sort=False)}
     rows = [
         {"energy": target, "flow": flow}
-        | {plural(layers, "layer"): cells.get((target, flow, layers), Cell()) for layers in sorted(size["layers"])}
+        | {plural(layers, "layer"): cells.get((target, flow, layers), Mean()) for layers in sorted(size["layers"])}
         for target in size["targets"]
         for flow in size["flows"]
     ]
@@ -62,7 +62,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
     )
 
 
-def _said(size: dict, cells: dict[tuple, Cell]) -> list[str]:
+def _said(size: dict, cells: dict[tuple, Mean]) -> list[str]:
     """What more layers do to each kind of flow, energy by energy."""
     few, many = min(size["layers"]), max(size["layers"])
     said = []

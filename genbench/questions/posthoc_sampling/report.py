@@ -13,7 +13,7 @@ from genbench.metrics.cards import METRICS
 from genbench.questions.drawing import blank, sheet
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import log_axis
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import interval
@@ -173,7 +173,7 @@ def _told(metric: str, rows: pd.DataFrame) -> str:
     row = rows.iloc[0]
     if row["verdict"] not in VERDICTS[:4]:
         return metric
-    return f"{metric} (from {number(row['raw'])}, by {value(Cell(row['difference'], row['half']))})"
+    return f"{metric} (from {number(row['raw'])}, by {value(Mean(row['difference'], row['half']))})"
 
 
 def _price(part: pd.DataFrame, method: str) -> str:

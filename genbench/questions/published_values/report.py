@@ -8,10 +8,11 @@ import pandas as pd
 from genbench.questions.phrases import INTERVALS
 from genbench.report.blocks import Block, Fold, Heading, Paragraph, Points, Table
 from genbench.report.published import published
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing, number, plural
-from genbench.report.trust import estimator, parse
-from genbench.report.words import KINDS
+from genbench.report.reliability import estimator
+from genbench.report.sentences import KINDS
+from genbench.results.scores import parse
 from genbench.results.study import Results
 
 __all__ = ["CHAPTER", "PLACE", "report"]
@@ -91,19 +92,19 @@ def _beside(results: Results, dataset: str, known: pd.DataFrame) -> list:
     return [Heading(dataset), Points(tuple(said)), Table.of_cells(dataset, rows, caption, folded=True)]
 
 
-def _ours(part: pd.DataFrame, factor: float) -> Cell:
+def _ours(part: pd.DataFrame, factor: float) -> Mean:
     cell = averaged(factor * part["value"])
     se = factor * float(pd.to_numeric(part["se"], errors="coerce").mean())
-    return Cell(cell.mean, cell.half, cell.values, se=se)
+    return Mean(cell.mean, cell.half, cell.values, se=se)
 
 
-def _gap(ours: Cell, text: str) -> Cell:
+def _gap(ours: Mean, text: str) -> Mean:
     """Ours minus the published number, with our interval; the literature's is not known."""
     theirs = float(re.search(r"[\d.]+", text).group())
-    return Cell(ours.mean - theirs, ours.half, tuple(each - theirs for each in ours.values), se=ours.se)
+    return Mean(ours.mean - theirs, ours.half, tuple(each - theirs for each in ours.values), se=ours.se)
 
 
-def _told(label, kind, ours: Cell, n: int, unit: str, gaps: list[float], theirs: list[str], spent: dict, meta: dict) -> str:
+def _told(label, kind, ours: Mean, n: int, unit: str, gaps: list[float], theirs: list[str], spent: dict, meta: dict) -> str:
     train = (meta.get("n") or {}).get("train") or math.nan
     digits = 4 if unit == "nats" else 3
     beside = listing(

@@ -8,7 +8,7 @@ from genbench.questions.drawing import blank
 from genbench.questions.phrases import LINES, METHOD, sign
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import number, value
 from genbench.results.study import Results
 
@@ -58,7 +58,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
             f"({number(last['mismatch'].mean(), 2)} and {number(last['random_phase'].mean(), 2)} standard deviations, difference "
             f"{value(fitted)}; the constraint asks for 0)."
         )
-        found = {"other examples": Cell(wide["other examples"].mean())} | {kind: averaged(wide[kind]) for kind in KINDS}
+        found = {"other examples": Mean(wide["other examples"].mean())} | {kind: averaged(wide[kind]) for kind in KINDS}
         found["fitted statistics"] = averaged(last["mismatch"])
         found["fitted statistics, random phase"] = averaged(last["random_phase"])
         rows.append({"texture": texture, "seeds": len(wide), **found})

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.phrases import GEOMETRIC, INTERVALS, METHOD, clear, factor
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, seed_lines
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing
 from genbench.results.study import Results
 
@@ -53,8 +53,8 @@ def report(results: Results) -> tuple[Block, ...] | None:
                 "estimator": _name(name),
                 "seeds": len(own),
                 "log10 of the variance": averaged(np.log10(own["variance"])),
-                "log10 of its multiple of the closed form's": ratios.get(name, Cell(0.0)),
-                "noise / signal": Cell(float(own["variance"].median() / signal) if signal > 0 else math.nan),
+                "log10 of its multiple of the closed form's": ratios.get(name, Mean(0.0)),
+                "noise / signal": Mean(float(own["variance"].median() / signal) if signal > 0 else math.nan),
             }
             for name, own in part.groupby("estimator", sort=False)
         ]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.report.text import number
-from genbench.report.trust import average, parse
+from genbench.results.scores import average, parse
 
 __all__ = ["APART", "FLOW", "KINDS", "LIKELIHOOD", "SHORT", "details", "note"]
 
@@ -31,18 +31,18 @@ KINDS = {
 }
 SHORT = {"exact": "exact", "lower_bound": "bound", "upper_bound": "bound from the other side", "estimate": "estimate"}
 NOTES = {
-    "lower_bound": "The log-likelihood is bounded from below: the true value is as good as shown or better. "
-    "Ranked among such bounds only; a difference may be one of tightness.",
-    "upper_bound": "The log-likelihood is bounded from above: the true value is as good as shown or worse. "
-    "Ranked among such bounds only; a difference may be one of tightness.",
-    "annealed": "Bounds by annealed importance sampling on few test examples: tighter than those above, and no substitute for "
-    "them; the gap bounds their error on data that the model itself made. Ranked among themselves only.",
-    "raise": "A second opinion on energies, of few test images: where annealing misses a part of the mass it is too good by as "
-    "much as the estimate by an annealed normalising constant. Ranked among themselves only.",
-    "long": "What the bound would be for a chain of 1,000 steps, which nobody samples here: the difference to the bound above is "
-    "the cost of the sampling chain's few steps.",
-    "surrogate": "Models without a density, given one by Gaussian noise around their samples: a likelihood of that other model. "
-    "Never comparable with a likelihood above.",
+    "lower_bound": "The true likelihood is as good as shown or better. Such bounds are ranked among themselves only; two "
+    "models may differ in tightness alone.",
+    "upper_bound": "The true likelihood is as good as shown or worse. Such bounds are ranked among themselves only; two "
+    "models may differ in tightness alone.",
+    "annealed": "Annealed importance sampling gives tighter bounds than those above, on few test examples. The gap bounds their "
+    "error on data that the model made itself. They are ranked among themselves only.",
+    "raise": "A second estimate for energy-based models, on few test images. Where annealing misses a part of the mass, it is "
+    "too good by as much as the first estimate. These values are ranked among themselves only.",
+    "long": "This is the bound of a chain of 1,000 steps, which nobody samples here. Its difference to the bound above is what "
+    "the few steps of the sampling chain cost.",
+    "surrogate": "These models have no density. Gaussian noise around their samples makes another model that has one. Never "
+    "compare its likelihood with a likelihood above.",
 }
 FLOW = "probability-flow ODE"
 
@@ -53,15 +53,16 @@ def note(kind: str, estimators: dict[str, str], images: bool) -> str:
         solved = [label for label in estimators if label.split(" · ")[0] in ("cnf", "ffjord")]
         grids = [label for label, each in estimators.items() if "quadrature" in each]
         limits = [f"a solver ({', '.join(solved)})"] * bool(solved) + [f"a grid ({', '.join(grids)}: quadrature)"] * bool(grids)
-        close = f": exact up to the accuracy of {' or '.join(limits)}" if limits else ""
-        return f"No bound and no sampling{close}. Ranked among exact likelihoods only."
+        close = f" Exact up to the accuracy of {' or '.join(limits)}." if limits else ""
+        return f"These are neither bounds nor estimates.{close} They are ranked among exact likelihoods only."
     if kind == "estimate":
-        text = "Estimated: may err in both directions by more than the interval over seeds. Ranked among estimates only."
+        text = "Estimates may err in both directions, by more than the interval over seeds. They are ranked among estimates only."
         flows = [label for label, each in estimators.items() if FLOW in each]
         if flows:
-            over = ", and that of dequantised images, a bound by itself" if images else ""
-            text += f" An ODE's density ({', '.join(flows)}) is of another law than the sampled chain's{over}: "
-            text += "it may lie above the chain's bound."
+            text += (
+                f" For {', '.join(flows)} it is the density of the probability-flow ODE, which is not the distribution of the "
+            )
+            text += f"sampled chain{' and is that of dequantised images' * images}; it may exceed the chain's bound."
         return text
     return NOTES.get(kind, "")
 

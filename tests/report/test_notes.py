@@ -1,11 +1,11 @@
 from dataclasses import replace
 
-from genbench.report.care import TWO_WAYS, care
+from genbench.report.notes import TWO_WAYS, cautions
 from genbench.report.tables import tables
 
 
 def said(results):
-    lines = care(results, {dataset: tables(results, dataset) for dataset in results.datasets})
+    lines = cautions(results, {dataset: tables(results, dataset) for dataset in results.datasets})
     return next(line for line in lines if line.startswith("digits, copies")), lines
 
 
@@ -37,7 +37,7 @@ def test_what_real_data_reach_is_no_sign_of_copies(results):
 
 def test_without_such_metrics_the_reminder_goes(results):
     scores = results.scores[~results.scores["metric"].isin(["authpct", "ct", "nn_distance"])]
-    lines = care(made := replace(results, scores=scores), {d: tables(made, d) for d in made.datasets})
+    lines = cautions(made := replace(results, scores=scores), {d: tables(made, d) for d in made.datasets})
     assert TWO_WAYS not in lines and any("digits: whether samples copy" in each for each in lines)
     assert not any("farther from the training data" in each for each in lines)
 

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from genbench.report import build
+from genbench.report.reliability import RULE, caveat, classifier, estimator
+from genbench.report.sentences import findings
 from genbench.report.tables import tables
-from genbench.report.trust import RULE, caveat, classifier, estimator
-from genbench.report.words import findings
 from genbench.results.files import read_json, write_json
 from genbench.results.study import read
 

@@ -1,11 +1,9 @@
-"""How a value was estimated, and when it is not to be relied on."""
+"""How a value was estimated, and when it is not reliable."""
 
-import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["ANNEALED", "OWN", "RULE", "average", "caveat", "classifier", "estimator", "parse"]
+__all__ = ["ANNEALED", "RULE", "caveat", "classifier", "estimator"]
 
 MIN_ESS = 0.1  # effective share of the chains of annealed importance sampling (AIS)
 MAX_ERROR = 0.01  # nats by which a quadrature's log Z may be off
@@ -14,24 +12,17 @@ MAX_GAP = 1.0  # nats between the annealed bounds from both sides
 MIN_CONTROL = 0.9  # share of a model's own samples that inversion of its latent space must find again
 NAMES = {
     "log_prob": "the model's log-density",
-    "probability-flow ODE": "probability-flow ODE (another law than the sampled chain's)",
+    "probability-flow ODE": "probability-flow ODE (not the distribution of the sampled chain)",
 }
 BOUNDS = {"log_prob": "log-density of dequantised images, one draw"}
-# settings of one trial's estimate
-OWN = ("estimator", "ess", "gap", "iwae", "sigma", "elbo", "log_z", "log_z_se", "log_z_error", "usable", "reason")
 ANNEALED = ("ais_nll", "surrogate_nll")
 RULE = (
-    f"Not relied on, and so not ranked, where less than a share of {MIN_CHAINS:g} of the chains is effective or the annealing "
-    f"gap is above {MAX_GAP:g} nat."
+    f"A value is not reliable, and so not ranked, where fewer than {100 * MIN_CHAINS:g} % of the chains are effective or the "
+    f"annealing gap exceeds {MAX_GAP:g} nat."
 )
 INVERTED = ("manifold_recall", "manifold_f1")
 
 Settings = Mapping[str, Any]
-
-
-def parse(settings: str | None) -> dict[str, Any]:
-    """A score's settings from their JSON, empty if there are none."""
-    return json.loads(settings) if isinstance(settings, str) and settings else {}
 
 
 def estimator(trials: Iterable[Settings], kind: str = "") -> str:
@@ -42,7 +33,7 @@ def estimator(trials: Iterable[Settings], kind: str = "") -> str:
 
 
 def caveat(trials: Iterable[Settings], metric: str = "nll") -> str:
-    """Why the value of a model is not to be relied on, from the settings of its trials; empty if it is."""
+    """Why the value of a model is not reliable, from the settings of its trials; empty if it is."""
     trials = list(trials)
     if metric in INVERTED:
         return _inversion(trials)
@@ -59,8 +50,8 @@ def _annealed(trials: list[Settings]) -> str:
         return ""
     worst = min(bad, key=lambda each: each.get("ess") or 0.0)
     why = worst.get("reason") or f"an effective share of {worst['ess']:.2g} of the chains, below {MIN_ESS:g}"
-    missed = "log Z is probably too small" if worst["estimator"] == "AIS" else "a part of the mass is probably missed"
-    return f"{worst['estimator']}: {why}{_of(bad, trials)}: {missed} and the value better than the truth"
+    missed = "Log Z is probably too small" if worst["estimator"] == "AIS" else "A part of the mass is probably missed"
+    return f"{worst['estimator']}: {why}{_of(bad, trials)}. {missed}, which makes the value better than the truth"
 
 
 def _chains(trials: list[Settings]) -> str:
@@ -71,11 +62,11 @@ def _chains(trials: list[Settings]) -> str:
     if few:
         worst = min(few, key=lambda each: each["ess"] / each["chains"])
         parts.append(
-            f"{worst['ess']:.2g} effective chains of {worst['chains']}, less than a share of {MIN_CHAINS:g}{_of(few, trials)}"
+            f"only {worst['ess']:.2g} of {worst['chains']} chains are effective, below {100 * MIN_CHAINS:g} %{_of(few, trials)}"
         )
     if wide:
-        parts.append(f"an annealing gap of {max(wide):.2g} nats, above {MAX_GAP:g}{_of(wide, trials)}")
-    return f"{' and '.join(parts)}: the bound may be loose and the truth better" if parts else ""
+        parts.append(f"the annealing gap is {max(wide):.2g} nats, above {MAX_GAP:g}{_of(wide, trials)}")
+    return f"{' and '.join(parts)}, so the bound may be loose and the truth better" if parts else ""
 
 
 def _quadrature(trials: list[Settings]) -> str:
@@ -84,7 +75,7 @@ def _quadrature(trials: list[Settings]) -> str:
     if not wide:
         return ""
     return (
-        f"log Z may be off by {max(map(abs, wide)):.2g} nats, more than {MAX_ERROR:g}{_of(wide, trials)}: the grid of the "
+        f"log Z may be off by {max(map(abs, wide)):.2g} nats, more than {MAX_ERROR:g}{_of(wide, trials)}. The grid of the "
         "quadrature is too coarse for the energy, or its box does not hold all the mass"
     )
 
@@ -94,15 +85,15 @@ def _inversion(trials: list[Settings]) -> str:
     if not low:
         return ""
     return (
-        f"the search for latents finds only {min(low):.3g} of the model's own samples again, below {MIN_CONTROL:g}"
-        f"{_of(low, trials)}: that it misses test images says nothing of the model"
+        f"the search for latents finds only {100 * min(low):.3g} % of the model's own samples again, below "
+        f"{100 * MIN_CONTROL:g} %{_of(low, trials)}, so test images that it misses say nothing about the model"
     )
 
 
 def classifier(trials: Iterable[Settings]) -> str:
-    """A warning where the classifier that tells the classes is not accurate enough to count them; empty if it is."""
+    """A warning where the classifier is not accurate enough to count classes; empty if it is."""
     low = [each["accuracy"] for each in trials if each.get("reliable") is False and _number(each.get("accuracy"))]
-    return f"counts of a classifier that reaches {100 * min(low):.1f} %: below 99 % errors may pass for classes" if low else ""
+    return f"the classifier that counts reaches {100 * min(low):.1f} %; below 99 % its errors may pass for classes" if low else ""
 
 
 def _beyond(trials: list[Settings], key: str, wrong: Callable[[float], bool]) -> list[float]:
@@ -111,12 +102,6 @@ def _beyond(trials: list[Settings], key: str, wrong: Callable[[float], bool]) ->
 
 def _of(bad: list, trials: list) -> str:
     return f" ({len(bad)} of {len(trials)} seeds)" if len(trials) > 1 else ""
-
-
-def average(trials: Iterable[Settings], key: str) -> float:
-    """Mean of a number among the settings of the trials that have it; nan for none."""
-    known = [each[key] for each in trials if _number(each.get(key))]
-    return sum(known) / len(known) if known else math.nan
 
 
 def _number(value: Any) -> bool:
