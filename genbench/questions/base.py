@@ -101,6 +101,7 @@ class Chains(Planar):
 class WassersteinCritics(Training):
     """Questions on Wasserstein critics, by what keeps them Lipschitz."""
 
+    planar: ClassVar = True
     classified: ClassVar = True
 
     datasets: tuple[str, ...] = Field(default=("ring8", "digits"), min_length=1)

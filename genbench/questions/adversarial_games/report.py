@@ -1,4 +1,4 @@
-"""Were the games won? What adversarial models showed of themselves while they trained."""
+"""How the games of adversarial models went, by what trials of a study showed while they trained, in the report."""
 
 import math
 
@@ -9,44 +9,46 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
+from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import DASHES, log_axis, too_wide
-from genbench.report.text import count, listing, number, plural
+from genbench.report.text import count, listing, number, percent, plural
 from genbench.results.study import Results
 
-__all__ = ["chapter"]
+__all__ = ["CHAPTER", "PLACE", "collapse", "report"]
 
-# key of the series "diagnostic/...": its title, and what it tells
-TOLD = {
+CHAPTER, PLACE = "game", 100
+# key of the series "diagnostic/...": its title, and how to read it
+SERIES = {
     "accuracy_real": (
-        "real taken for real",
-        "the share of held-out real examples that the critic takes for real. 1: the critic is ahead; 1/2: it guesses.",
+        "accuracy on real",
+        "the share of held-out real examples that the critic takes for real. At 1 the critic is ahead; at 1/2 it guesses.",
     ),
     "accuracy_fake": (
-        "fakes taken for fakes",
-        "the share of fakes that the critic takes for fakes, read the same way. Low beside a high share of real ones: "
-        "the critic calls everything real.",
+        "accuracy on fakes",
+        "the share of fakes that the critic takes for fakes. Low beside a high accuracy on real: the critic calls everything "
+        "real.",
     ),
     "js": (
         "Jensen-Shannon, nats",
-        "a lower bound on the divergence of data and fakes, of logistic losses only. log 2 = 0.69: told apart without error; "
-        "0 and below: not told apart, by this critic.",
+        "a lower bound on the divergence of data and fakes, of logistic losses only. At log 2 = 0.69 the critic separates them "
+        "without error; at 0 and below it can't separate them.",
     ),
     "diversity": (
         "diversity of fakes",
-        "mean distance of two fakes over that of two real examples. 1: as spread as the data; near 0: collapsed.",
+        "mean distance of two fakes over that of two real examples. At 1 fakes are as spread as the data; near 0 they have "
+        "collapsed.",
     ),
     "gradient_generator": (
         "generator's gradient",
-        "norm of the gradient of the generator's loss. One that falls towards 0 while the critic is ahead has vanished.",
+        "norm of the gradient of the generator's loss. If it falls towards 0 while the critic is ahead, it has vanished.",
     ),
     "gradient_critic": (
         "critic's gradient",
-        "norm of the gradient of the critic's loss, penalties included. One that grows without end foretells divergence.",
+        "norm of the gradient of the critic's loss, penalties included. If it grows without end, training is about to diverge.",
     ),
     "spectral_norm": (
         "critic's spectral norm",
-        "the largest singular value of the critic's weight matrices, as it uses them: how steep the critic can be.",
+        "the largest singular value of the critic's weight matrices, as it uses them: it bounds how steep the critic can be.",
     ),
     "k": ("k of BEGAN", "the weight of the fakes' error in BEGAN's loss. At 0 the critic ignores the fakes."),
     "convergence": (
@@ -57,30 +59,27 @@ TOLD = {
 WIDE = ("gradient_generator", "gradient_critic", "spectral_norm", "convergence")  # may have a logarithmic axis
 RANGE = {"accuracy_real": (-0.03, 1.03), "accuracy_fake": (-0.03, 1.03)}
 TAIL = 0.1  # the end of training: this share of its updates
-AHEAD, EVEN = 0.9, 0.6  # shares of examples told apart from which, and up to which, a game counts as decided and as even
+AHEAD, EVEN = 0.9, 0.6  # accuracies of the critic from which, and up to which, a game counts as decided and as even
 COLLAPSED = 0.25  # diversity below which a generator counts as collapsed
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-INTRO = (
-    "What each generator and critic showed at some twenty moments of training, with the weights of that moment, on held-out "
-    "examples and fakes of fixed noise. A game that ends even is no proof of good samples: a weak critic cannot tell, either."
+LEAD = (
+    "Look here before you trust a score: a critic that is far ahead, or a generator that has collapsed, explains a bad one. An "
+    "even game is no proof of good samples, since a weak critic can't tell either."
 )
 RULE = (
-    f"The end of training is its last tenth. A critic counts as ahead where it takes at least {_percent(AHEAD)} of examples for "
-    f"what they are, mean of real and fake; a game as even where at most {_percent(EVEN)}. Losses whose values have no zero "
-    "(Wasserstein, BEGAN) call real what lies above the midpoint of both means. A generator counts as collapsed where its "
+    "Each generator and critic at some twenty moments of training, with the weights of that moment, on held-out examples and "
+    "fakes of fixed noise. The end of training is its last tenth. A critic is ahead where it is right on at least "
+    f"{percent(AHEAD)} of examples, mean of real and fake; a game is even at {percent(EVEN)} or less. Losses whose values have "
+    "no zero (Wasserstein, BEGAN) call real what lies above the midpoint of both means. A generator has collapsed where its "
     f"diversity stayed below {COLLAPSED:g} through the whole last tenth: its fakes lie four times closer together than data. "
     "The loss of some modes, or of classes of images, is not seen here but by the metrics of coverage."
 )
 
 
-def chapter(results: Results) -> Chapter | None:
-    """How the games of each dataset's adversarial models went; None where there are no diagnostics."""
-    blocks: list = []
+def report(results: Results) -> tuple[Block, ...] | None:
+    """Return how the games of each dataset's adversarial models went; None where there are no diagnostics."""
+    blocks: list[Block] = []
     keys: set[str] = set()
     for dataset in results.datasets:
         histories = _histories(results, dataset)
@@ -89,8 +88,8 @@ def chapter(results: Results) -> Chapter | None:
             blocks += _dataset(results, dataset, histories)
     if not blocks:
         return None
-    told = Points(tuple(f"{title}: {meaning}" for key, (title, meaning) in TOLD.items() if key in keys))
-    return Chapter("game", "Were the games won?", (Paragraph(INTRO), told, Paragraph(RULE, fine=True), *blocks))
+    read = Points(tuple(f"{title}: {meaning}" for key, (title, meaning) in SERIES.items() if key in keys))
+    return (Paragraph(LEAD), *blocks, Fold("How to read the curves", (read, Paragraph(RULE))))
 
 
 def _histories(results: Results, dataset: str) -> pd.DataFrame:
@@ -101,30 +100,37 @@ def _histories(results: Results, dataset: str) -> pd.DataFrame:
         if path.is_file():
             history = pd.read_parquet(path, columns=["update", "series", "value"])
             history["key"] = history["series"].str.removeprefix("diagnostic/")
-            own = history[history["series"].str.startswith("diagnostic/") & history["key"].isin(TOLD)]
+            own = history[history["series"].str.startswith("diagnostic/") & history["key"].isin(SERIES)]
             broken = row.step if pd.notna(row.step) else math.nan
             parts.append(own.assign(label=row.label, seed=row.seed, trial=row.trial, status=row.status, broken=broken))
     return pd.concat(parts, ignore_index=True) if any(map(len, parts)) else pd.DataFrame(columns=["key"])
 
 
-def _dataset(results: Results, dataset: str, histories: pd.DataFrame) -> list:
+def _dataset(results: Results, dataset: str, histories: pd.DataFrame) -> list[Block]:
     """The blocks of one dataset."""
     labels = [label for label in results.labels(dataset) if label in set(histories["label"])]
     trials = _trials(histories, labels)
     caption = (
-        f"{dataset}: thin lines are seeds, thick ones means over the seeds still running; a cross marks where training "
-        "broke off. Axes leave out the outermost 1 % of values; some are logarithmic."
+        f"{dataset}: thin lines are seeds, thick ones means over the seeds still running; a cross marks where training broke "
+        "off. Axes leave out the outermost 1 % of values; some are logarithmic."
     )
-    blocks = [Heading(dataset)]
-    if said := _sentences(trials, labels):
-        blocks.append(Points(tuple(said)))
-    blocks += [Figure(f"{dataset}_curves", _curves(histories, labels), caption), _end(dataset, trials, labels)]
-    caption = f"{dataset}: the last tenth of every trial's training, and from which update on its generator was collapsed"
-    return [*blocks, Table(f"{dataset}_trials", trials.drop(columns="last").rename(columns=_titles()), caption, folded=True)]
+    every = f"{dataset}: the last tenth of every trial's training, and the update from which its generator was collapsed."
+    return [
+        Heading(dataset),
+        Points(tuple(_sentences(trials, labels))),
+        Figure(f"{dataset}_curves", _curves(histories, labels), caption),
+        Fold(
+            f"All numbers of {dataset}",
+            (
+                _end(dataset, trials, labels),
+                Table(f"{dataset}_trials", trials.drop(columns="last").rename(columns=_titles()), every),
+            ),
+        ),
+    ]
 
 
 def _titles() -> dict[str, str]:
-    return {key: title for key, (title, _) in TOLD.items()}
+    return {key: title for key, (title, _) in SERIES.items()}
 
 
 def _trials(histories: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
@@ -139,7 +145,7 @@ def _trials(histories: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
             row |= {"last": last, "collapsed from": collapse(part[part["key"] == "diversity"])}
             rows.append(row | late.groupby("key")["value"].mean().to_dict())
     frame = pd.DataFrame(rows)
-    return frame[[name for name in frame if name not in TOLD] + [key for key in TOLD if key in frame]]
+    return frame[[name for name in frame if name not in SERIES] + [key for key in SERIES if key in frame]]
 
 
 def collapse(diversity: pd.DataFrame) -> float:
@@ -164,15 +170,17 @@ def _sentences(trials: pd.DataFrame, labels: list[str]) -> list[str]:
     if {"accuracy_real", "accuracy_fake"} <= set(ok):
         apart = ok.assign(apart=(ok["accuracy_real"] + ok["accuracy_fake"]) / 2).groupby("model")["apart"].mean()
         apart = apart.reindex([label for label in labels if label in apart.index]).dropna()
-        named = {label: f"{label} ({_percent(share)})" for label, share in apart.items()}
+        named = {label: f"{label} ({percent(share)})" for label, share in apart.items()}
         groups = (
             ("the critic is ahead", apart >= AHEAD),
             ("the game is open", (apart < AHEAD) & (apart > EVEN)),
             ("the game is even", apart <= EVEN),
         )
-        said = [f"{words} for {listing([named[label] for label in apart.index[mask]])}" for words, mask in groups if mask.any()]
-        if said:
-            found.append(f"At the end {'; '.join(said)}: mean share of examples told apart, over seeds that ended ok.")
+        found += [
+            f"At the end {words} for {listing([named[label] for label in apart.index[mask]])}; in brackets the critic's accuracy."
+            for words, mask in groups
+            if mask.any()
+        ]
     for label in labels:
         own = trials[trials["model"] == label]
         gone = own.dropna(subset="collapsed from")
@@ -193,17 +201,17 @@ def _sentences(trials: pd.DataFrame, labels: list[str]) -> list[str]:
 
 def _end(dataset: str, trials: pd.DataFrame, labels: list[str]) -> Table:
     """Means over seeds with their range; only trials that ended ok have an end."""
-    rows, shown = [], {TOLD[key][0]: [] for key in trials if key in TOLD}
+    rows, shown = [], {SERIES[key][0]: [] for key in trials if key in SERIES}
     for label in labels:
         own = trials[trials["model"] == label]
         ok = own[own["status"] == "ok"]
         row = {"model": label, "trials": len(own), "ended ok": len(ok), "collapsed": int(own["collapsed from"].notna().sum())}
         for key in trials:
-            if key in TOLD:
+            if key in SERIES:
                 values = tuple(ok[key].dropna())
                 mean = float(np.mean(values)) if values else math.nan
-                row[TOLD[key][0]] = mean
-                shown[TOLD[key][0]].append(_range(mean, values))
+                row[SERIES[key][0]] = mean
+                shown[SERIES[key][0]].append(_range(mean, values))
         rows.append(row)
     caption = f"{dataset}: the last tenth of training, mean over trials that ended ok (lowest to highest)."
     return Table(f"{dataset}_end", pd.DataFrame(rows), caption, shown=shown)
@@ -217,7 +225,7 @@ def _range(mean: float, values: tuple[float, ...]) -> str:
 
 def _curves(histories: pd.DataFrame, labels: list[str]) -> Drawing:
     """A panel per diagnostic, a colour per model."""
-    keys = [key for key in TOLD if key in set(histories["key"])]
+    keys = [key for key in SERIES if key in set(histories["key"])]
     inks = seaborn.color_palette("colorblind", 10)
     # a second pattern where there are more models than colours
     look = {label: (inks[i % 10], DASHES[i // 10 % len(DASHES)]) for i, label in enumerate(labels)}
@@ -263,5 +271,5 @@ def _panel(ax: Axes, key: str, part: pd.DataFrame, look: dict[str, tuple]) -> No
         ax.set_ylim(RANGE.get(key, (low - margin, high + margin)))
         ax.yaxis.get_major_locator().set_params(nbins=5)
     ax.xaxis.get_major_locator().set_params(nbins=5)
-    ax.set_title(TOLD[key][0])
+    ax.set_title(SERIES[key][0])
     ax.tick_params(labelsize=7)

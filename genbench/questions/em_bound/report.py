@@ -3,28 +3,31 @@
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.report.blocks import Chapter, Figure, Paragraph, Points, Table
+from genbench.questions.phrases import METHOD
+from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks
 from genbench.report.text import number, plural
-from genbench.results.study import Answer, Results
+from genbench.results.study import Results
 
-__all__ = ["chapter"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "em", 800
+LEAD = (
+    "EM's bound touches the log-likelihood after every E-step, so neither ever falls. A VAE raises the same kind of bound with "
+    "a q that can't reach the posterior: what is left between is its gap."
+)
 ABOUT = (
-    "For any law q of the latent class, the log-likelihood is the bound E_q log p(x, k) - E_q log q(k) plus the divergence of q "
-    "from the posterior (Neal & Hinton 1998). EM raises the bound in turns: the E-step sets q to the posterior, where the bound "
-    "touches the likelihood, the M-step sets the parameters. A VAE does the same with both at once and a q that can't reach the "
-    "posterior. The two, and the divergence, are computed apart and have to fit."
+    "For any distribution q of the latent class, the log-likelihood is the bound E_q log p(x, k) - E_q log q(k) plus the "
+    "divergence of q from the posterior (Neal & Hinton 1998). EM raises the bound in turns: the E-step sets q to the "
+    "posterior, where the bound touches the likelihood, the M-step sets the parameters. Bound, likelihood and divergence are "
+    "computed apart and have to fit. Gap: the log-likelihood less the bound after an M-step."
 )
 
 
-def chapter(results: Results) -> Chapter | None:
-    """What the experiment says; None where a study does not ask."""
-    answer = results.answer("em_bound")
-    return Chapter("em", "The bound that EM raises", tuple(_blocks(answer))) if answer else None
-
-
-def _blocks(answer: Answer) -> list:
+def report(results: Results) -> tuple[Block, ...] | None:
+    """Return what the question found; None where a study does not ask it."""
+    if (answer := results.answer("em_bound")) is None:
+        return None
     curves, data, size = answer.tables["curves"], answer.tables["data"], answer.settings
     rows, said = [], []
     for dataset, part in curves.groupby("dataset", sort=False):
@@ -33,12 +36,13 @@ def _blocks(answer: Answer) -> list:
         touch = float((part["log_likelihood"] - part["elbo"])[part["step"] == "E"].abs().max())
         fall = -min(float(own[["elbo", "log_likelihood"]].diff().min().min()) for _, own in part.groupby("seed"))
         other = float((part["reference"] - part["log_likelihood"]).abs().max())
-        said.append(
-            f"{dataset}: over {plural(part['seed'].nunique(), 'start')} and {part['iteration'].max()} iterations the bound is "
-            f"within {touch:.1g} nats of the log-likelihood after every E-step, neither ever falls by more than "
-            f"{number(max(fall, 0.0), 2)}, bound and divergence miss the log-likelihood by {apart:.1g} at most, and "
-            f"scikit-learn's EM from the same starts is {other:.1g} away at most."
-        )
+        said += [
+            f"{dataset}: after every E-step the bound is within {touch:.1g} nats of the log-likelihood; neither ever falls by "
+            f"more than {number(max(fall, 0.0), 2)} nats ({plural(part['seed'].nunique(), 'start')}, {part['iteration'].max()} "
+            "iterations).",
+            f"{dataset}: bound and divergence miss the log-likelihood by {apart:.1g} nats at most; scikit-learn's EM from the "
+            f"same starts differs by {other:.1g} at most.",
+        ]
         for seed, own in part.groupby("seed"):
             gaps = own.loc[own["step"] == "M", "kl"]
             row = {"dataset": dataset, "start": int(seed), "first bound": own["elbo"].iloc[0]}
@@ -46,11 +50,16 @@ def _blocks(answer: Answer) -> list:
             rows.append(row | {"largest gap": gaps.max(), "last gap": gaps.iloc[-1]})
     caption = (
         f"Mean log-likelihood of {size['points']:,} training points in nats, under mixtures of {size['components']} Gaussians "
-        "and the true density; gap: of the log-likelihood over the bound after an M-step."
+        "and under the true density."
     )
-    words = "The bound (dots, rising in two half-steps) and the log-likelihood (lines) from each start; dashed, the true density."
-    return [Paragraph(ABOUT), Points(tuple(said)), Figure("curves", _curves(curves, data), words),
-            Table("starts", pd.DataFrame(rows), caption)]  # fmt: skip
+    words = "The bound (dots, rising in two half-steps) and the log-likelihood (lines) from each start. Dashed: the true density."
+    return (
+        Heading("Does the bound that EM raises touch the likelihood?"),
+        Paragraph(LEAD),
+        Points(tuple(said)),
+        Figure("curves", _curves(curves, data), words),
+        Fold(METHOD, (Paragraph(ABOUT), Table("starts", pd.DataFrame(rows), caption))),
+    )
 
 
 def _curves(curves: pd.DataFrame, data: pd.DataFrame) -> Drawing:

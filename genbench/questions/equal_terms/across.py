@@ -1,14 +1,15 @@
 """What searches say together: rankings over datasets and encoders, and what scores vary with."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from genbench.report.searches import Searches, counted
 
-from genbench.report.blocks import Heading, Points
-from genbench.report.text import number, plural
+from genbench.questions.searches import DatasetSearches
+from genbench.report.blocks import Fold, Points
+from genbench.report.text import number, percent, plural, span
+from genbench.report.verdicts import counted
 from genbench.results.study import GIVEN, Results
 from genbench.statistics.ranks import agreement
 from genbench.statistics.variance import shares
@@ -18,21 +19,24 @@ __all__ = ["across"]
 
 
 def across(
-    results: Results, every: Sequence[Searches], decided: dict[str, list[Verdict]], margin: float, gans: Collection[str]
-) -> list:
-    """Blocks on all datasets, and all encoders, together; none where there is one of each. `gans`: labels of such models."""
+    results: Results,
+    every: Sequence[DatasetSearches],
+    decided: Mapping[str, Sequence[Verdict]],
+    margin: float,
+    gans: Collection[str],
+) -> list[Fold]:
+    """A fold on all datasets and all encoders together; none where there is one of each. `gans`: labels of such models."""
     encoders = _encoders(results, every)
     if len(every) < 2:
-        return [Heading("Several encoders"), Points(tuple(encoders))] if encoders else []
-    frame = _fresh(every)
-    total = [v for each in decided.values() for v in each]
-    counts = f"Over all datasets {plural(len(total), 'pair')}: {counted(total, margin)}."
-    said = [counts, *_agreement(frame), *_shares(frame[frame["model"].isin(gans)]), *_spreads(every), *encoders]
-    return [Heading("All datasets together"), Points(tuple(said))]
+        return [Fold("Do encoders rank the models alike?", (Points(tuple(encoders)),))] if encoders else []
+    frame = _seeds(every)
+    total = counted([v.word for each in decided.values() for v in each], margin, "pairs of models")
+    said = [f"Over all datasets, {total}.", *_agreement(frame), *_shares(frame[frame["model"].isin(gans)]), *_spreads(every)]
+    return [Fold("All datasets together", (Points((*said, *encoders)),))]
 
 
-def _fresh(every: Sequence[Searches]) -> pd.DataFrame:
-    """Scores of fresh seeds of the choices, a row each, of models without labels."""
+def _seeds(every: Sequence[DatasetSearches]) -> pd.DataFrame:
+    """Scores of new seeds of the choices, a row each, of models without class labels."""
     rows = [
         {"model": s.label, "dataset": each.name, "seed": seed, "score": score}
         for each in every
@@ -49,10 +53,9 @@ def _agreement(frame: pd.DataFrame) -> list[str]:
     except ValueError:  # fewer than two models on all datasets
         return []
     return [
-        f"Do {same.judges} datasets rank the choices of {same.models} models alike, by the mean rank of their fresh seeds among "
-        f"those of all? Kendall's W is "
-        f"{number(same.w)} (1: the same order; p = {number(same.p, 2)} of no relation), the mean Kendall tau of two datasets "
-        f"{number(same.tau)} ({number(same.low)} to {number(same.high)} over redrawn seeds)."
+        f"How alike {same.judges} datasets rank the chosen configurations of {same.models} models, by the mean rank of their new "
+        f"seeds: Kendall's W is {number(same.w)} (1: the same order; p = {number(same.p, 2)} of no relation), and Kendall's tau "
+        f"of two datasets {number(same.tau)} on average (95 %: {number(same.low)} to {number(same.high)} over redrawn seeds)."
     ]
 
 
@@ -67,42 +70,36 @@ def _shares(frame: pd.DataFrame) -> list[str]:
     if np.ptp(within["score"]) == 0:
         return []
     found = {each.term: each for each in shares(within, ["model", "dataset", "model:dataset"])}
-
-    raw = ", ".join(str(round(100 * found[term].r2)) for term in ("model", "model:dataset", "within cells"))
-
-    def told(term: str) -> str:
-        each = found[term]
-        share, low, high = (round(100 * value) for value in (each.share, each.low, each.high))
-        return f"{share} % ({low} to {high})"
-
+    parts = {"the model": "model", "how it suits the dataset": "model:dataset", "the seed": "within cells"}
+    said = [f"{percent(found[t].share)} ({span((found[t].low, found[t].high), percent)}) with {w}" for w, t in parts.items()]
+    raw = ", ".join(percent(found[term].r2) for term in parts.values())
     return [
-        f"Within datasets, log scores of the choices of {plural(within['model'].nunique(), 'GAN')} vary with the model by "
-        f"{told('model')}, with how the model suits the dataset by {told('model:dataset')} and with the seed by "
-        f"{told('within cells')} of their variance, less what noise adds; raw: {raw} %. A re-analysis of the means and "
-        "deviations that Lucic et al. print gives 16, 63 and 21 % of the raw variance for their seven GANs on four datasets."
+        f"Within datasets, the log scores of {plural(within['model'].nunique(), 'GAN')} vary by {', '.join(said)}: shares of the "
+        f"variance without noise, with 95 % intervals; with noise {raw}. The means and deviations that Lucic et al. print give "
+        "16, 63 and 21 % with noise, for their seven GANs on four datasets."
     ]
 
 
-def _spreads(every: Sequence[Searches]) -> list[str]:
+def _spreads(every: Sequence[DatasetSearches]) -> list[str]:
     """How far configurations, and seeds of one, lie apart."""
     configurations, seeds = [], []
     for s in (s for each in every for s in each.found):
         ok = s.test[np.isfinite(s.test) & (s.test > 0)]
-        fresh = s.confirmed[np.isfinite(s.confirmed) & (s.confirmed > 0)]
-        if ok.size > 1 and fresh.size > 1:
+        new = s.confirmed[np.isfinite(s.confirmed) & (s.confirmed > 0)]
+        if ok.size > 1 and new.size > 1:
             configurations.append(np.log(ok).std(ddof=1))
-            seeds.append(np.log(fresh).std(ddof=1))
+            seeds.append(np.log(new).std(ddof=1))
     if not seeds:
         return []
     factors = [number(math.exp(float(np.median(each)))) for each in (configurations, seeds)]
     among = f"{len(seeds)} searches" if len(seeds) > 1 else "1 search"
     return [
-        f"One standard deviation of the log score is a factor of {factors[0]} over the configurations of a search and of "
-        f"{factors[1]} over fresh seeds of one (medians over {among})."
+        f"A standard deviation of the log score is a factor of {factors[0]} over the configurations of a search, and of "
+        f"{factors[1]} over new seeds of one configuration (medians over {among})."
     ]
 
 
-def _encoders(results: Results, every: Sequence[Searches]) -> list[str]:
+def _encoders(results: Results, every: Sequence[DatasetSearches]) -> list[str]:
     """Whether encoders rank the choices of a dataset alike, a sentence for each dataset that several have scored."""
     said = []
     for each in every:
@@ -118,7 +115,7 @@ def _encoders(results: Results, every: Sequence[Searches]) -> list[str]:
         except ValueError:  # fewer than two models by all encoders
             continue
         said.append(
-            f"{each.name}: {plural(same.judges, 'encoder')} rank the choices of {same.models} models with a "
-            f"Kendall tau of {number(same.tau)} ({number(same.low)} to {number(same.high)} over redrawn seeds)."
+            f"{each.name}: {plural(same.judges, 'encoder')} rank {same.models} models with a Kendall's tau of {number(same.tau)} "
+            f"(1: the same order; 95 %: {number(same.low)} to {number(same.high)} over redrawn seeds)."
         )
     return said

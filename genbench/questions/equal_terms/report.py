@@ -1,57 +1,71 @@
-"""C1: do models differ once each is searched on equal terms, and does the non-saturating GAN do as well as the others?"""
+"""C1: whether the non-saturating GAN does as well as the other GANs once each is searched on equal terms."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn
-from genbench.report.claims.across import across
-from genbench.report.claims.pairs import verdict_table
-from genbench.report.searches import BASELINE, Searched, Searches, budget_words, charge, counted, of_searches, searches
-from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import MaxNLocator
 
-from genbench.report.blocks import Figure, Heading, Paragraph, Points, Table
-from genbench.report.claim import HOLDS, OPEN, REFUTED, Claim, tally, together
-from genbench.report.means import averaged
-from genbench.report.published import published
-from genbench.report.style import DASHES, FLOOR, log_axis
+from genbench.questions.equal_terms.across import across
+from genbench.questions.equal_terms.figures import drawn
+from genbench.questions.searches import (
+    BASELINE,
+    DatasetSearches,
+    ModelSearch,
+    best_of,
+    charge,
+    compared,
+    more_configurations,
+    searches,
+    verdict_table,
+)
+from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points, Table
+from genbench.report.published import beside
+from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
+from genbench.report.verdicts import (
+    BETTER,
+    EQUIVALENT,
+    HOLDS,
+    NOT_WORSE,
+    OPEN,
+    REFUTED,
+    UNDECIDED,
+    WORSE,
+    counted,
+    tally,
+    together,
+)
 from genbench.results.study import Results
 from genbench.statistics.search_curve import Best, search_curve
 from genbench.statistics.verdict import Verdict, verdicts
 
-__all__ = ["claim"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "tale", 10
 STATEMENT = "The non-saturating GAN does as well as the other GANs, once all are searched on equal terms"
 LEVEL = 0.05  # of a false verdict on any pair of any dataset
 SOURCE = "Lucic et al. 2018, arXiv:1711.10337"
-CURVE_NOTE = (
-    "Expected score of the best of k configurations: the mean over all subsets of k of those that were run, with its 95 % "
-    "jackknife interval as a band (arXiv:2004.13705), cut at 0; the authors' defaults, where tried, count as one draw. The curve "
-    "stops at half of the configurations: beyond it, subsets overlap too much to say what another search would find. Plug-in: "
-    "the same with replacement, as Lucic et al. have it, which is biased. Median: of single configurations. A failed "
-    "configuration is charged the worst test score that any configuration of any model got on the dataset."
-)
-VERDICT_NOTE = (
-    "Verdicts compare models with their search: the expected score of the best of k configurations, k a quarter of what "
-    "was run, with the jackknife's standard error over configurations that all models share. “Better”: the log ratio is not 0 "
-    "(two-sided). “Equivalent”: it is shown to lie within the margin (two one-sided tests). Each corrected for all pairs of the "
-    "dataset by Holm and for the number of datasets, at 5 %; not corrected: the 95 % interval of the ratio, low to high. "
-    "“Undecided”: neither, or every configuration of a model failed. Coverage enters as its inverse, so that below 1 is better "
-    "here too; the same configurations are chosen for it, and where nothing is covered half a test example counts as covered. "
-    "Configurations to decide: of each model, for a chance of 80 % at the same k, if ratio and spread are as seen: a guide."
-)
-SEEDS_NOTE = (
-    "Verdicts on the chosen configurations alone (Welch's tests over fresh seeds, of ranks where one failed, corrected "
-    "by Holm; seeds to decide: per model, for a chance of 80 %, if ratio and spread are as seen) say little about "
-    "the models: where two equal models are searched once each, such seeds call one of them better in most studies, because one "
-    "search was luckier (simulated: tests/benchmarks/verdicts.py)."
+NOTES = (
+    "A verdict compares two models with their search: the expected score of the best of k configurations, k being a quarter of "
+    "those tried. Its error comes from leaving out one configuration of both models at a time (jackknife). “Better” and “worse”: "
+    "the log ratio of the scores is not 0 (two-sided test). “Equivalent”: it lies within the margin (two one-sided tests). Each "
+    "test is corrected for all pairs of a dataset (Holm) and for the number of datasets, at 5 %. The interval of a ratio, low to "
+    "high, is not corrected.",
+    "“Configurations to decide”: of each model, for a chance of 80 % at the same k, if ratio and spread stay as seen. Take it as "
+    "a guide. Coverage enters as its inverse, so that lower is better there too; the choice is the same, and where nothing is "
+    "covered, half a test example counts as covered.",
+    "The curves show the expected score of the best of k configurations: the mean over all subsets of k, with its 95 % jackknife "
+    "interval, cut at 0 (arXiv:2004.13705). They end at half of the configurations, since larger subsets overlap too much. "
+    "“Plug-in” draws with replacement as Lucic et al. do, which is biased. “Median” is that of single configurations. The "
+    "authors' defaults, where tried, count as one draw. A failed configuration is charged the worst test score of the dataset.",
+    "Verdicts on the chosen configurations alone compare their new seeds (Welch's tests, of ranks where a seed failed, corrected "
+    "by Holm). They say little about the models: in simulations, such seeds call one of two equal models better in most studies, "
+    "because one search was luckier (tests/benchmarks/verdicts.py).",
 )
 DRAWN = (
-    "left, what each configuration scored on the test split (diamond: the authors' defaults, where tried; ring: the choice by "
-    "validation; dashed: real data against real data). Right, the expected best of k configurations."
+    "Left: the test score of every configuration (diamond: the authors' defaults; ring: the choice by validation; dashed: real "
+    "data against real data). Right: the expected score of the best of k configurations."
 )
 PUBLISHED = (
     "Published best Fréchet distances: Inception features, mean and deviation over 50 seeds of the best configuration; not the "
@@ -59,130 +73,156 @@ PUBLISHED = (
 )
 
 
-def claim(results: Results) -> Claim | None:
-    """The verdict on C1 from a study's confirmed searches; None without."""
+def report(results: Results) -> Claim | None:
+    """Return the verdict from a study's confirmed searches; None without."""
     every = searches(results)
     if not every:
         return None
     margin = float(results.config.get("margin", 1.1))
     level = LEVEL / len(every)
-    decided = {each.name: of_searches(each.found, margin, level=level) for each in every}
-    covering = {each.name: of_searches(each.found, margin, "uncovered", level) for each in every}
-    own = {each.name: _own_claim(each, decided[each.name], level) for each in every}
-    verdict = together(word for word, _ in own.values())
-    blocks: list = []
-    for each in every:
-        blocks += _dataset(each, decided[each.name], covering[each.name], margin, level)
+    decided = {each.name: compared(each.found, margin, level=level) for each in every}
+    covering = {each.name: compared(each.found, margin, "uncovered", level) for each in every}
+    words = {each.name: _on(each, decided[each.name], level) for each in every}
+    folds = [_dataset(each, decided[each.name], covering[each.name], margin, level) for each in every]
     gans = {label for each in every for label in (_baseline(each.found), *_rivals(each.found))}
-    blocks += across(results, every, decided, margin, gans)
-    blocks += [Paragraph(note, fine=True) for note in (CURVE_NOTE, VERDICT_NOTE, SEEDS_NOTE)]
-    if len(table := published("C1")):
-        blocks.append(Table("c1_published", table, PUBLISHED, folded=True))
-    total = [v for each in decided.values() for v in each]
-    because = " ".join(f"{name}: {sentence}" for name, (_, sentence) in own.items() if sentence)
-    because = because or f"The study does not search {BASELINE} beside other GANs, so nothing is said of it."
-    if total:
-        gans = [v for each in every for v in decided[each.name] if {v.a, v.b} <= {_baseline(each.found), *_rivals(each.found)}]
-        because += f" Of {plural(len(gans), 'pair')} of GANs, {counted(gans, margin)}; of all {len(total)} pairs of models, "
-        because += f"{counted(total, margin)}."
-    short = tally({name: word for name, (word, _) in own.items()})
-    return Claim("C1", STATEMENT, SOURCE, verdict, because, tuple(blocks), short)
+    folds += across(results, every, decided, margin, gans)
+    folds.append(Fold("How these verdicts are made", tuple(Paragraph(note, fine=True) for note in NOTES)))
+    return Claim(
+        "C1",
+        STATEMENT,
+        SOURCE,
+        together(words.values()),
+        _because(every, decided, words, margin),
+        (*folds, *beside("C1", PUBLISHED)),
+        tally(words),
+    )
 
 
-def _own_claim(own: Searches, decided: Sequence[Verdict], level: float = LEVEL) -> tuple[str, str]:
-    """Verdict on the claim on one dataset and its sentence; undecided and "" without the baseline or other GANs."""
-    found = own.found
+def _baseline(found: Sequence[ModelSearch]) -> str:
     labels = [s.label for s in found if s.model == BASELINE]
-    if len(labels) != 1:
-        return OPEN, ""
-    family = next(s.family for s in found if s.label == labels[0])
-    rivals = {s.label for s in found if s.family == family} - set(labels)
-    against = [v for v in decided if v.a == labels[0] and v.b in rivals]
-    if not against:
-        return OPEN, ""
-    parts, open_ = _against(against, level)
-    lost = any(v.word == "worse" for v in against)
-    shown = not open_ and len(against) == len(rivals)
-    return REFUTED if lost else HOLDS if shown else OPEN, f"{labels[0]} is {'; '.join(parts)}."
+    return labels[0] if len(labels) == 1 else ""
 
 
-def _against(against: Sequence[Verdict], level: float) -> tuple[list[str], list[str]]:
-    """What a model is against others, in words, and against whom it is undecided."""
-    by = {word: [v.b for v in against if v.word == word] for word in ("better", "equivalent", "worse")}
-    no_worse = [v.b for v in against if v.word == "undecided" and v.p_not_worse <= level]
-    open_ = [v.b for v in against if v.word == "undecided" and v.b not in no_worse]
-    parts = [f"better than {listing(by['better'])}"] * bool(by["better"])
-    parts += [f"equivalent to {listing(by['equivalent'])}"] * bool(by["equivalent"])
-    parts += [f"not worse than {listing(no_worse)} by the margin"] * bool(no_worse)
-    parts += [f"worse than {listing(by['worse'])}"] * bool(by["worse"])
-    return parts + [f"undecided against {listing(open_)}"] * bool(open_), open_
+def _rivals(found: Sequence[ModelSearch]) -> set[str]:
+    """Labels of the baseline's family, without itself."""
+    family = next((s.family for s in found if s.model == BASELINE), "")
+    return {s.label for s in found if s.family == family} - {_baseline(found)}
 
 
-def _dataset(own: Searches, decided: list[Verdict], covering: list[Verdict], margin: float, level: float) -> list:
-    """The blocks of one dataset's models."""
-    found, key = own.found, f"c1_{own.key}"
-    worst = charge([s.test for s in found])
-    curves = {s.label: search_curve(s.validation, s.test, failure=worst) for s in found}
-    of_seeds = verdicts({s.label: s.confirmed for s in found}, margin) if len(found) > 1 else []
-    budget = f"verdicts on models with their search, {budget_words(found)}, {plural(len(decided), 'pair')}"
-    seeds = f"{own.name}: verdicts on the chosen configurations, over fresh seeds"
-    return [
-        Heading(own.name),
-        Points(tuple(_sentences(own, decided, covering, margin, level))),
-        Figure(f"{key}_search", _drawn(found, curves, own.title, own.floor), f"{own.name}: {DRAWN}"),
-        _table(f"{key}_search", own, curves),
-        *([verdict_table(f"{key}_verdicts", f"{own.name}, {own.title}: {budget}", decided)] if decided else ()),
-        *([verdict_table(f"{key}_coverage", f"{own.name}, 1 / coverage: {budget}", covering)] if covering else ()),
-        *([verdict_table(f"{key}_seeds", seeds, of_seeds, "seeds")] if of_seeds else ()),
-    ]  # fmt: skip
+def _against(found: Sequence[ModelSearch], decided: Sequence[Verdict], rivals: bool = True) -> list[Verdict]:
+    """Verdicts on the baseline against its family, or against all others."""
+    return [v for v in decided if v.a == _baseline(found) and (v.b in _rivals(found)) == rivals]
+
+
+def _word(verdict: Verdict, level: float) -> str:
+    """The verdict, or NOT_WORSE where an undecided pair shows that."""
+    return NOT_WORSE if verdict.word == UNDECIDED and verdict.p_not_worse <= level else verdict.word
+
+
+def _on(own: DatasetSearches, decided: Sequence[Verdict], level: float) -> str:
+    """The verdict on the claim on one dataset; undecided without the baseline or other GANs."""
+    words = [_word(v, level) for v in _against(own.found, decided)]
+    if WORSE in words:
+        return REFUTED
+    return HOLDS if words and UNDECIDED not in words and len(words) == len(_rivals(own.found)) else OPEN
 
 
 # ---- sentences
 
 
-def _sentences(own: Searches, decided: list[Verdict], covering: list[Verdict], margin: float, level: float) -> list[str]:
+def _because(
+    every: Sequence[DatasetSearches], decided: dict[str, list[Verdict]], words: dict[str, str], margin: float
+) -> tuple[str, ...]:
+    """What to do, how many pairs were decided, and what would decide the others."""
+    against = {each.name: _against(each.found, decided[each.name]) for each in every}
+    if not any(against.values()):
+        return (f"The study does not search {BASELINE} beside other GANs, so it does not test the claim.",)
+    names = {word: [name for name in against if words[name] == word and against[name]] for word in (HOLDS, REFUTED, OPEN)}
+    clauses = [f"as good as the other GANs or better on {listing(names[HOLDS])}"] if names[HOLDS] else []
+    for name in names[REFUTED]:
+        lost = [f"{v.b} ({_ratio(v)})" for v in against[name] if v.word == WORSE]
+        clauses.append(f"worse on {name} than {listing(lost)}")
+    clauses += [f"undecided on {listing(names[OPEN])}"] if names[OPEN] else []
+    advice = {
+        HOLDS: "The loss is no reason to prefer another GAN",
+        REFUTED: "Prefer another loss",
+        OPEN: "These searches are no reason to prefer one loss to another",
+    }.get(together(words.values()), "Which loss to prefer depends on the dataset")
+    if not names[REFUTED] and names[HOLDS] and names[OPEN]:
+        advice = "The loss is no reason to prefer another GAN where that could be decided"
+    family = {name: [v for v in found if {v.a, v.b} <= _family(every, name)] for name, found in decided.items()}
+    gans = counted([v.word for found in family.values() for v in found], margin, "pairs of GANs")
+    said = [f"{advice}: {BASELINE} is {'; '.join(clauses)}.", f"{gans[0].upper()}{gans[1:]}."]
+    return tuple(line for line in (*said, more_configurations(every, family)) if line)
+
+
+def _family(every: Sequence[DatasetSearches], name: str) -> set[str]:
+    found = next(each.found for each in every if each.name == name)
+    return {_baseline(found), *_rivals(found)}
+
+
+def _ratio(v: Verdict) -> str:
+    return f"{number(v.ratio)} times the score, 95 %: {number(v.low)} to {number(v.high)}"
+
+
+def _dataset(own: DatasetSearches, decided: list[Verdict], covering: list[Verdict], margin: float, level: float) -> Fold:
+    """One dataset's models: sentences, the figure, the table and the verdicts."""
+    found, key = own.found, f"c1_{own.key}"
+    worst = charge([s.test for s in found])
+    curves = {s.label: search_curve(s.validation, s.test, failure=worst) for s in found}
+    of_seeds = verdicts({s.label: s.confirmed for s in found}, margin) if len(found) > 1 else []
+    budget = listing(sorted({best_of(len(s.validation)) for s in found if s.k}))
+    tables = [
+        (decided, "verdicts", f"Verdicts on models with their search, {budget}: {own.title}", "configurations"),
+        (covering, "coverage", f"The same: 1 / coverage of the test split, {budget}", "configurations"),
+        (of_seeds, "seeds", "Verdicts on the chosen configurations alone, over new seeds", "seeds"),
+    ]
+    return Fold(
+        f"{own.name}: every model's search",
+        (
+            Points(tuple(_points(own, decided, covering, margin, level))),
+            Figure(f"{key}_search", drawn(found, curves, own.title, own.floor), f"{own.name}. {DRAWN}"),
+            _table(f"{key}_search", own, curves),
+            *(verdict_table(f"{key}_{name}", caption, rows, unit) for rows, name, caption, unit in tables if rows),
+        ),
+    )
+
+
+def _points(own: DatasetSearches, decided: list[Verdict], covering: list[Verdict], margin: float, level: float) -> list[str]:
     found = own.found
-    pairs = f"of {plural(len(decided), 'pair')} of models, each with its search ({budget_words(found)})"
-    said = [f"{own.title}: {pairs}, {counted(decided, margin)}."] if decided else []
-    if open_ := [v.seeds for v in decided if v.word == "undecided"]:
-        known = sorted(math.inf if n is None else n for n in open_)
-        middle = known[(len(known) - 1) // 2]
-        need = f"need {middle:,} configurations" if math.isfinite(middle) else "not be decided by 10,000 configurations"
-        least = "or fewer " * math.isfinite(middle)
-        said.append(
-            f"Half of the undecided pairs would {need} of each model {least}at the same k, if ratio and spread are as seen."
-        )
-    if left_out := len(found) * (len(found) - 1) // 2 - len(decided):
-        said.append(
-            f"No verdict on {plural(left_out, 'pair')}: searched with unequal numbers of configurations, or less than four."
-        )
-    other = [v for v in decided if v.a == _baseline(found) and v.b not in _rivals(found)]
-    if other:
-        said.append(f"Against other families {other[0].a} is {'; '.join(_against(other, level)[0])}.")
+    said = []
+    if decided:
+        said.append(f"{own.title} (lower is better): {counted([v.word for v in decided], margin, 'pairs of models')}.")
+    if near := _against(found, decided):
+        said.append(f"Among GANs, {near[0].a} is {_compared(near, level)}.")
+    if far := _against(found, decided, rivals=False):
+        said.append(f"Beside other families, {far[0].a} is {_compared(far, level)}.")
     if covering:
-        told = f"Coverage of the test split by the same choices: {counted(covering, margin)}"
-        mine = [v for v in covering if v.a == _baseline(found)]
-        said.append(told + (f"; {mine[0].a} is {'; '.join(_against(mine, level)[0])}." if mine else "."))
-    if optimism := _optimism(found):
-        said.append(optimism)
-    if failed := [s for s in found if s.failed]:
-        each = listing([f"{s.label} {s.failed} of {len(s.validation)}" for s in failed])
-        said.append(f"Configurations that failed, and count as the worst: {each}.")
+        said.append(f"Coverage of the test split by the same choices: {counted([v.word for v in covering], margin)}.")
+    if unlike := len(found) * (len(found) - 1) // 2 - len(decided):
+        said.append(f"{plural(unlike, 'pair')} can't be compared: other numbers of configurations, or fewer than four.")
+    if luck := _luck(found):
+        said.append(luck)
+    if failed := [f"{s.failed} of {len(s.validation)} of {s.label}" for s in found if s.failed]:
+        said.append(f"Failed configurations, which count as the worst: {listing(failed)}.")
     return said
 
 
-def _baseline(found: Sequence[Searched]) -> str:
-    return next((s.label for s in found if s.model == BASELINE), "")
+def _compared(against: Sequence[Verdict], level: float) -> str:
+    """What a model is beside others: a list of words with names."""
+    phrases = {
+        BETTER: "better than",
+        EQUIVALENT: "equivalent to",
+        NOT_WORSE: "not worse by the margin than",
+        WORSE: "worse than",
+        UNDECIDED: "undecided against",
+    }
+    by = {word: [v.b for v in against if _word(v, level) == word] for word in phrases}
+    return "; ".join(f"{phrases[word]} {listing(names)}" for word, names in by.items() if names)
 
 
-def _rivals(found: Sequence[Searched]) -> set[str]:
-    """Labels of the baseline's family."""
-    family = next((s.family for s in found if s.model == BASELINE), "")
-    return {s.label for s in found if s.family == family}
-
-
-def _optimism(found: Sequence[Searched]) -> str:
-    """How fresh seeds of the chosen configuration compare with the trial that was chosen."""
+def _luck(found: Sequence[ModelSearch]) -> str:
+    """How new seeds of the chosen configuration compare with the trial that was chosen."""
     ratios = {
         s.label: float(np.mean(s.confirmed)) / s.test[s.chosen]
         for s in found
@@ -193,19 +233,19 @@ def _optimism(found: Sequence[Searched]) -> str:
     middle = float(np.exp(np.median(np.log(list(ratios.values())))))
     top = max(ratios, key=ratios.get)
     return (
-        f"Fresh seeds of the choice score {number(middle)} times what the chosen trial itself scored, both on the test split, in "
-        f"the median over {plural(len(ratios), 'model')}, {number(ratios[top])} times at most ({top}): above 1, the search was "
-        "lucky."
+        f"Retrained with new seeds, the chosen configurations score {number(middle)} times what they scored in the search "
+        f"(median over {plural(len(ratios), 'model')}; most for {top}, {number(ratios[top])} times): above 1, the first score "
+        "was partly luck."
     )
 
 
-# ---- tables and figures
+# ---- the table
 
 
-def _table(file: str, own: Searches, curves: dict[str, list[Best]]) -> Table:
+def _table(file: str, own: DatasetSearches, curves: dict[str, list[Best]]) -> Table:
     rows, shown = [], {"best of k": [], "confirmed": [], "coverage, confirmed": []}
     for s in own.found:
-        best = curves[s.label][max(len(s.validation) // 4, 1) - 1]  # what the verdicts compare
+        best = curves[s.label][max(s.k, 1) - 1]  # what the verdicts compare
         confirmed, covered = averaged(s.confirmed), averaged(s.confirmed_coverage)
         rows.append(
             {
@@ -229,48 +269,13 @@ def _table(file: str, own: Searches, curves: dict[str, list[Best]]) -> Table:
         )
         shown["confirmed"].append(value(confirmed))
         shown["coverage, confirmed"].append(value(covered))
-    caption = f"{own.name}, {own.title}, lower is better; real data against real data: {number(own.floor)}; ±: 95 % over seeds"
+    caption = (
+        f"{own.name}, {own.title} (lower is better; real data score {number(own.floor)}). ±: 95 % over new seeds of the chosen "
+        "configuration."
+    )
     frame = pd.DataFrame(rows)
     for name in ("coverage, confirmed", "authors' defaults"):
         if frame[name].isna().all():
             frame = frame.drop(columns=name)
             shown.pop(name, None)
     return Table(file, frame, caption, shown)
-
-
-def _drawn(found: Sequence[Searched], curves: dict[str, list[Best]], title: str, floor: float) -> Drawing:
-    drawing = Drawing(figsize=(9.2, 0.34 * len(found) + 1.9), layout="constrained")
-    left, right = drawing.subplots(1, 2, width_ratios=(1.25, 1))
-    palette = dict(zip([s.label for s in found], seaborn.color_palette("husl", len(found)), strict=True))
-    for place, s in enumerate(found):
-        ink, ok = palette[s.label], np.isfinite(s.test)
-        left.scatter(s.test[ok], np.full(ok.sum(), place), s=13, color=ink, alpha=0.6, linewidths=0, zorder=3)
-        if s.defaults:
-            left.scatter(s.test[:1], [place], s=34, marker="D", color=ink, zorder=4)
-        if s.chosen is not None:
-            left.scatter([s.test[s.chosen]], [place], s=80, facecolors="none", edgecolors="#222", linewidths=1.1, zorder=5)
-        curve = [b for b in curves[s.label] if math.isfinite(b.mean)]
-        ks = [b.k for b in curve]
-        right.plot(
-            ks, [b.mean for b in curve], color=ink, dashes=DASHES[place % len(DASHES)] or (None, None), lw=1.4, label=s.label
-        )
-        right.fill_between(ks, [b.low for b in curve], [b.high for b in curve], color=ink, alpha=0.1, lw=0)
-    left.set_yticks(range(len(found)), [s.label for s in found])
-    left.set_ylim(len(found) - 0.5, -0.5)
-    every = np.concatenate([s.test[np.isfinite(s.test) & (s.test > 0)] for s in found])
-    if every.size:
-        left.set_xscale("log")
-        log_axis(left.xaxis, every.min(), every.max())
-    if math.isfinite(floor) and floor > 0:
-        left.axvline(floor, **FLOOR)
-    left.set_xlabel(title)
-    tops = [b.mean for curve in curves.values() for b in curve if math.isfinite(b.mean)]
-    if tops:
-        right.set_yscale("log")
-        right.set_ylim(0.8 * min(tops), 1.25 * max(tops))
-        log_axis(right.yaxis, min(tops), max(tops))
-    right.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    right.set_xlabel("configurations k")
-    right.set_ylabel(f"expected best {title}")
-    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return drawing

@@ -12,7 +12,7 @@ RED, BLUE, GREEN, GREY = "#c4352b", "#1f6fb4", "#1b8a5a", "#5f6b76"
 
 
 def drawn(tables: dict[str, pd.DataFrame]) -> Drawing:
-    """Four panels for each dataset of the experiment's tables."""
+    """Draw four panels for each dataset of the question's tables."""
     datasets = list(tables["bias"]["dataset"].unique())
     drawing = Drawing(figsize=(13, 3.1 * len(datasets)), layout="constrained")
     axes = drawing.subplots(len(datasets), 4, squeeze=False, width_ratios=[1, 1.1, 1.5, 1])

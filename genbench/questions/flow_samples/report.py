@@ -1,94 +1,93 @@
-"""Samples of a flow: what their temperature trades, and what lies between two images."""
+"""What the temperature of Glow's samples trades, and what lies between two images, in the report."""
 
-from itertools import combinations
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.means import Mean, averaged
+from genbench.questions.drawing import sheet
+from genbench.questions.phrases import INTERVALS, LINES, METHOD, clear, clear_pairs, trained
+from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import FLOOR, inks, seed_lines
+from genbench.report.means import Mean, averaged
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
-from genbench.statistics.multiplicity import clear
 
-__all__ = ["chapter"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "flows", 1000
 SCORES = {"fid": "FID", "precision": "precision", "recall": "recall"}
 TEMPERATURE = (
-    "Glow's latents are drawn from a normal law whose standard deviation is the temperature: 1 is the model itself, less is its "
-    "likelier part (Kingma & Dhariwal 2018, arXiv:1807.03039, figure 8). Scores are of a small classifier's features against the "
-    "test split; precision is the share of samples within the data's manifold, recall the share of data within the samples' "
-    "(Kynkäänniemi et al. 2019, arXiv:1904.06991). FID and recall depend on the number of samples, which is the same everywhere; "
-    "at temperature 0 all samples are one image, whose precision is 0 or 1. Since the temperature with the lowest FID is picked, "
-    "a change is clear where t-tests of the seeds' own say so at 5 % after Holm's correction over all pairs of temperatures."
+    "Lower temperatures make a flow's samples likelier and more alike. Choose the temperature by what you need: FID, precision "
+    "or recall."
 )
-PATHS = (
+ABOUT_TEMPERATURE = (
+    "Glow's latents are drawn from a normal distribution whose standard deviation is the temperature: 1 is the model itself "
+    "(Kingma & Dhariwal 2018, arXiv:1807.03039, figure 8). Scores are of a small classifier's features against the test split: "
+    "FID, lower is better; precision, the share of samples within the data's manifold; recall, the share of data within the "
+    "samples' (Kynkäänniemi et al. 2019, arXiv:1904.06991). FID and recall depend on the number of samples, which is the same "
+    "everywhere. At temperature 0 all samples are one image, whose precision is 0 or 1. Since the temperature with the lowest "
+    "FID is picked, a change is clear where t-tests of differences paired by seed say so at 5 % after Holm's correction over "
+    "all pairs of temperatures."
+)
+MIXTURES = (
+    "If mixtures of latents look more like data than mixtures of pixels do, the latents can be edited: a path through them leads "
+    "from one image to another."
+)
+ABOUT_MIXTURES = (
     "Two test images of different classes are mixed, with rising weight of the second: their latents before the flow's inverse "
     "(Kingma & Dhariwal 2018, figure 5), or their pixels, which shows both images at once. Confidence is the classifier's in its "
     "guess, precision the share of mixtures within the manifold of the training images, both averaged over pairs."
 )
 
 
-def chapter(results: Results) -> Chapter | None:
-    """What the experiment on Glow's samples says; None where a study does not have it."""
+def report(results: Results) -> tuple[Block, ...] | None:
+    """Return what the question found; None where a study does not ask it."""
     answer = results.answer("flow_samples")
-    if answer is None:
-        return None
-    return Chapter("flows", "Samples of a flow", (*_temperatures(answer), *_paths(answer)))
+    return None if answer is None else (*_temperatures(answer), *_mixtures(answer))
 
 
-def _change(part: pd.DataFrame, key: str, before: float, after: float) -> str:
-    """How a score changes between two temperatures, and whether that is clear among all pairs of them."""
-    scores = part.pivot(index="seed", columns="temperature", values=key)
-    pairs = list(combinations(sorted(scores), 2))
-    told = dict(zip(pairs, clear([[(scores[a] - scores[b]).dropna()] for a, b in pairs]), strict=True))
-    cell = averaged(scores[after] - scores[before])
-    verb = ("rises" if cell.mean > 0 else "falls") if told[min(before, after), max(before, after)] else "does not clearly change"
-    return f"{SCORES[key]} {verb} ({value(cell)})"
-
-
-def _temperatures(answer: Answer) -> list:
+def _temperatures(answer: Answer) -> list[Block]:
     frame, real, size = answer.tables["temperatures"], answer.tables["real"].set_index("dataset"), answer.settings
     rows, said = [], []
     for dataset, part in frame.groupby("dataset", sort=False):
         means = part.groupby("temperature")[[*SCORES]].mean()
         best, hot = means["fid"].idxmin(), means.index.max()
-        text = f"{dataset}: FID is lowest at temperature {best:g}, {number(means['fid'][best])}"
-        if best != hot:
-            text += f"; from {hot:g} down to there " + ", ".join(_change(part, key, hot, best) for key in SCORES)
-        cool = [t for t in means.index if t < best]
-        if cool:
-            text += f"; at {cool[-1]:g} " + ", ".join(_change(part, key, best, cool[-1]) for key in SCORES)
-        said.append(f"{text}.")
-        for temperature, own in part.groupby("temperature"):
-            head = {"dataset": dataset, "samples": f"temperature {temperature:g}"}
-            rows.append(head | {name: averaged(own[key]) for key, name in SCORES.items()})
-        rows.append(
-            {"dataset": dataset, "samples": "training images"} | {SCORES[k]: averaged([real.loc[dataset, k]]) for k in SCORES}
-        )
+        cooler = [t for t in means.index if t < best][-1:]
+        said.append(f"{dataset}: FID is lowest, {number(means['fid'][best])}, at temperature {best:g}.")
+        said += [f"{dataset}: from temperature {hot:g} down to {best:g}, {_changes(part, hot, best)}."] * (best != hot)
+        said += [f"{dataset}: from temperature {best:g} down to {t:g}, {_changes(part, best, t)}." for t in cooler]
+        rows += [
+            {"dataset": dataset, "samples": f"temperature {t:g}"} | {name: averaged(own[key]) for key, name in SCORES.items()}
+            for t, own in part.groupby("temperature")
+        ]
+        training = {name: averaged([real.loc[dataset, key]]) for key, name in SCORES.items()}
+        rows.append({"dataset": dataset, "samples": "training images"} | training)
     caption = (
-        f"{size['samples']} samples at most of each temperature after {size['updates']} updates of {size['batch']} examples, "
-        "and as many training images: mean over seeds and its 95 % interval."
+        f"At most {size['samples']:,} samples at each temperature after {trained(size)}, and as many training images. {INTERVALS}"
     )
-    pictures = answer.tables["pictures"]
+    drawn = _sheet(answer.tables["pictures"].query("what == 'samples'"), lambda line, _: f"T = {line:g}")
     return [
-        Heading("What does the temperature trade?"),
+        Heading("What does the temperature of samples trade?"),
         Paragraph(TEMPERATURE),
         Points(tuple(said)),
-        Table.of_cells("temperatures", rows, caption),
-        Figure(
-            "temperatures",
-            _curves(frame, real),
-            "A thin line per seed, the mean thick; dashed: training images in place of samples.",
-        ),
-        Figure(
-            "samples",
-            _sheets(pictures[pictures["what"] == "samples"], lambda line, _: f"T = {line:g}"),
-            "Samples of the first seed, by row at one temperature; a column is one latent, scaled.",
-        ),
+        Figure("temperatures", _curves(frame, real), f"Scores by temperature. {LINES} Dashed: training images as samples."),
+        Figure("samples", drawn, "Samples of the first seed: a row is a temperature, a column is one latent, scaled."),
+        Fold(METHOD, (Paragraph(ABOUT_TEMPERATURE), Table.of_cells("temperatures", rows, caption))),
     ]
+
+
+def _changes(part: pd.DataFrame, before: float, after: float) -> str:
+    """How scores change between two temperatures, and whether that is clear among all pairs of them."""
+    said = []
+    for key, name in SCORES.items():
+        scores = part.pivot(index="seed", columns="temperature", values=key)
+        change = averaged(scores[after] - scores[before])
+        known = clear_pairs(scores)[min(before, after), max(before, after)]
+        verb = ("rises" if change.mean > 0 else "falls") if known else "does not clearly change"
+        said.append(f"{name} {verb} ({value(change)})")
+    return ", ".join(said)
 
 
 def _curves(frame: pd.DataFrame, real: pd.DataFrame) -> Drawing:
@@ -105,8 +104,8 @@ def _curves(frame: pd.DataFrame, real: pd.DataFrame) -> Drawing:
     return figure
 
 
-def _paths(answer: Answer) -> list:
-    frame, pictures = answer.tables["paths"], answer.tables["pictures"]
+def _mixtures(answer: Answer) -> list[Block]:
+    frame = answer.tables["paths"]
     rows, said = [], []
     for dataset, part in frame.groupby("dataset", sort=False):
         weights = part["weight"].unique()
@@ -115,33 +114,27 @@ def _paths(answer: Answer) -> list:
         words = []
         for key in ("precision", "confidence"):
             scores = middle.pivot(index="seed", columns="way", values=key)
-            found = {way: averaged(scores[way]) for way in scores}
-            gap = averaged(scores["latents"] - scores["pixels"])
+            gain = averaged(scores["latents"] - scores["pixels"])
             own = averaged(ends.groupby("seed")[key].mean())
-            rows.append({"dataset": dataset, "score": key, **found, "latents - pixels": gap, "at the ends": own})
-            words.append(_more(gap, key))
+            found = {way: averaged(scores[way]) for way in scores}
+            rows.append({"dataset": dataset, "score": key, **found, "latents - pixels": gain, "at the ends": own})
+            words.append(_more(gain, key))
         said.append(f"{dataset}: halfway, mixtures of latents have {words[0]} and {words[1]} than mixtures of pixels.")
-    caption = (
-        "Scores of mixtures nearest to halfway, and at the ends, the images themselves: mean over seeds and its 95 % interval."
-    )
+    drawn = _sheet(answer.tables["pictures"].query("what != 'samples'"), lambda _, what: what)
+    caption = f"Scores of mixtures nearest to halfway, and of the images themselves (at the ends). {INTERVALS}"
     return [
         Heading("What lies between two images?"),
-        Paragraph(PATHS),
+        Paragraph(MIXTURES),
         Points(tuple(said)),
-        Table.of_cells("paths", rows, caption),
-        Figure("paths", _between(frame), "Along the paths: a thin line per seed, the mean thick."),
-        Figure(
-            "mixtures",
-            _sheets(pictures[pictures["what"] != "samples"], lambda _, what: what),
-            "Paths between test images through the first seed's latents, and through pixels.",
-        ),
+        Figure("paths", _between(frame), f"Scores along the paths. {LINES}"),
+        Figure("mixtures", drawn, "Paths between test images through the first seed's latents, and through pixels."),
+        Fold(METHOD, (Paragraph(ABOUT_MIXTURES), Table.of_cells("paths", rows, caption))),
     ]
 
 
-def _more(gap: Mean, what: str) -> str:
-    if not abs(gap.mean) > gap.half:
-        return f"no clearly other {what} ({value(gap)})"
-    return f"{'more' if gap.mean > 0 else 'less'} {what} ({value(gap)})"
+def _more(gain: Mean, what: str) -> str:
+    word = ("more" if gain.mean > 0 else "less") if clear(gain) else "no clearly other"
+    return f"{word} {what} ({value(gain)})"
 
 
 def _between(frame: pd.DataFrame) -> Drawing:
@@ -157,17 +150,19 @@ def _between(frame: pd.DataFrame) -> Drawing:
     return figure
 
 
-def _sheets(pictures: pd.DataFrame, name) -> Drawing:
+def _sheet(pictures: pd.DataFrame, name: Callable[[float, str], str]) -> Drawing:
     """A row of images for every line and way of each dataset, the datasets below each other."""
-    lines = list(pictures.groupby(["dataset", "line", "what"], sort=True))
-    wide = int(pictures["place"].max()) + 1
-    figure = Drawing(figsize=(min(11.5, 0.75 * wide + 0.8), 0.75 * len(lines)), layout="constrained")
-    for axes, ((_, line, what), part) in zip(figure.subplots(len(lines), wide, squeeze=False), lines, strict=True):
-        for place, ax in enumerate(axes):
-            own = part[part["place"] == place]
-            if len(own):
-                grey = own.pivot(index="row", columns="column", values="value").to_numpy()
-                ax.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            ax.set_axis_off()
-        axes[0].text(-0.15, 0.5, name(line, what), transform=axes[0].transAxes, ha="right", va="center", size=8)
+    datasets, wide = list(dict.fromkeys(pictures["dataset"])), int(pictures["place"].max()) + 1
+    lines = {dataset: list(part.groupby(["line", "what"])) for dataset, part in pictures.groupby("dataset", sort=False)}
+    tall = [len(lines[dataset]) for dataset in datasets]
+    figure = Drawing(figsize=(min(11.5, 0.75 * wide + 0.8), 0.75 * sum(tall)), layout="constrained")
+    for ax, dataset in zip(figure.subplots(len(datasets), 1, squeeze=False, height_ratios=tall)[:, 0], datasets, strict=True):
+        height, width = (int(pictures.loc[pictures["dataset"] == dataset, key].max()) + 1 for key in ("row", "column"))
+        images = np.full((len(lines[dataset]), wide, height, width), np.nan)
+        for row, (_, part) in enumerate(lines[dataset]):
+            images[row, part["place"], part["row"], part["column"]] = part["value"]
+        sheet(ax, images)
+        middles = (np.arange(len(lines[dataset])) + 0.5) * (height + 1) - 1
+        ax.set_yticks(middles, [name(*key) for key, _ in lines[dataset]], size=8)
+        ax.tick_params(left=False)
     return figure

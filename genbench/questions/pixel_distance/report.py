@@ -1,125 +1,131 @@
-"""C6, W1 in pixels conflicts with perception: changes of images at one distance in pixels, as classifiers see them."""
+"""C6: whether W1 in pixels conflicts with perception: changes of images at one distance in pixels, as classifiers see them."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from genbench.report.crossed import crossed, exceeds, ratio
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from genbench.report.blocks import Figure, Paragraph, Points, Table
-from genbench.report.claim import HOLDS, OPEN, VERDICTS, Claim, tally, together
-from genbench.report.claims.exact import bared
-from genbench.report.published import published
+from genbench.questions.crossed import crossed, exceeds, ratio
+from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points, Table
+from genbench.report.published import beside
 from genbench.report.style import FLOOR, inks
-from genbench.report.text import listing, number, plural
+from genbench.report.text import listing, number, percent, plural, span
+from genbench.report.verdicts import HOLDS, OPEN, REFUTED, enough, tally, together
 from genbench.results.study import Answer, Results
 
-__all__ = ["MARGIN", "claim"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "tale", 60
 MARGIN = 2.0  # least ratio of two feature distances at one pixel distance that is a conflict
 LEAST = 1e-9  # of a feature distance, for its logarithm
 STATEMENT = "W1 in pixels conflicts with perception"
 SOURCE = "Stanczuk et al. 2021 (arXiv:2103.01678), figure 26"
-NOTE = (
-    "What is measured is the ground distance of W1, L2 in pixels between two images, and not W1 itself, which inherits it "
-    "(Stanczuk et al. 2021, arXiv:2103.01678). "
-    "Test images are changed in several ways, each by the same L2 in units of the grey range: the median"
-    " distance of a test image to itself moved aside by {shift:g} of its side. Blend: towards the nearest training image of"
-    " another class that is at least so far; shifts and turns by bicubic interpolation; nothing is rounded. Feature "
-    "distances are in the z-scored last hidden layer of small classifiers, in units of the mean distance of two test images"
-    " of one class: 1 is as different as two of a class. Classifiers stand for perception here: they are no human eye, and "
-    "those trained on warped copies were taught that small shifts and turns mean nothing, so both kinds are shown and judged "
-    "(of polygons, whose class a warp may change, plain ones alone). The most and the least telling change are chosen on "
-    "every other image and judged on the rest, but by the same classifiers: intervals are fair to other images, and optimistic "
-    "for other classifiers, which may have chosen another pair. Ratios are geometric means, intervals corrected by Bonferroni "
-    "for {cases}. Rule, as it stands in the code: the claim holds in a case where the interval of the ratio"
-    " is above {margin:g}, and not where it is below."
+NOTES = (
+    "What is measured is the distance between two images on which W1 in pixels rests (L2), and not W1 itself, which inherits it "
+    "(arXiv:2103.01678). Test images are changed in several ways, each by the same L2: the median distance of a test image to "
+    "itself shifted by {shift:g} of its side. Blending goes towards the nearest training image of another class that is at least "
+    "so far; shifts and turns interpolate bicubically; nothing is rounded.",
+    "Feature distances are in the z-scored last hidden layer of small classifiers, in units of the mean distance of two test "
+    "images of one class: 1 is as different as two of a class. Classifiers stand for perception here and are no human eye. Those "
+    "trained on warped copies were taught that small shifts and turns mean nothing, so both kinds are shown (of polygons, whose "
+    "class a warp may change, plain ones alone).",
+    "The changes that move features most and least are chosen on every other image and compared on the rest, by the same "
+    "classifiers. So the intervals are fair to other images and optimistic for other classifiers, which may have chosen another "
+    "pair. Ratios are geometric means; intervals are corrected for {cases} (Bonferroni). Rule, as it stands in the code: the "
+    "claim holds in a case where the interval of the ratio is above {margin:g}, and not where it is below.",
 )
 DOTS = (
-    "What classifiers make of changes of equal size in pixels; a dot is the mean over images of one classifier. Dashed: the "
-    "distance of two images of one class."
+    "Feature distances of changes of equal size in pixels; a dot is the mean over images of one classifier. Dashed: two images "
+    "of one class."
 )
 
 
-def claim(results: Results) -> Claim | None:
-    """C6 from the experiment `pixel_distance`; None without."""
+def report(results: Results) -> Claim | None:
+    """Return the verdict from the question `pixel_distance`; None without."""
     answer = results.answer("pixel_distance")
     if answer is None:
         return None
     changes, size = answer.tables["changes"], answer.settings
     lost = _left_out(answer.tables["sets"])
     if not len(changes):
-        return Claim("C6", STATEMENT, SOURCE, OPEN, " ".join(lost), _published())
+        because = ("No image could be changed by the same distance in every way, so nothing is compared.",)
+        return _claim(OPEN, because, (Fold("What is not in these numbers", (Points(tuple(lost)),)),))
     parts = list(changes.groupby(["dataset", "kind"], sort=False))
     cases = [_case(str(dataset), str(kind), part, 1 - 0.05 / len(parts)) for (dataset, kind), part in parts]
     order = list(changes.groupby("change")["feature"].mean().sort_values().index)
-    note = NOTE.format(shift=size["shift"], cases=plural(len(cases), "case"), margin=MARGIN)
-    blocks = (
-        Points((*_ordered(changes), *_warping(changes), *_nearer(answer), *lost)),
-        Figure("c6_panel", _panel(answer, order), _panel_caption(answer)),
-        Figure("c6_distances", _dots(changes, order), DOTS),
-        Paragraph(note, fine=True),
-        _table(changes, order),
-        _case_table(cases),
-        *_published(),
+    notes = [note.format(shift=size["shift"], cases=plural(len(cases), "case"), margin=MARGIN) for note in NOTES]
+    folds = (
+        Fold("Images at equal pixel distance", (Figure("c6_panel", _panel(answer, order), _panel_caption(answer)),)),
+        Fold(
+            "Every change and every classifier",
+            (
+                Figure("c6_distances", _dots(changes, order), DOTS),
+                Points((*_ordered(changes), *_warping(changes), *_nearer(answer), *lost)),
+                _table(changes, order),
+                _case_table(cases),
+            ),
+        ),
+        Fold("How these verdicts are made", tuple(Paragraph(note, fine=True) for note in notes)),
     )
     words = {f"{case['dataset']} ({case['kind']})": case["verdict"] for case in cases}
-    return Claim("C6", STATEMENT, SOURCE, together(words.values()), _because(cases), blocks, tally(words))
+    return _claim(together(words.values()), _because(cases), folds, tally(words))
 
 
-def _published() -> tuple[Table, ...]:
-    frame = published("C6")
-    return (Table("c6_published", frame, "Published on the claim", folded=True),) if len(frame) else ()
+def _claim(verdict: str, because: tuple[str, ...], folds: tuple[Fold, ...], short: str = "") -> Claim:
+    return Claim("C6", STATEMENT, SOURCE, verdict, because, (*folds, *beside("C6")), short)
 
 
 # ---- numbers
 
 
 def _case(dataset: str, kind: str, part: pd.DataFrame, level: float) -> dict:
-    """The most and the least telling change of one dataset for one kind of classifier, and the ratio of what they do."""
+    """The changes that move features most and least, of one dataset and kind of classifier, and the ratio of what they do."""
     logs = part.assign(log=np.log(part["feature"].clip(lower=LEAST)))
     logs = logs.pivot(index="seed", columns=["change", "image"], values="log")
     images = np.sort(part["image"].unique())
-    choosing, judging = images[::2], images[1::2]
+    choosing, comparing = images[::2], images[1::2]
     means = {change: logs[change][choosing].to_numpy().mean() for change in logs.columns.levels[0]}
     most, least = max(means, key=means.get), min(means, key=means.get)
-    found = crossed(logs[most][judging] - logs[least][judging], level)
+    found = crossed(logs[most][comparing] - logs[least][comparing], level)
     about = {"dataset": dataset, "kind": kind, "most": most, "least": least, "ratio": found}
-    return {**about, "verdict": exceeds(found, MARGIN), "seeds": len(logs), "images": len(judging)}
+    return {**about, "verdict": exceeds(found, MARGIN), "seeds": len(logs), "images": len(comparing)}
 
 
-def _because(cases: list[dict]) -> str:
+def _because(cases: Sequence[dict]) -> tuple[str, ...]:
+    """What to do, the ratios, and what would decide the open cases."""
+    advice = {
+        HOLDS: "Don't compare images by their distance in pixels alone",
+        REFUTED: "Distances in pixels agree with what classifiers see here",
+        OPEN: "Whether distances in pixels mislead is open",
+    }.get(together(case["verdict"] for case in cases), "Don't rely on distances in pixels on every dataset")
     said: dict[str, list[str]] = {}
     for case in cases:
-        key = f"on {case['dataset']}, {case['most']} moves classifiers' features so many times as far as {case['least']}"
-        said.setdefault(key, []).append(f"{ratio(case['ratio'])} ({case['kind']} classifiers)")
-    alone = " One classifier of a kind allows no verdict." if any(case["seeds"] < 2 for case in cases) else ""
-    found = "; ".join(f"{key}: {listing(each)}" for key, each in said.items())
-    chosen = "The two changes were chosen by the same classifiers, on other images."
-    return f"At one and the same distance in pixels, {found}. {_decided(cases)} {chosen}{alone}"
+        key = f"on {case['dataset']} {case['most']} moves a classifier's features {{}} times as far as {case['least']}"
+        said.setdefault(key, []).append(f"{ratio(case['ratio'])} ({case['kind']})")
+    found = "; ".join(key.format(listing(each)) for key, each in said.items())
+    lines = [f"{advice}: at equal distance in pixels, {found}."]
+    rest = [case for case in cases if case["verdict"] != HOLDS]
+    if rest:
+        named = [f"{case['verdict']} for {case['kind']} classifiers on {case['dataset']}" for case in rest]
+        lines.append(f"The bar is a factor of {MARGIN:g}; the claim is {listing(named)}.")
+    return (*lines, *_needed([case for case in cases if case["verdict"] == OPEN]))
 
 
-def _decided(cases: list[dict]) -> str:
-    """Which cases do not clear the bar, with their intervals."""
-    named = {word: [_ends(case) for case in cases if case["verdict"] == word] for word in VERDICTS if word != HOLDS}
-    rest = [(word, each) for word, each in named.items() if each]
-    bar = f"the bar of {MARGIN:g}"
-    if not rest:
-        return f"The interval is above {bar}{' in every case' if len(cases) > 1 else ''}."
-    only = " only" if len(rest) == 1 and len(rest[0][1]) < len(cases) else ""
-    said = [f"{word}{only} {'; '.join(each)}" for word, each in rest]
-    return f"{'; '.join(said)[:1].upper()}{'; '.join(said)[1:]}."
-
-
-def _ends(case: dict) -> str:
-    name, found = f"on {case['dataset']} by {case['kind']} classifiers", case["ratio"]
-    if math.isnan(found.half):
-        return f"{name}: no interval beside the bar of {MARGIN:g}"
-    low, high = (number(math.exp(found.mean + sign * found.half)) for sign in (-1, 1))
-    where = "contains" if case["verdict"] == OPEN else "is below"
-    return f"{name}: {low} to {high} {where} the bar of {MARGIN:g}"
+def _needed(cases: Sequence[dict]) -> list[str]:
+    """What would decide the open cases: more classifiers."""
+    if not cases:
+        return []
+    fewest = min(case["seeds"] for case in cases)
+    if fewest < 2:
+        return ["One classifier of a kind allows no verdict; two or more would (`seeds`)."]
+    sizes = [enough(case["seeds"], case["ratio"].half, abs(case["ratio"].mean - math.log(MARGIN))) for case in cases]
+    possible = [n for n in sizes if n]
+    if not possible:
+        return [f"With ratios so near to {MARGIN:g}, 10,000 classifiers of a kind would not decide."]
+    return [f"About {span(possible, lambda n: f'{n:,}')} classifiers of a kind instead of {fewest} would decide (`seeds`)."]
 
 
 def _left_out(sets: pd.DataFrame) -> list[str]:
@@ -137,10 +143,10 @@ def _ordered(changes: pd.DataFrame) -> list[str]:
     said = []
     for dataset, part in changes.groupby("dataset", sort=False):
         means = part.groupby("change")[["feature", "flipped"]].mean().sort_values("feature", ascending=False)
-        each = [f"{name} {number(row.feature, 2)} ({_percent(row.flipped)})" for name, row in means.iterrows()]
+        each = [f"{name} {number(row.feature, 2)} ({percent(row.flipped)})" for name, row in means.iterrows()]
         said.append(
-            f"{dataset}, L2 {number(part['l2'].mean())} in pixels in every case: feature distances, and in brackets the share "
-            f"of images that are then put into another class: {listing(each)}; means over {part['image'].nunique()} images and "
+            f"{dataset}, at an L2 of {number(part['l2'].mean())} in pixels: mean feature distance, and in brackets the share of "
+            f"images that change their predicted class: {listing(each)}. Means are over {part['image'].nunique()} images and "
             f"{plural(len(part.drop_duplicates(['kind', 'seed'])), 'classifier')}."
         )
     return said
@@ -156,8 +162,7 @@ def _warping(changes: pd.DataFrame) -> list[str]:
     for dataset, own in shares.groupby("dataset", sort=False):
         each = [f"{name} {number(share, 2)}" for name, share in own.droplevel("dataset").sort_values().items()]
         said.append(
-            f"{dataset}: mean feature distance by classifiers that learned from warped copies over that by plain ones, each in "
-            f"its own units: {listing(each)}."
+            f"{dataset}: training on warped copies multiplies the feature distances, each in its own units, by {listing(each)}."
         )
     return said
 
@@ -174,29 +179,16 @@ def _nearer(answer: Answer) -> list[str]:
                 ("the mean image of its class", "mean"),
             )
         }
-        (first, share), *rest = shares.items()
-        pixels, felt = _both(share)
-        line = (
-            f"{dataset}: for {pixels} of {part['image'].nunique()} test images {first} is nearer in pixels than the image itself "
-            f"shifted by {answer.settings['shift']:g} of its side; in classifiers' features for {felt}. "
+        each = [
+            f"{words} for {percent(share['pixels'].mean())} in pixels and {span(share.drop('pixels', level='kind'), percent)} in "
+            "features"
+            for words, share in shares.items()
+        ]
+        said.append(
+            f"{dataset}: nearer to a test image than the image itself shifted by {answer.settings['shift']:g} of its side is, of "
+            f"{part['image'].nunique()} images, {listing(each)}."
         )
-        others = [f"{words} {{}} in pixels and {{}} in features".format(*_both(each)) for words, each in rest]
-        said.append(f"{line}Likewise {'; '.join(others)}.")
     return said
-
-
-def _both(share: pd.Series) -> tuple[str, str]:
-    """A share by pixels, and its range over classifiers."""
-    return _percent(share["pixels"].mean()), _range(share.drop("pixels", level="kind"))
-
-
-def _percent(share: float) -> str:
-    return "0 %" if share == 0 else f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
-
-
-def _range(shares: pd.Series) -> str:
-    low, high = _percent(shares.min()), _percent(shares.max())
-    return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
 def _table(changes: pd.DataFrame, order: list[str]) -> Table:
@@ -214,7 +206,7 @@ def _table(changes: pd.DataFrame, order: list[str]) -> Table:
         "Changes at one distance in pixels: strengths in pixels, degrees, shares or of the grey range; feature distances with "
         "95 % intervals for other images and classifiers; share of images whose predicted class is another."
     )
-    return Table.of_cells("c6_changes", bared(rows), caption, folded=True)
+    return Table.of_cells("c6_changes", rows, caption, folded=True)
 
 
 def _case_table(cases: list[dict]) -> Table:
@@ -226,10 +218,10 @@ def _case_table(cases: list[dict]) -> Table:
         for case in cases
     ]  # fmt: skip
     caption = (
-        "Log of the ratio of the most and the least telling change by case, with corrected intervals that are optimistic for "
+        "Log of the ratio of the changes that move features most and least, with corrected intervals that are optimistic for "
         "other classifiers, as these chose the pair"
     )
-    return Table.of_cells("c6_cases", bared(rows), caption, folded=True)
+    return Table.of_cells("c6_cases", rows, caption, folded=True)
 
 
 # ---- figures

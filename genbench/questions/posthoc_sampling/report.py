@@ -1,4 +1,4 @@
-"""After training: refined samples beside raw ones, what truncation trades, and paths through the latent space."""
+"""Other ways to sample the trained generators of a study beside the usual one, in the report."""
 
 import math
 from collections.abc import Iterable
@@ -10,18 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from genbench.metrics.cards import METRICS
-from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.means import Mean, averaged
+from genbench.questions.drawing import blank, sheet
+from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import log_axis
+from genbench.report.means import Mean, averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import interval
 
-__all__ = ["chapter"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "sampling", 200
 METHODS = {"raw": "raw", "metropolis": "Metropolis-Hastings", "ddls": "latent Langevin", "truncation": "truncation"}
 CHAINS = ("raw", "metropolis", "ddls")
-VERDICTS = ("improves", "worsens", "raises", "lowers", "shows no clear change of", "gives no verdict on")
+VERDICTS = ("improves", "worsens", "raises", "lowers", "does not clearly change", "has too few seeds to tell about")
 COSTS = {
     "generator_passes": "generator passes",
     "critic_passes": "critic passes",
@@ -35,64 +37,66 @@ CRITIC = {
     "acceptance": "acceptance",
     "restarted": "restarted",
 }
-INTRO = (
-    "Trained generators, sampled in other ways. Metropolis-Hastings (Turner et al. 2019, arXiv:1811.11357) runs a chain over a "
-    "generator's samples and accepts one by its odds of being real, which isotonic regression on held-out data reads off the "
-    "critic. Latent Langevin, DDLS (Che et al. 2020, arXiv:2003.06060), moves z by the gradient of such odds, from a logistic "
-    "regression, with Metropolis-corrected steps. Truncation (Brock et al. 2018, arXiv:1809.11096) keeps each coordinate of z "
-    "within a threshold. Generator and critic are the averages over training that all scores use; the calibration makes up for "
-    "what averaging does to the critic's scale, not to its ranking. All samples of a trial are equally many, the raw ones from "
-    "noise of their own."
+LEAD = (
+    "A trained generator can be sampled in other ways, at some cost per sample. Use one where it improves what you need and "
+    "you can pay its passes; truncation is free and trades recall for precision."
+)
+ABOUT = (
+    "Metropolis-Hastings (Turner et al. 2019, arXiv:1811.11357) runs a chain over a generator's samples and accepts one by its "
+    "odds of being real, which isotonic regression on held-out data reads off the critic. Latent Langevin, DDLS (Che et al. "
+    "2020, arXiv:2003.06060), moves z by the gradient of such odds, from a logistic regression, with Metropolis-corrected "
+    "steps. Truncation (Brock et al. 2018, arXiv:1809.11096) keeps each coordinate of z within a threshold. Generator and "
+    "critic are the averages over training that all scores use; the calibration makes up for what averaging does to the "
+    "critic's scale, not to its ranking. All samples of a trial are equally many, the raw ones from noise of their own."
 )
 RULE = (
-    "A method improves or worsens a metric where the 95 % interval of the difference to the raw samples, paired by trial and "
-    "taken over seeds, excludes 0; precision and recall rise or fall. Every difference is judged by itself: of twenty without "
-    "an effect, one says otherwise, and where two or three seeds agree in a count by chance, an interval is no guide. Passes "
-    "count every network evaluation behind a kept sample, without the calibration's or what a prior other "
-    "than N(0, I) costs."
+    "A method improves or worsens a metric where the 95 % interval over seeds of the difference to the raw samples, paired by "
+    "trial, excludes 0; precision and recall rise or fall. There is no correction for many comparisons: of twenty differences "
+    "without an effect, about one counts as clear. Where two or three seeds agree in a count by chance, an interval is no "
+    "guide. Passes count every network evaluation behind a kept sample, without the calibration's or what a prior other than "
+    "N(0, I) costs. Precision and recall of points are those of their coordinates."
 )
-POINT_NOTE = "Precision and recall of points are those of their coordinates."
 
 
-def chapter(results: Results) -> Chapter | None:
-    """What refinement did to each dataset's generators; None where a study refines nothing."""
+def report(results: Results) -> tuple[Block, ...] | None:
+    """Return what other sampling methods did to each dataset's generators; None where a study has none."""
     frame = results.refined
     if not frame["metric"].notna().any():
         return None
-    blocks: list = [Paragraph(INTRO), Paragraph(RULE, fine=True)]
     place = {name: i for i, name in enumerate((*CHAINS, "truncation", "interpolation"))}
     frame = frame.sort_values("method", key=lambda names: names.map(place), kind="stable")
+    blocks: list[Block] = [Paragraph(LEAD)]
     for dataset in [name for name in results.datasets if name in set(frame["dataset"])]:
         part = frame[frame["dataset"] == dataset]
         labels = [label for label in results.labels(dataset) if label in set(part["label"])]
         blocks += _dataset(results, dataset, {label: part[part["label"] == label] for label in labels})
-    return Chapter("refined", "After training", tuple(blocks))
+    return (*blocks, Fold("How the methods work and how they are compared", (Paragraph(ABOUT), Paragraph(RULE))))
 
 
-def _dataset(results: Results, dataset: str, parts: dict[str, pd.DataFrame]) -> list:
+def _dataset(results: Results, dataset: str, parts: dict[str, pd.DataFrame]) -> list[Block]:
     """The blocks of one dataset; `parts`: rows of each label."""
     steps = (results.config.get("refine") or {}).get("steps")
     chains = {label: part for label, part in parts.items() if part["method"].isin(("metropolis", "ddls")).any()}
-    blocks: list = [Heading(dataset)]
     differences = {label: _differences(label, part) for label, part in parts.items()}
-    if sentences := [each for label, part in parts.items() for each in _sentences(label, part, differences[label])]:
-        blocks.append(Points(tuple(sentences)))
+    sentences = [each for label, part in parts.items() for each in _sentences(label, part, differences[label])]
+    tables: list[Block] = []
     if any(part["metric"].notna().any() for part in chains.values()):
-        note = f" {POINT_NOTE}" if results.kind(dataset) == "points" else ""
         rows = [(label, METHODS[method], _rows(part, method)) for label, part in chains.items() for method in CHAINS]
         rows = [each for each in rows if len(each[2])]
-        caption = f"{dataset}: mean over seeds with its 95 % interval; chains of {steps} steps.{note}"
-        blocks.append(_scores(f"{dataset}_scores", rows, caption))
-        blocks.append(_critics(f"{dataset}_critics", rows, f"{dataset}: the critics' odds on held-out data, and the chains."))
+        caption = f"{dataset}: means over seeds with 95 % intervals; chains of {steps} steps."
+        tables.append(_scores(f"{dataset}_scores", rows, caption))
+        tables.append(_critics(f"{dataset}_critics", rows, f"{dataset}: the critics' odds on held-out data, and the chains."))
     if len(every := pd.concat(differences.values())):
-        caption = f"{dataset}: refined less raw samples, paired by trial, with the half-width of the 95 % interval over seeds."
+        caption = (
+            f"{dataset}: a method's samples less raw ones, paired by trial, with the half-width of the 95 % interval over seeds."
+        )
         every = every.assign(method=every["method"].map(METHODS)).rename(columns={"half": "half-width"})
-        blocks.append(Table(f"{dataset}_differences", every, caption, folded=True))
+        tables.append(Table(f"{dataset}_differences", every, caption))
     pictures = _pictures(results, parts)
-    blocks += _samples(results, dataset, pictures)
-    blocks += _truncation(dataset, parts)
-    blocks += _paths(results, dataset, pictures)
-    return blocks
+    drawn, thresholds = _truncation(dataset, parts)
+    figures = [*_samples(results, dataset, pictures), *drawn, *_paths(results, dataset, pictures)]
+    folded = [Fold(f"All numbers of {dataset}", (*tables, *thresholds))] if tables or thresholds else []
+    return [Heading(dataset), Points(tuple(sentences)), *figures, *folded]
 
 
 def _rows(part: pd.DataFrame, method: str, threshold: float = math.nan) -> pd.DataFrame:
@@ -112,7 +116,7 @@ def _metrics(frames: Iterable[pd.DataFrame]) -> list[str]:
 
 
 def _differences(label: str, part: pd.DataFrame) -> pd.DataFrame:
-    """Refined less raw, paired by trial: a row per method, threshold and metric."""
+    """A method's samples less raw ones, paired by trial: a row per method, threshold and metric."""
     raw, rows = _rows(part, "raw"), []
     for method, threshold in part[["method", "threshold"]].drop_duplicates().itertuples(index=False):
         own = _rows(part, method, threshold)
@@ -120,7 +124,7 @@ def _differences(label: str, part: pd.DataFrame) -> pd.DataFrame:
         for key in _metrics([own]) if method != "raw" else ():
             gaps = own.loc[shared, key] - raw.loc[shared, key]
             row = {"model": label, "method": method, "threshold": threshold, "metric": METRICS[key].title, "seeds": len(shared)}
-            row |= {"raw": raw.loc[shared, key].mean(), "refined": own.loc[shared, key].mean()}
+            row |= {"raw": raw.loc[shared, key].mean(), "with the method": own.loc[shared, key].mean()}
             mean, half = interval(gaps)
             rows.append({**row, "difference": mean, "half": half, "verdict": _verdict(key, mean, half)})
     return pd.DataFrame(rows)
@@ -131,11 +135,11 @@ def _name(method: str, threshold: float) -> str:
 
 
 def _verdict(metric: str, mean: float, half: float) -> str:
-    """What an interval of differences shows of a metric."""
+    """What an interval of differences says of a metric."""
     if math.isnan(half):
-        return "gives no verdict on"
+        return VERDICTS[-1]
     if not abs(mean) > half:  # also where nothing moved
-        return "shows no clear change of"
+        return VERDICTS[-2]
     card = METRICS[metric]
     if not card.ranked:
         return "raises" if mean > 0 else "lowers"
@@ -184,7 +188,7 @@ def _price(part: pd.DataFrame, method: str) -> str:
 # ---- tables
 
 
-def _scores(name: str, rows: list[tuple[str, str, pd.DataFrame]], caption: str, folded: bool = False) -> Table:
+def _scores(name: str, rows: list[tuple[str, str, pd.DataFrame]], caption: str) -> Table:
     """Means over seeds of metrics and costs, a row per model and kind of samples."""
     keys = _metrics(frame for *_, frame in rows)
     found = []
@@ -192,20 +196,20 @@ def _scores(name: str, rows: list[tuple[str, str, pd.DataFrame]], caption: str, 
         row = {"model": label, "samples": samples, "seeds": len(frame)}
         row |= {METRICS[key].title: averaged(frame.get(key, ())) for key in keys}
         found.append(row | {title: frame[key].mean() for key, title in COSTS.items()})
-    return Table.of_cells(name, found, caption, folded)
+    return Table.of_cells(name, found, caption)
 
 
 def _critics(name: str, rows: list[tuple[str, str, pd.DataFrame]], caption: str) -> Table:
-    """How the odds that chains go by hold on other held-out data; raw: the critic's own odds, where its loss has such."""
+    """How well the odds that chains use hold on other held-out data; raw: the critic's own odds, where its loss has such."""
     rows = [each for each in rows if "ece" in each[2]]
     columns = {title: [averaged(frame.get(key, ())).mean for *_, frame in rows] for key, title in CRITIC.items()}
     who = {"model": [label for label, *_ in rows], "odds": [samples for _, samples, _ in rows]}
     caption += (
-        " Z is standard normal for right odds (Dawid 1997); a fit keeps it near 0, so that the bins tell more. The calibration "
-        "error is the mean over 10 bins of how far the share of real examples lies from the odds'; right odds do not get 0. Raw: "
-        "the critic's own odds."
+        " Z is standard normal where the odds are right (Dawid 1997); a fit keeps it near 0, so the bins say more. The "
+        "calibration error is the mean over 10 bins of the distance between the share of real examples and the odds; right "
+        "odds do not get 0. Raw: the critic's own odds."
     )
-    return Table(name, pd.DataFrame({**who, "seeds": [len(frame) for *_, frame in rows], **columns}), caption, folded=True)
+    return Table(name, pd.DataFrame({**who, "seeds": [len(frame) for *_, frame in rows], **columns}), caption)
 
 
 # ---- figures
@@ -238,14 +242,13 @@ def _samples(results: Results, dataset: str, pictures: dict[str, dict[str, np.nd
                 continue
             _draw(ax, each[method], results.meta(dataset), each["raw"])
             ax.set_title(f"{label}, {METHODS[method]}")
-    caption = f"{dataset}: samples of each model's first trial, raw and refined."
+    caption = f"{dataset}: samples of each model's first trial by method."
     return [Figure(f"{dataset}_samples", drawing, caption)]
 
 
 def _draw(ax: Axes, samples: np.ndarray, meta: dict, raw: np.ndarray) -> None:
     """Points within the range of the raw ones, or a sheet of images."""
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+    blank(ax)
     if samples.ndim == 2:
         ax.scatter(*samples.T, s=1.5, color="#3f4a9e", lw=0, rasterized=True)
         _limits(ax, raw)
@@ -260,18 +263,16 @@ def _limits(ax: Axes, points: np.ndarray) -> None:
 
 
 def _sheet(ax: Axes, images: np.ndarray, meta: dict, wide: int) -> None:
-    """Images (n, C, H, W) row by row with a gap of one pixel."""
+    """Images (n, C, H, W) row by row."""
     n, channels, height, width = images.shape
-    tall = math.ceil(n / wide)
-    sheet = np.full((tall * (height + 1) - 1, wide * (width + 1) - 1, channels), 0.5)
-    for i, image in enumerate(images):
-        top, left = (i // wide) * (height + 1), (i % wide) * (width + 1)
-        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0) / (meta["levels"] - 1)
-    ax.imshow(sheet if channels == 3 else sheet[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    rows = math.ceil(n / wide)
+    cells = np.full((rows * wide, height, width, channels), np.nan)
+    cells[:n] = images.transpose(0, 2, 3, 1) / (meta["levels"] - 1)
+    sheet(ax, (cells if channels == 3 else cells[..., 0]).reshape(rows, wide, *cells.shape[1 : 4 if channels == 3 else 3]))
 
 
-def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | Table]:
-    """Precision against recall, and the distance to the data, over thresholds."""
+def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> tuple[list[Figure], list[Table]]:
+    """Precision against recall, and the distance to the data, over thresholds: a figure and a table, if there are any."""
     rows = []
     for label, part in parts.items():
         if (part["method"] == "truncation").any():
@@ -280,7 +281,7 @@ def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | T
             rows.append((label, math.inf, _rows(part, "raw")))
     rows = [each for each in rows if len(each[2])]
     if not rows:
-        return []
+        return [], []
     rows.sort(key=lambda each: -each[1])
     labels = [label for label in parts if label in {each[0] for each in rows}]
     distance = next(key for key in ("fid", "sliced_w1") if key in rows[0][2])
@@ -297,30 +298,21 @@ def _truncation(dataset: str, parts: dict[str, pd.DataFrame]) -> list[Figure | T
         cells = [averaged(frame[distance]) for _, frame in own]
         halves = [0.0 if math.isnan(cell.half) else cell.half for cell in cells]
         means = [cell.mean for cell in cells]
-        right.errorbar(
-            [ticks.index(threshold) for threshold, _ in own],
-            means,
-            halves,
-            fmt="o-",
-            ms=3.5,
-            lw=1,
-            capsize=2,
-            color=ink,
-            label=label,
-        )
+        at = [ticks.index(threshold) for threshold, _ in own]
+        right.errorbar(at, means, halves, fmt="o-", ms=3.5, lw=1, capsize=2, color=ink, label=label)
     right.set_xticks(range(len(ticks)), ["∞" if math.isinf(each) else f"{each:g}" for each in ticks])
     right.set(xlabel="threshold", ylabel=METRICS[distance].title, yscale="log")
     log_axis(right.yaxis, *right.get_ylim())
     left.set(xlabel="recall", ylabel="precision")
     left.legend()
     caption = (
-        f"{dataset}: truncation, means over seeds; numbers are thresholds, ∞ the raw samples. Bars: 95 % intervals over seeds, "
-        "on a logarithmic axis that has no room for ends at 0 or below."
+        f"{dataset}: truncation, means over seeds. Numbers are thresholds, ∞ the raw samples. Bars are 95 % intervals over "
+        "seeds; the logarithmic axis has no room for ends at 0 or below."
     )
-    means_of = f"{dataset}: truncation by threshold, mean over seeds with its 95 % interval."
+    means_of = f"{dataset}: truncation by threshold, means over seeds with 95 % intervals."
     table = [(label, "raw" if math.isinf(each) else _name("truncation", each), frame) for label, each, frame in rows]
     table.sort(key=lambda row: labels.index(row[0]))
-    return [Figure(f"{dataset}_truncation", drawing, caption), _scores(f"{dataset}_thresholds", table, means_of, folded=True)]
+    return [Figure(f"{dataset}_truncation", drawing, caption)], [_scores(f"{dataset}_thresholds", table, means_of)]
 
 
 def _paths(results: Results, dataset: str, pictures: dict[str, dict[str, np.ndarray]]) -> list[Figure]:
@@ -332,8 +324,8 @@ def _paths(results: Results, dataset: str, pictures: dict[str, dict[str, np.ndar
     drawing = Drawing(figsize=(3.4 * len(shown), 3.2), layout="constrained")
     for ax, (label, each) in zip(drawing.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
         path = each["interpolation"]
-        ax.set(xticks=[], yticks=[], title=label)
-        ax.spines[:].set_visible(False)
+        blank(ax)
+        ax.set_title(label)
         if points:
             ax.scatter(*each["raw"].T, s=1, color="#bbb", lw=0, rasterized=True)
             for line in path.transpose(1, 0, 2):

@@ -1,21 +1,23 @@
-"""Published likelihoods: a study's own values on the literature's datasets, beside those that it reports."""
+"""A study's likelihoods on the literature's datasets beside published ones, in the report."""
 
 import math
 import re
 
 import pandas as pd
 
-from genbench.report.blocks import Chapter, Heading, Paragraph, Points, Table
-from genbench.report.means import Mean, averaged
+from genbench.questions.phrases import INTERVALS
+from genbench.report.blocks import Block, Fold, Heading, Paragraph, Points, Table
 from genbench.report.published import published
+from genbench.report.means import Mean, averaged
+from genbench.report.text import listing, number, plural
 from genbench.report.reliability import estimator
 from genbench.report.sentences import KINDS
-from genbench.report.text import listing, number, plural
 from genbench.results.scores import parse
 from genbench.results.study import Results
 
-__all__ = ["chapter"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "published", 500
 CLAIM = "L1"  # of the rows in reference_values.csv
 # what the literature calls a dataset, and its unit
 SETS = {
@@ -27,21 +29,24 @@ NAMES = {
     "made": "MADE", "pixelcnn": "gated PixelCNN", "pixelrnn": "PixelRNN", "vae": "VAE", "iwae": "IWAE", "iaf_vae": "IAF-VAE",
     "vamp_vae": "VampPrior VAE", "nvae": "NVAE", "nice": "NICE", "realnvp": "RealNVP", "glow": "Glow", "ffjord": "FFJORD",
 }  # fmt: skip
+LEAD = (
+    "A check that methods are what they are called, not a ranking: published values took networks and training of their own, "
+    "mostly far larger. A large gap asks for an explanation before you use the method here."
+)
 ABOUT = (
-    "The study's values on the test split beside published ones: a check that methods are what they are called, not a ranking. "
-    "A published value took networks and training of its own, mostly far larger; the gap is ours minus theirs, so above 0 ours "
-    "is worse. Gaps are of unlike things where one is a bound and the other exact, where bounds differ in their samples, or "
-    "where images were binarised otherwise: here once, with random numbers of our own; static means once, too, with a "
-    "file that all share; dynamic means anew in every epoch, which is more training data; mnist5k_binary has "
-    "fewer and other images, for training and for testing, than the literature's set."
+    "Values are of the test split. The gap is ours minus theirs, so above 0 ours is worse. Gaps compare unlike things where "
+    "one is a bound and the other exact, where bounds differ in their samples, or where images were binarised otherwise: here "
+    "once, with random numbers of our own; static means once, too, with a file that all share; dynamic means anew in every "
+    "epoch, which is more training data. mnist5k_binary has fewer and other images, for training and for testing, than the "
+    "literature's set."
 )
 
 
-def chapter(results: Results) -> Chapter | None:
-    """Our values, published ones and their gaps; None where a study has no dataset and model in common with the literature."""
+def report(results: Results) -> tuple[Block, ...] | None:
+    """Return our values, published ones and their gaps; None where a study shares no dataset and model with the literature."""
     known = published(CLAIM)
     blocks = [block for name in results.datasets if name in SETS for block in _beside(results, name, known)]
-    return Chapter("published", "Beside published values", (Paragraph(ABOUT), *blocks)) if blocks else None
+    return (Paragraph(LEAD), *blocks, Fold("How the values compare", (Paragraph(ABOUT),))) if blocks else None
 
 
 def _beside(results: Results, dataset: str, known: pd.DataFrame) -> list:
@@ -81,10 +86,10 @@ def _beside(results: Results, dataset: str, known: pd.DataFrame) -> list:
     if not rows:
         return []
     caption = (
-        f"{dataset}: means over seeds; ± is the 95 % interval over seeds only, all of them on the same test images. Of one seed, "
-        "rounded by the standard error over these images."
+        f"{dataset}. {INTERVALS} All seeds are measured on the same test images. The value of one seed is rounded by its "
+        "standard error over these images."
     )
-    return [Heading(dataset), Points(tuple(said)), Table.of_cells(dataset, rows, caption)]
+    return [Heading(dataset), Points(tuple(said)), Table.of_cells(dataset, rows, caption, folded=True)]
 
 
 def _ours(part: pd.DataFrame, factor: float) -> Mean:
@@ -106,9 +111,9 @@ def _told(label, kind, ours: Mean, n: int, unit: str, gaps: list[float], theirs:
         [f"{number(abs(g), 2)} {'above' if g > 0 else 'below'} {text}" for g, text in zip(gaps, theirs, strict=True)]
     )
     passes = f" ({number(spent['samples'] / train, 2)} passes over {train:,} training images)" if math.isfinite(train) else ""
-    bound = {"exact": "", "lower_bound": " at most"}.get(kind, f" ({KINDS.get(kind, kind)})")
+    bound = {"exact": "", "lower_bound": "at most "}.get(kind, f"{KINDS.get(kind, kind)} ")
     return (
-        f"{label}:{bound} {number(ours.mean, digits)} {unit} over {plural(ours.n, 'seed')}, with a standard error of "
-        f"{number(ours.se, 2)} over {n:,} test images, is {beside}, "
-        f"after {spent['updates']:,.0f} updates{passes} in {number(spent['seconds'], 2)} s each."
+        f"{label}: {bound}{number(ours.mean, digits)} {unit}, {beside} as published ({plural(ours.n, 'seed')}, standard error "
+        f"{number(ours.se, 2)} over {n:,} test images; {spent['updates']:,.0f} updates{passes} in "
+        f"{number(spent['seconds'], 2)} s each)."
     )

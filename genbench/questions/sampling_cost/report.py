@@ -1,4 +1,4 @@
-"""Autoregressive models: training in parallel, sampling one number after the other."""
+"""What a sample costs beside a training example, in the report."""
 
 import math
 
@@ -6,62 +6,67 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.means import averaged
+from genbench.questions.phrases import INTERVALS, METHOD
+from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, log_axis, seed_lines
-from genbench.report.text import listing, value
-from genbench.results.study import Answer, Results
+from genbench.report.means import averaged
+from genbench.report.text import count, listing, value
+from genbench.results.study import Results
 
-__all__ = ["chapter"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "autoregressive", 1200
+LEAD = (
+    "Autoregressive models train in parallel and sample one number after the other. If you need many samples of large images, "
+    "the ratio below is the price."
+)
 ABOUT = (
     "All conditionals of an image come out of one network pass in training, but a sample needs a pass for each number that is "
-    "drawn, since the next is conditioned on it. Times are of all cores, or of a GPU, per example of a batch, of the "
-    "loss and its gradient, and of drawing. The networks are the recipes', the same for every side. PixelCNN and row LSTM draw "
-    "by passes over one row, the rows above being done; MADE's passes are whole. A row LSTM's memory runs down the rows in "
-    "training, too. Flows and decoders need one pass for a sample and stand here for contrast."
+    "drawn, since the next is conditioned on it. Times are of all cores, or of a GPU, per example of a batch, of the loss and "
+    "its gradient, and of drawing. The networks are the recipes', the same for every side. PixelCNN and row LSTM draw by "
+    "passes over one row, the rows above being done; MADE's passes are whole. A row LSTM's memory runs down the rows in "
+    "training, too. Flows and decoders need one pass for a sample and stand here for contrast. The power of growth is the "
+    "slope of a straight line through logarithms; that of the number of pixels is 2."
 )
 
 
-def chapter(results: Results) -> Chapter | None:
-    """What the experiment says of serial sampling; None where a study has none of it."""
-    answer = results.answer("sampling_cost")
-    return Chapter("autoregressive", "Parallel training, serial sampling", tuple(_cost(answer))) if answer else None
-
-
-def _cost(answer: Answer) -> list:
-    costs = answer.tables["costs"]
-    costs = costs.assign(ratio=costs["sample_seconds"] / costs["train_seconds"])
-    blocks: list = [Heading("What does a sample cost beside a training example?"), Paragraph(ABOUT)]
+def report(results: Results) -> tuple[Block, ...] | None:
+    """Return what the question found; None where a study does not ask it."""
+    if (answer := results.answer("sampling_cost")) is None:
+        return None
+    costs = answer.tables["costs"].assign(ratio=lambda f: f["sample_seconds"] / f["train_seconds"])
+    said, figures, tables = [], [], []
     for dataset, own in costs.groupby("dataset", sort=False):
-        about = f"{answer.settings['batch']} examples at once; seeds repeat the timing: mean and its 95 % interval."
-        blocks += [
-            Points(tuple(_told(dataset, own))),
-            Table.of_cells(f"cost_{dataset}", _rows(own), f"{dataset}: {about}"),
-            Figure(f"cost_{dataset}", _drawn(own), f"{dataset}: seconds per example by the side of the image, and their ratio."),
-        ]
-    return blocks
+        caption = f"{dataset}: {answer.settings['batch']} examples at once; seeds repeat the timing. {INTERVALS}"
+        said += _said(dataset, own)
+        tables.append(Table.of_cells(f"cost_{dataset}", _rows(own), caption))
+        drawn = f"{dataset}: seconds per example by the side of the image, and their ratio."
+        figures.append(Figure(f"cost_{dataset}", _costs(own), drawn))
+    return (
+        Heading("What does a sample cost beside a training example?"),
+        Paragraph(LEAD),
+        Points(tuple(said)),
+        *figures,
+        Fold(METHOD, (Paragraph(ABOUT), *tables)),
+    )
 
 
-def _told(dataset: str, costs: pd.DataFrame) -> list[str]:
+def _said(dataset: str, costs: pd.DataFrame) -> list[str]:
     """How a sample's cost compares with a training example's on the largest images, and how the ratio grows."""
     largest = costs["side"].max()
     parts = dict(list(costs[costs["side"] == largest].groupby("model", sort=False)))
-    each = [f"{value(averaged(part['ratio']))} for {m} ({_passes(part)})" for m, part in parts.items()]
-    said = [f"{dataset}, side {largest}: a sample takes, in times of a training example, {listing(each)}."]
+    each = listing([f"{value(averaged(part['ratio']))} for {m} ({_passes(part)})" for m, part in parts.items()])
+    said = [f"{dataset}, side {largest}: a sample takes this many times as long as a training example: {each}."]
     if costs["side"].nunique() > 1:
         powers = {m: _power(costs[costs["model"] == m]) for m in parts}
-        each = listing([f"{power:.1f} for {model}" for model, power in powers.items()])
-        said.append(
-            f"{dataset}: over these sides the ratio grows as the side to the power {each} "
-            "(2 would be that of the number of pixels; slopes of straight lines through logarithms)."
-        )
+        each = listing([f"{power + 0.0:.1f} for {model}" for model, power in powers.items()])
+        said.append(f"{dataset}: the ratio grows as the side to the power of {each}.")
     return said
 
 
 def _passes(costs: pd.DataFrame) -> str:
-    count = int(costs["sample_passes"].iloc[0])
-    return f"{count:,} pass{'' if count == 1 else 'es'}"
+    passes = int(costs["sample_passes"].iloc[0])
+    return "1 pass" if passes == 1 else f"{count(passes)} passes"
 
 
 def _power(costs: pd.DataFrame) -> float:
@@ -88,7 +93,7 @@ def _rows(costs: pd.DataFrame) -> list[dict]:
     return rows
 
 
-def _drawn(costs: pd.DataFrame) -> Drawing:
+def _costs(costs: pd.DataFrame) -> Drawing:
     models, sides = list(costs["model"].unique()), sorted(costs["side"].unique())
     colours = inks(models)
     figure = Drawing(figsize=(11.5, 3.6), layout="constrained")

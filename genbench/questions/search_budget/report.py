@@ -1,170 +1,193 @@
-"""C2: does what one reports depend on how much one searches?"""
+"""C2: whether what one reports depends on how much one searches."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import seaborn
-from genbench.report.claims.pairs import verdict_table
-from genbench.report.searches import Searched, Searches, charge, searches
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
-from genbench.report.blocks import Figure, Heading, Paragraph, Points, Table
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, Claim, tally, together
-from genbench.report.published import published
+from genbench.questions.search_budget.choices import checkpoints, peeking
+from genbench.questions.searches import (
+    FEWEST,
+    DatasetSearches,
+    ModelSearch,
+    charge,
+    more_configurations,
+    searches,
+    verdict_table,
+)
+from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points
+from genbench.report.published import beside
 from genbench.report.style import DASHES, log_axis
-from genbench.report.text import listing, number, plural
+from genbench.report.text import listing, number, plural, span
+from genbench.report.verdicts import BETTER, EQUIVALENT, HOLDS, IN_PART, OPEN, REFUTED, WORSE, tally, together
 from genbench.results.study import Results
 from genbench.statistics.search_curve import best_contrast, budget_contrast, search_curve
 from genbench.statistics.verdict import Contrast, Verdict, decide, holm, p_at_least
 
-__all__ = ["claim"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "tale", 20
 STATEMENT = "What one reports depends on how much one searches"
 SOURCE = "Lucic et al. 2018, arXiv:1711.10337; Dodge et al. 2019, arXiv:1909.03004"
 LEVEL = 0.05  # of a false word on any model or pair of any dataset
-NOTE = (
-    "Gain: the expected score of one configuration over that of the best of K, K a quarter of what was run, with the "
-    "jackknife's error. Change of a pair: the ratio of two models' expected scores at K over that at one configuration; a "
-    "change is told where that factor is not 1 (two-sided), and ruled out where it is shown to lie within the margin. Each is "
-    "corrected by Holm over the models or pairs of a dataset and for the number of datasets, at 5 %. The claim holds on a "
-    "dataset where the gain is shown to exceed the margin for some model and some pair is told to change, does not hold where "
-    "both are ruled out for all, and holds in part where one is shown; different words on datasets make it hold in part."
+NOTES = (
+    "The gain of a model is its expected score with one configuration over that with the best of K, K being a quarter of those "
+    "tried, with the jackknife's error. The change of a pair is the ratio of the two models' expected scores at K over that at "
+    "one configuration. A pair changes where this factor is not 1 (two-sided test), and does not where it lies within the margin "
+    "(two one-sided tests). Each test is corrected for the models or pairs of a dataset (Holm) and for the number of datasets, "
+    "at 5 %.",
+    "Rule: the claim holds on a dataset where some model surely gains more than the margin and some pair surely changes. It does "
+    "not hold where both are ruled out for all. It holds in part where one of the two is shown, or where datasets differ.",
 )
 DRAWN = (
-    "the expected score of the best of k configurations by the U-statistic (thick) and by drawing with replacement, as Lucic et "
-    "al. do (thin), which is biased upwards at large k."
+    "Expected score of the best of k configurations. Thick: over subsets of those that were run. Thin: drawn with replacement, "
+    "as Lucic et al. do, which is biased upwards at large k."
 )
-SPACES_NOTE = (
-    "The same quasi-random points, stretched over the wide and over the narrow ranges of Lucic et al.; a ratio below 1 favours "
-    "the narrow space. Holm over the rows of a table."
-)
-CHECKPOINT_NOTE = (
-    "Checkpoints lie evenly over the budget of every trial, searched or fresh; the validation split chooses one in each. Last: "
-    "what stopping at the end scores on the test split over what the chosen checkpoint scores there. Best on test: what choosing "
-    "by the test split itself, as Lucic et al. did, appears to score over what the honest choice scores."
+SPACES = (
+    "Narrow and wide spaces are the ranges of Lucic et al.; both stretch the same quasi-random points. A factor below 1 favours "
+    "the narrow space. Tests are corrected over the rows of a table (Holm)."
 )
 
 
-def claim(results: Results) -> Claim | None:
-    """The verdict on C2 from a study's searches; None without."""
+@dataclass(frozen=True)
+class Told:
+    """What one dataset's searches say: the word, verdicts on gains and on changes, which of them are shown, gains as factors."""
+
+    word: str
+    gains: list[Verdict]
+    changes: list[Verdict]
+    gained: int
+    factors: list[float]
+    ks: list[int]
+
+    def count(self, *words: str) -> int:
+        """Return how many pairs' changes have one of these words."""
+        return sum(v.word in words for v in self.changes)
+
+
+def report(results: Results) -> Claim | None:
+    """Return the verdict from a study's searches; None without."""
     every = searches(results, confirmed=False)
-    if not every:
-        return None
     margin = float(results.config.get("margin", 1.1))
-    blocks, words, told, level = [], {}, [], LEVEL / len(every)
+    level, told, folds = LEVEL / max(len(every), 1), {}, []
     for each in every:
         count = Counter(s.variant for s in each.found)
-        own = [s for s in each.found if s.variant == max(count, key=count.get) and len(s.validation) >= 4]
-        if not own:
-            continue
-        found, pairs = _gains(own), _changes(own)
-        gains, changes = (decide(part, margin, level) if part else [] for part in (found, pairs))
-        word, sentence = _verdict(each, found, gains, changes, margin, level)
-        words[each.name] = word
-        told.append(sentence)
-        blocks += _dataset(each, own, gains, changes, margin)
-    if not words:
+        own = [s for s in each.found if s.variant == max(count, key=count.get) and len(s.validation) >= FEWEST]
+        if own:
+            told[each.name] = _told(own, margin, level)
+            folds.append(_dataset(each, own, told[each.name], margin))
+    if not told:
         return None
-    for part in (_checkpoints(every), _optimism(every)):
-        blocks += part
-    blocks.append(Paragraph(NOTE, fine=True))
-    if len(table := published("C2")):
-        blocks.append(Table("c2_published", table, "Published figures; not the same budget", folded=True))
-    return Claim("C2", STATEMENT, SOURCE, together(words.values()), " ".join(told), tuple(blocks), tally(words))
+    words = {name: each.word for name, each in told.items()}
+    verdict = together(words.values())
+    folds += [each for each in (checkpoints(every), peeking(every)) if each]
+    folds.append(Fold("How these verdicts are made", tuple(Paragraph(note, fine=True) for note in NOTES)))
+    because = _because(every, told, verdict, margin)
+    return Claim("C2", STATEMENT, SOURCE, verdict, because, (*folds, *beside("C2")), tally(words))
 
 
-def _gains(own: Sequence[Searched]) -> list[Contrast]:
+def _told(own: Sequence[ModelSearch], margin: float, level: float) -> Told:
+    found, pairs = _gains(own), _changes(own)
+    gains, changes = (decide(part, margin, level) if part else [] for part in (found, pairs))
+    beyond = holm([p_at_least(Contrast(c.b, c.a, -c.estimate, c.error, c.freedom), math.log(margin)) for c in found])
+    gained, changed = int((beyond <= level).sum()), any(v.word in (BETTER, WORSE) for v in changes)
+    word = HOLDS if gained and changed else IN_PART if gained or changed else OPEN
+    if gains and changes and all(v.word == EQUIVALENT for v in (*gains, *changes)):
+        word = REFUTED
+    if not gains or not changes:
+        word = OPEN
+    factors = [1 / v.ratio for v in gains if math.isfinite(v.ratio)]
+    return Told(word, gains, changes, gained, factors, sorted({s.k for s in own if s.k > 1}))
+
+
+def _gains(own: Sequence[ModelSearch]) -> list[Contrast]:
     """Of each model, the best of K against one configuration: below 1 where searching gains."""
     worst, out = charge([s.test for s in own]), []
     for s in own:
-        k = len(s.validation) // 4
-        if k > 1:  # a model at K against itself at 1: the change of its ratio to a model that never changes
+        if s.k > 1:  # a model at K against itself at 1: the change of its ratio to a model that never changes
             same = np.ones_like(s.test)
-            out.append(budget_contrast((s.label, s.validation, s.test), ("one configuration", same, same), k, 1, worst))
+            out.append(budget_contrast((s.label, s.validation, s.test), ("one configuration", same, same), s.k, 1, worst))
     return out
 
 
-def _changes(own: Sequence[Searched]) -> list[Contrast]:
+def _changes(own: Sequence[ModelSearch]) -> list[Contrast]:
     """Of each pair, how its ratio changes from one configuration to the best of K."""
     worst, out = charge([s.test for s in own]), []
     for a, b in combinations(own, 2):
-        k = len(a.validation) // 4
-        if k > 1 and len(a.validation) == len(b.validation):
+        if a.k > 1 and len(a.validation) == len(b.validation):
             pair = ((s.label, s.validation, s.test) for s in (a, b))
-            out.append(budget_contrast(*pair, k, 1, worst))
+            out.append(budget_contrast(*pair, a.k, 1, worst))
     return out
 
 
-def _verdict(
-    own: Searches, found: list[Contrast], gains: list[Verdict], changes: list[Verdict], margin: float, level: float
-) -> tuple[str, str]:
-    """The word for a dataset and its sentence."""
-    if not gains or not changes:
-        return OPEN, f"{own.name}: too few configurations to tell."
-    beyond = holm([p_at_least(Contrast(c.b, c.a, -c.estimate, c.error, c.freedom), math.log(margin)) for c in found])
-    gained = [v for v, p in zip(gains, beyond, strict=True) if p <= level]
-    changed = [v for v in changes if v.word in ("better", "worse")]
-    flat = all(v.word == "equivalent" for v in gains)
-    still = all(v.word == "equivalent" for v in changes)
-    if gained and changed:
-        word = HOLDS
-    elif flat and still:
-        word = REFUTED
-    else:
-        word = IN_PART if gained or changed else OPEN
-    ratios = [1 / v.ratio for v in gains if math.isfinite(v.ratio)]
-    size = (
-        f"divides expected scores by {number(min(ratios))} to {number(max(ratios))}" if ratios else "never ends without failure"
-    )
-    if typical := _typical([s for s in own.found if s.label in {v.a for v in gains}]):
-        size += f" (the score of the median configuration by {number(min(typical))} to {number(max(typical))})"
-    ks = listing([str(n) for n in sorted({len(s.validation) // 4 for s in own.found if len(s.validation) >= 8})])
-    return word, (
-        f"{own.name}: searching {ks} configurations instead of one {size}, shown to exceed {margin:g} for "
-        f"{len(gained)} of {plural(len(gains), 'model')}; the ratio of {len(changed)} of {plural(len(changes), 'pair')} of "
-        f"models is told to change with the budget, for {sum(v.word == 'equivalent' for v in changes)} a change is ruled out."
-    )
+# ---- sentences
 
 
-def _typical(found: Sequence[Searched]) -> list[float]:
-    """Of each model, the median configuration's score over that of the best of K; a mean is led by the worst ones."""
-    worst, out = charge([s.test for s in found]), []
+def _because(every: Sequence[DatasetSearches], told: Mapping[str, Told], verdict: str, margin: float) -> tuple[str, ...]:
+    """What to do, how much is shown, and what would decide the rest."""
+    if not any(each.gains for each in told.values()):
+        return ("The claim is not tested: a search of fewer than eight configurations has no larger one to compare with.",)
+    advice = {
+        REFUTED: "The size of the search makes no difference here",
+        OPEN: "Whether the size of the search matters is open",
+    }.get(verdict, "Report how many configurations were tried")
+    sizes = [
+        f"{span(each.factors)} with the best of {listing([str(k) for k in each.ks])} instead of one on {name}"
+        for name, each in told.items()
+        if each.factors
+    ]
+    gain = f"the expected score falls by a factor of {listing(sizes)}" if sizes else "most searches fail"
+    every_told = list(told.values())
+    models, pairs = sum(len(t.gains) for t in every_told), sum(len(t.changes) for t in every_told)
+    gained = sum(t.gained for t in every_told)
+    changed, still = (sum(t.count(*words) for t in every_told) for words in ((BETTER, WORSE), (EQUIVALENT,)))
+    shown = (
+        f"The factor is surely above {margin:g} for {gained} of {plural(models, 'model')}; the ratio of two models surely changes "
+        f"with the search for {changed} of {plural(pairs, 'pair')}, and surely does not for {still}."
+    )
+    undecided = {name: [*each.gains, *each.changes] for name, each in told.items()}
+    return tuple(line for line in (f"{advice}: {gain}.", shown, more_configurations(every, undecided)) if line)
+
+
+def _dataset(each: DatasetSearches, own: list[ModelSearch], told: Told, margin: float) -> Fold:
+    key, spaces = f"c2_{each.key}", _spaces(each, margin)
+    points = [_typical(own, each), _swaps(own, each), *_spaces_said(each, spaces)]
+    blocks: list = [Points(tuple(p for p in points if p))] if any(points) else []
+    blocks.append(Figure(f"{key}_budgets", _drawn(each, own), f"{each.name}. {DRAWN}"))
+    if told.gains:
+        caption = f"{each.name}: what a search gains"
+        blocks.append(verdict_table(f"{key}_gains", caption, told.gains, ratio="factor", alone=True))
+    if told.changes:
+        caption = f"{each.name}: how ratios of two models change with the search"
+        blocks.append(verdict_table(f"{key}_changes", caption, told.changes, ratio="factor"))
+    for k, found in spaces.items():
+        caption = f"{each.name}: narrow against wide space, best of {k}"
+        blocks.append(verdict_table(f"{key}_spaces_{k}", caption, found, ratio="factor", alone=True))
+    return Fold(f"{each.name}: scores by the size of the search", (*blocks, *([Paragraph(SPACES, fine=True)] if spaces else [])))
+
+
+def _typical(found: Sequence[ModelSearch], each: DatasetSearches) -> str:
+    """The median configuration's score over that of the best of K, which the worst ones do not lead as they lead a mean."""
+    worst, ratios = charge([s.test for s in found]), []
     for s in found:
-        best = search_curve(s.validation, s.test, [max(len(s.validation) // 4, 1)], failure=worst)[0].mean
-        out.append(float(np.median(np.where(np.isnan(s.test), worst, s.test))) / best)
-    return [ratio for ratio in out if math.isfinite(ratio)]
+        best = search_curve(s.validation, s.test, [max(s.k, 1)], failure=worst)[0].mean
+        ratios.append(float(np.median(np.where(np.isnan(s.test), worst, s.test))) / best)
+    ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
+    if not ratios:
+        return ""
+    return f"The median configuration scores {span(ratios)} times the expected {each.title} of the best of K."
 
 
-def _dataset(each: Searches, own: list[Searched], gains: list[Verdict], changes: list[Verdict], margin: float) -> list:
-    key = f"c2_{each.key}"
-    blocks: list = [Heading(each.name)]
-    points = [_swaps(own, each)] if len(own) > 1 else []
-    spaces = _spaces(each, margin)
-    if spaces:
-        points.append(_spaces_words(each, spaces))
-    if points:
-        blocks.append(Points(tuple(p for p in points if p)))
-    blocks.append(Figure(f"{key}_budgets", _drawn(each, own), f"{each.name}: {DRAWN}"))
-    if gains:
-        blocks.append(verdict_table(f"{key}_gains", f"{each.name}: what a search gains", gains, ratio="factor", alone=True))
-    if changes:
-        caption = f"{each.name}: how ratios of two models change with the budget"
-        blocks.append(verdict_table(f"{key}_changes", caption, changes, ratio="factor"))
-    if spaces:
-        for k, found in spaces.items():
-            caption = f"{each.name}: narrow against wide space, best of {k}"
-            blocks.append(verdict_table(f"{key}_spaces_{k}", caption, found, ratio="factor", alone=True))
-        blocks.append(Paragraph(SPACES_NOTE, fine=True))
-    return blocks
-
-
-def _swaps(own: Sequence[Searched], each: Searches) -> str:
-    """How many pairs change places between a budget of one configuration and the largest that the curves reach."""
+def _swaps(own: Sequence[ModelSearch], each: DatasetSearches) -> str:
+    """How many pairs change places between a search of one configuration and the largest that the curves reach."""
+    if len(own) < 2:
+        return ""
     worst = charge([s.test for s in own])
     curves = {s.label: search_curve(s.validation, s.test, failure=worst) for s in own}
     last = min(curve[-1].k for curve in curves.values())
@@ -173,47 +196,47 @@ def _swaps(own: Sequence[Searched], each: Searches) -> str:
     if last < 2 or len(names) < 2:
         return ""
     pairs = list(combinations(names, 2))
-    swapped = [(a, b) for a, b in pairs if (ends[a][0] - ends[b][0]) * (ends[a][1] - ends[b][1]) < 0]
+    swapped = sum((ends[a][0] - ends[b][0]) * (ends[a][1] - ends[b][1]) < 0 for a, b in pairs)
     first = [min(names, key=lambda n, i=i: ends[n][i]) for i in (0, 1)]
-    same = f"{first[0]} leads at both" if first[0] == first[1] else f"{first[0]} leads at one, {first[1]} at {last}"
     spread = [max(ends[n][i] for n in names) / min(ends[n][i] for n in names) for i in (0, 1)]
-    moved = "pair is" if len(swapped) == 1 else "pairs are"
+    leads = f"{first[0]} leads at both" if first[0] == first[1] else f"{first[0]} leads at one, {first[1]} at {last}"
     return (
-        f"By expected {each.title}, {len(swapped)} of {len(pairs)} {moved} in another order at {last} configurations than at one:"
-        f" {same}. The worst model scores {number(spread[0])} times the best at one configuration, {number(spread[1])} times at "
+        f"From one configuration to the best of {last}, {swapped} of {plural(len(pairs), 'pair')} change their order by expected "
+        f"{each.title}: {leads}. The worst model scores {number(spread[0])} times the best at one, {number(spread[1])} times at "
         f"{last}."
     )
 
 
-def _spaces(each: Searches, margin: float) -> dict[int, list[Verdict]]:
+def _spaces(each: DatasetSearches, margin: float) -> dict[int, list[Verdict]]:
     """By k, the narrow against the wide space of every model that has both: at one configuration and at the best of K."""
     by = {(s.model, s.space): s for s in each.found}
     models = [m for m in dict.fromkeys(s.model for s in each.found) if {(m, "narrow"), (m, "wide")} <= {*by}]
     both = [(by[m, "narrow"], by[m, "wide"]) for m in models]
-    both = [(a, b) for a, b in both if len(a.validation) == len(b.validation) >= 4]
+    both = [(a, b) for a, b in both if len(a.validation) == len(b.validation) >= FEWEST]
     if not both:
         return {}
     worst = charge([s.test for pair in both for s in pair])
     out = {}
-    for k in sorted({1, min(len(narrow.validation) for narrow, _ in both) // 4}):
-        found: list[Contrast] = []
-        for narrow, wide in both:
-            pair = ((narrow.model, narrow.validation, narrow.test), ("wide", wide.validation, wide.test))
-            found.append(best_contrast(*pair, k, worst))
-        out[k] = decide(found, margin)
+    for k in sorted({1, min(narrow.k for narrow, _ in both)}):
+        pairs = [((a.model, a.validation, a.test), ("wide", b.validation, b.test)) for a, b in both]
+        out[k] = decide([best_contrast(*pair, k, worst) for pair in pairs], margin)
     return out
 
 
-def _spaces_words(each: Searches, spaces: dict[int, list[Verdict]]) -> str:
-    parts = []
+def _spaces_said(each: DatasetSearches, spaces: Mapping[int, list[Verdict]]) -> list[str]:
+    said = []
     for k, found in spaces.items():
-        each_ = listing([f"{v.a} {number(v.ratio)} ({number(v.low)} to {number(v.high)}; {v.word})" for v in found])
-        parts.append(f"at {'one configuration' if k == 1 else f'the best of {k}'} {each_}")
-    return f"Narrow over wide space, {each.title}: {'; '.join(parts)}."
+        parts = [f"{v.a} {number(v.ratio)} ({v.word}; 95 %: {number(v.low)} to {number(v.high)})" for v in found]
+        size = "one configuration" if k == 1 else f"the best of {k}"
+        said.append(f"{each.title} in the narrow space over that in the wide one, with {size}: {listing(parts)}.")
+    return said
 
 
-def _drawn(each: Searches, own: list[Searched]) -> Drawing:
-    """Expected best scores against the budget, by space where a model has several."""
+# ---- figure
+
+
+def _drawn(each: DatasetSearches, own: list[ModelSearch]) -> Drawing:
+    """Expected best scores against the size of the search, by space where a model has several."""
     groups = {s.variant: [t for t in each.found if t.variant == s.variant] for s in (*own, *each.found)}
     drawing = Drawing(figsize=(9.2, 3.2), layout="constrained")
     axes = np.atleast_1d(drawing.subplots(1, len(groups), sharey=True))
@@ -239,74 +262,3 @@ def _drawn(each: Searches, own: list[Searched]) -> Drawing:
     known = {name: line for ax in axes for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
     axes[-1].legend(known.values(), known.keys(), loc="upper left", bbox_to_anchor=(1.02, 1))
     return drawing
-
-
-# ---- checkpoints
-
-
-def _checkpoints(every: Sequence[Searches]) -> list:
-    """What stopping at the end costs, and how choosing by the test split flatters, by dataset and model."""
-    rows = []
-    for each in every:
-        for s in each.found:
-            several = [c for c in s.checkpoints if len(c) > 1]
-            if not several:
-                continue
-            best = [min(reversed(c), key=lambda at: at["validation"]) for c in several]  # of equal ones the last, as judged
-            chosen = [at["test"] for at in best]
-            last = [math.log(c[-1]["test"] / score) for c, score in zip(several, chosen, strict=True)]
-            flattered = [math.log(min(at["test"] for at in c) / score) for c, score in zip(several, chosen, strict=True)]
-            earlier = sum(at is not c[-1] for at, c in zip(best, several, strict=True))
-            rows.append(
-                {
-                    "dataset": each.name,
-                    "model": s.label,
-                    "trials": len(several),
-                    "not the last": earlier / len(several),
-                    "last, median": math.exp(float(np.median(last))),
-                    "last, worst tenth": math.exp(float(np.quantile(last, 0.9))),
-                    "best on test": math.exp(float(np.mean(flattered))),
-                }
-            )
-    if not rows:
-        return []
-    frame = pd.DataFrame(rows)
-    worst = frame.loc[frame["last, worst tenth"].idxmax()]
-    total = int(frame["trials"].sum())
-    share = float((frame["not the last"] * frame["trials"]).sum() / total)
-    middle = float((np.log(frame["best on test"]) * frame["trials"]).sum() / total)
-    tail, flatters = number(worst["last, worst tenth"]), number(100 * (math.exp(-middle) - 1), 2)
-    said = (
-        f"In {share:.0%} of {plural(total, 'trial')} an earlier checkpoint than the last is chosen. The worst tenth of trials of "
-        f"{worst['model']} on {worst['dataset']} scores at the end at least {tail} times what the chosen checkpoint scores. "
-        f"Choosing checkpoints by the test split would flatter scores by {flatters} % on average."
-    )
-    table = Table("c2_checkpoints", frame, "Checkpoints, by dataset and model", folded=True)
-    return [Heading("Checkpoints"), Points((said,)), table, Paragraph(CHECKPOINT_NOTE, fine=True)]
-
-
-def _optimism(every: Sequence[Searches]) -> list:
-    """How much better a search looks whose choice is scored on the split that chose it."""
-    rows = []
-    for each in every:
-        for s in each.found:
-            n = len(s.validation)
-            if n < 4 or s.space != "wide":
-                continue
-            worst = charge([t.test for t in each.found])
-            honest = search_curve(s.validation, s.test, [n // 2], failure=worst)[0].mean
-            peeking = search_curve(s.test, None, [n // 2], failure=worst)[0].mean
-            if math.isfinite(honest) and math.isfinite(peeking) and peeking > 0:
-                rows.append((each.name, honest / peeking))
-    if not rows:
-        return []
-    by = {name: [r for other, r in rows if other == name] for name, _ in rows}
-    each_ = listing([f"{name} {number(100 * math.expm1(np.mean(np.log(ratios))), 2)} %" for name, ratios in by.items()])
-    return [
-        Points(
-            (
-                "Choosing configurations by the test split, as Lucic et al. did, makes the best of half of a search look better "
-                f"than the honest choice, in the geometric mean over models: {each_}.",
-            )
-        )
-    ]

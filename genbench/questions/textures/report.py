@@ -4,77 +4,78 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from genbench.report.blocks import Chapter, Figure, Paragraph, Points, Table
-from genbench.report.means import Mean, averaged
+from genbench.questions.drawing import blank
+from genbench.questions.phrases import LINES, METHOD, sign
+from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import inks, seed_lines
+from genbench.report.means import Mean, averaged
 from genbench.report.text import number, value
-from genbench.results.study import Answer, Results
+from genbench.results.study import Results
 
-__all__ = ["chapter"]
+__all__ = ["CHAPTER", "PLACE", "report"]
 
+CHAPTER, PLACE = "textures", 700
 KINDS = ("the example", "maximum entropy", "random phase")
+NEARER = ("nearer than", "farther than", "not clearly nearer than")
+LEAD = (
+    "One image can be enough to model a texture. Compare the distances below: what is no farther from other examples of the "
+    "texture than these are from each other passes for one."
+)
 ABOUT = (
-    "A law is fitted to one image: of all laws with its mean statistics, moduli of wavelet responses and a histogram, the one "
-    "nearest to a Gaussian field with its spectrum (Bruna & Mallat 2018, arXiv:1801.02013; De Bortoli et al. 2021, "
-    "arXiv:1912.01691). It is an energy-based model that is linear in its parameters, sampled by the same Langevin chains, whose "
+    "A distribution is fitted to one image: of all with its mean statistics, moduli of wavelet responses and a histogram, the "
+    "one nearest to a Gaussian field with its spectrum (Bruna & Mallat 2018, arXiv:1801.02013; De Bortoli et al. 2021, "
+    "arXiv:1912.01691). It is an energy-based model that is linear in its parameters, sampled by Langevin chains, whose "
     "maximum likelihood is E f(x) = f(x0). Whether a fit came there is measured on the mean along its updates, in which the "
     "parameters still move and follow the chain; a chain at fixed parameters may be farther off. Random phases (Galerne et al. "
     "2011) are nearly the base measure, but with the example's amplitudes fixed. Textures come from known processes, so other "
     "examples of each can be made."
 )
+DISTANCES = (
+    "Root mean square distance of statistics that nothing is fitted to (third moments and mean moduli of random filters, both "
+    "blind to the spectrum) from their mean over other examples, in these' standard deviations; and mismatch of the mean "
+    "fitted statistics with the example's, in standard deviations under the Gaussian field. Means over examples with 95 % "
+    "intervals; other examples are the same for all, each compared with the rest."
+)
 
 
-def chapter(results: Results) -> Chapter | None:
-    """What the experiment says; None where a study does not ask."""
-    answer = results.answer("textures")
-    return Chapter("textures", "Textures from one example", tuple(_blocks(answer))) if answer else None
-
-
-def _blocks(answer: Answer) -> list:
-    distances, mismatch, size = (answer.tables["distances"], answer.tables["mismatch"], answer.settings)
+def report(results: Results) -> tuple[Block, ...] | None:
+    """Return what the question found; None where a study does not ask it."""
+    if (answer := results.answer("textures")) is None:
+        return None
+    distances, mismatch = answer.tables["distances"], answer.tables["mismatch"]
     rows, said = [], []
     for texture, part in distances.groupby("texture", sort=False):
         wide = part.pivot(index="seed", columns="kind", values="distance")
         last = mismatch[(mismatch["texture"] == texture) & (mismatch["update"] == mismatch["update"].max())]
         gain, fitted = averaged(wide["random phase"] - wide["maximum entropy"]), averaged(last["random_phase"] - last["mismatch"])
+        model, phases, others = (number(wide[k].mean(), 2) for k in ("maximum entropy", "random phase", "other examples"))
         said.append(
-            f"{texture}: maximum-entropy images are at {number(wide['maximum entropy'].mean(), 2)} standard deviations from "
-            f"other examples of the texture, those of random phases at {number(wide['random phase'].mean(), 2)} (difference "
-            f"{value(gain)}: {_verdict(gain)}), other examples at {number(wide['other examples'].mean(), 2)} from their rest."
+            f"{texture}: images of the model are {sign(gain, *NEARER)} random phases to other examples of the texture ({model} "
+            f"and {phases} standard deviations, difference {value(gain)}); other examples are {others} apart."
         )
-        met = "" if fitted.mean > fitted.half else "; the constraint is not seen to be met any better"
         said.append(
-            f"{texture}: the fitted statistics end {number(last['mismatch'].mean(), 2)} standard deviations from the example's, "
-            f"the constraint asks for 0, and those of random phases are at {number(last['random_phase'].mean(), 2)} (difference "
-            f"{value(fitted)}: {_verdict(fitted)}{met})."
+            f"{texture}: the fitted statistics end {sign(fitted, *NEARER)} those of random phases to the example's "
+            f"({number(last['mismatch'].mean(), 2)} and {number(last['random_phase'].mean(), 2)} standard deviations, difference "
+            f"{value(fitted)}; the constraint asks for 0)."
         )
         found = {"other examples": Mean(wide["other examples"].mean())} | {kind: averaged(wide[kind]) for kind in KINDS}
         found["fitted statistics"] = averaged(last["mismatch"])
         found["fitted statistics, random phase"] = averaged(last["random_phase"])
         rows.append({"texture": texture, "seeds": len(wide), **found})
-    caption = (
-        "Root mean square distance of statistics that nothing is fitted to (third moments and mean moduli of random filters, "
-        "both blind to the spectrum) from their mean over other examples, in these' standard deviations; and mismatch of the "
-        "mean fitted statistics with the example's, in standard deviations under the Gaussian field. Mean over examples and its "
-        "95 % interval; other examples are the same for all, each compared with the rest."
+    curves = (
+        f"Mismatch of the fitted statistics along {answer.settings['updates']:,} updates, of their mean over the second half "
+        f"of the updates so far. {LINES} Dashed: a few images of random phases."
     )
-    return [
-        Paragraph(ABOUT),
+    return (
+        Heading("Does a model of one texture resemble others of its kind?"),
+        Paragraph(LEAD),
         Points(tuple(said)),
         Figure("images", _images(answer.tables["pictures"]), "An example, what its model makes, and random phases."),
-        Table.of_cells("distances", rows, caption),
-        Figure(
-            "mismatch",
-            _curves(mismatch),
-            f"Mismatch of the fitted statistics along {size['updates']:,} updates (a thin line per example, the mean thick): of "
-            "their mean over the second half of the updates so far; dashed, that of a few images of random phases.",
+        Fold(
+            METHOD,
+            (Paragraph(ABOUT), Table.of_cells("distances", rows, DISTANCES), Figure("mismatch", _curves(mismatch), curves)),
         ),
-    ]
-
-
-def _verdict(gain: Mean) -> str:
-    """Whether models are nearer than random phases, by how much farther these are."""
-    return "nearer" if gain.mean > gain.half else "further" if gain.mean < -gain.half else "not told apart"
+    )
 
 
 def _images(pictures: pd.DataFrame) -> Drawing:
@@ -84,10 +85,8 @@ def _images(pictures: pd.DataFrame) -> Drawing:
     for column, texture in zip(axes.T, textures, strict=True):
         for ax, kind in zip(column, KINDS, strict=True):
             part = pictures[(pictures["texture"] == texture) & (pictures["kind"] == kind)]
-            image = part.pivot(index="row", columns="column", values="value")
-            ax.imshow(image, cmap="gray", vmin=-2.5, vmax=2.5)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+            ax.imshow(part.pivot(index="row", columns="column", values="value"), cmap="gray", vmin=-2.5, vmax=2.5)
+            blank(ax)
         column[0].set_title(texture)
     for ax, kind in zip(axes[:, 0], KINDS, strict=True):
         ax.set_ylabel(kind)

@@ -6,10 +6,10 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
+from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
 from scipy import stats
 
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
-from genbench.report.means import averaged
+from genbench.report.tables import averaged
 from genbench.report.text import number
 from genbench.statistics.uncertainty import welch
 from genbench.statistics.verdict import holm

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, together
+from genbench.report.claims.exact import bare
 from genbench.report.claims.wasserstein_numbers import (
     IS,
     IS_NOT,
@@ -19,9 +21,7 @@ from genbench.report.claims.wasserstein_numbers import (
     rivals,
 )
 
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, together
-from genbench.report.claims.exact import bare
-from genbench.report.means import averaged
+from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import welch

@@ -1,16 +1,16 @@
 """C4: Wasserstein GANs work because they fail to approximate the Wasserstein distance."""
 
 import pandas as pd
-from genbench.report.claims.wasserstein_numbers import FREE, LEVEL, MARGIN, cells, ours, prefers, trials
-from genbench.report.claims.wasserstein_parts import Part
-
-from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.claim import Claim, tally, together
 from genbench.report.claims import wasserstein_figures as draw
 from genbench.report.claims import wasserstein_parts as parts
 from genbench.report.claims.exact import bared
-from genbench.report.means import Mean, averaged
+from genbench.report.claims.wasserstein_numbers import FREE, LEVEL, MARGIN, cells, ours, prefers, trials
+from genbench.report.claims.wasserstein_parts import Part
+
+from genbench.report.blocks import Figure, Paragraph, Points, Table
 from genbench.report.published import published
+from genbench.report.tables import Cell, averaged
 from genbench.report.text import plural
 from genbench.results.study import Answer, Results
 
@@ -134,7 +134,7 @@ def _truths(pairs: pd.DataFrame, size: dict) -> Table:
     rows = [
         {
             "pair": row["pair"], "dimensions": row["dim"], "W1 of laws": row["known"], "of sets": row["exact"],
-            "of batches": Mean(row["batch"], 2 * row["batch_se"]), "debiased": Mean(row["debiased"], 2 * row["debiased_se"]),
+            "of batches": Cell(row["batch"], 2 * row["batch_se"]), "debiased": Cell(row["debiased"], 2 * row["debiased_se"]),
             "nearest": row["nearest"], "cosine of batch plans": row["batch_cosine"],
         }
         for row in pairs.to_dict("records")
