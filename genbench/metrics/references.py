@@ -1,4 +1,4 @@
-"""All metrics of images from one extraction of features, against real images that are prepared once."""
+"""Real images, prepared once: what generated images are compared with."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.metrics.bins import Bins, ndb
-from genbench.metrics.coverage import coverage, vendi
-from genbench.metrics.fidelity import distances, fidelity
-from genbench.metrics.memorisation import Memory, memorisation
-from genbench.metrics.score import Score
+from genbench.metrics.bins import Bins
+from genbench.metrics.memorisation import Memory
 from genbench.results.files import write_npz
 
-__all__ = ["Reference", "Training", "against_reference", "against_training", "read_reference", "write_reference"]
+__all__ = ["Reference", "Training", "read_reference", "write_reference"]
 
 MAX_BINNED = 10_000  # training images that the bins are made of; splits are in random order
 
@@ -40,35 +37,12 @@ class Training:
 
     encoder: str
     memory: Memory
-    bins: Bins
+    bins: Bins | None = None
 
     @classmethod
     def fit(cls, encoder: str, images: Tensor, features: Tensor, held_out: Tensor) -> "Training":
         """From training images (n, C, H, W), their features (n, d) and those of held-out images (m, d)."""
-        return cls(encoder, Memory.fit(features, held_out), Bins.fit(_pixels(images[:MAX_BINNED])))
-
-
-def against_reference(features: Tensor, logits: Tensor, reference: Reference, seed: int = 0) -> list[Score]:
-    """Scores of generated images with these features (n, d) and logits (n, K) against a reference of the same encoder.
-
-    Without counts of classes only the Fréchet and kernel distance: further encoders show whether a ranking depends on them.
-    """
-    settings = {"encoder": reference.encoder, "reference": reference.split}
-    if reference.counts is None:
-        return distances(features, reference.features, settings)
-    scores = fidelity(features, reference.features, logits=logits, seed=seed, settings=settings)
-    scores += coverage(logits, reference.counts, accuracy=reference.accuracy, settings=settings)
-    return [*scores, vendi(features, settings)]
-
-
-def against_training(images: Tensor, features: Tensor, training: Training) -> list[Score]:
-    """Scores of generated images (n, C, H, W), raw units, with features (n, d) against the training split."""
-    scores = ndb(_pixels(images), training.bins, {"reference": "train"})
-    return scores + memorisation(features, training.memory, {"encoder": training.encoder, "reference": "train"})
-
-
-def _pixels(images: Tensor) -> Tensor:
-    return images.flatten(1).float()
+        return cls(encoder, Memory.fit(features, held_out), Bins.fit(images[:MAX_BINNED]))
 
 
 def write_reference(folder: Path, references: list[Reference], training: Training) -> None:

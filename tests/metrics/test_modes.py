@@ -1,6 +1,7 @@
 """T16 and T20: mode coverage, optimal transport and the cross-entropy to a known density."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 from scipy.stats import binomtest
 
 from genbench.data.points import grid25
-from genbench.metrics.points import data_nll, modes, wasserstein1
+from genbench.metrics import modes, transport
+from genbench.metrics.cards import scores
+from genbench.metrics.sets import Points
 
 STD = 0.5 / math.sqrt(2)
 ANGLES = torch.arange(8) * math.pi / 4
@@ -21,26 +24,35 @@ def ring(n, seed, std=0.02, means=MEANS):
 
 
 def named(samples, means=MEANS, std=0.02):
-    return {score.metric: score for score in modes(samples, means, std)}
+    found = scores(Points(samples, density=SimpleNamespace(means=means, std=std)), ("modes", "high_quality", "mode_kl"))
+    return {score.metric: score for score in found}
+
+
+def w1(x, y, n=2000, seed=0):
+    return transport.w1(Points(x, y, seed=seed), n)
+
+
+def data_nll(samples, log_prob):
+    return modes.data_nll(Points(samples, density=SimpleNamespace(log_prob=log_prob, entropy=None)))
 
 
 @pytest.mark.parametrize("std", [0.02, STD])
 def test_t16_perfect_sampler(std):
     # wide modes overlap: a point may be near a mode that is not its own, so the share lies above the ceiling there
-    scores = named(ring(10_000, 0, std), std=std)
-    assert scores["modes"].value == 8
-    assert scores["high_quality"].value == pytest.approx(0.989, abs=0.01)
-    assert scores["high_quality"].settings["ceiling"] == pytest.approx(1 - math.exp(-4.5), rel=1e-12)
-    assert 0 <= scores["mode_kl"].value < 5 * scores["mode_kl"].settings["floor"]
-    assert scores["mode_kl"].settings["floor"] == 7 / (2 * scores["mode_kl"].settings["n_high_quality"])
-    assert scores["high_quality"].se == pytest.approx(math.sqrt(0.989 * 0.011 / 10_000), rel=0.1)
+    found = named(ring(10_000, 0, std), std=std)
+    assert found["modes"].value == 8
+    assert found["high_quality"].value == pytest.approx(0.989, abs=0.01)
+    assert found["high_quality"].settings["ceiling"] == pytest.approx(1 - math.exp(-4.5), rel=1e-12)
+    assert 0 <= found["mode_kl"].value < 5 * found["mode_kl"].settings["floor"]
+    assert found["mode_kl"].settings["floor"] == 7 / (2 * found["mode_kl"].settings["n_high_quality"])
+    assert found["high_quality"].se == pytest.approx(math.sqrt(0.989 * 0.011 / 10_000), rel=0.1)
 
 
 def test_t16_perfect_sampler_of_25_modes():
     grid = grid25()
-    scores = named(torch.from_numpy(grid.sample(np.random.default_rng(0), 2500)), grid.means, grid.std)
-    assert scores["modes"].value == 25 and abs(scores["high_quality"].value - 0.98889) < 3 * scores["high_quality"].se
-    assert 0 <= scores["mode_kl"].value < 5 * scores["mode_kl"].settings["floor"]
+    found = named(torch.from_numpy(grid.sample(np.random.default_rng(0), 2500)), grid.means, grid.std)
+    assert found["modes"].value == 25 and abs(found["high_quality"].value - 0.98889) < 3 * found["high_quality"].se
+    assert 0 <= found["mode_kl"].value < 5 * found["mode_kl"].settings["floor"]
 
 
 @pytest.mark.parametrize(("near", "far"), [(40, 0), (30, 10), (0, 40)])
@@ -52,21 +64,21 @@ def test_high_quality_has_the_interval_of_wilson(near, far):
 
 
 def test_t16_collapsed_sampler():
-    scores = named(ring(2500, 0, means=MEANS[2:3]))
-    assert scores["modes"].value == 1
-    assert scores["mode_kl"].value == pytest.approx(math.log(8), rel=1e-12)
+    found = named(ring(2500, 0, means=MEANS[2:3]))
+    assert found["modes"].value == 1
+    assert found["mode_kl"].value == pytest.approx(math.log(8), rel=1e-12)
 
 
 def test_samples_off_all_modes_have_no_mode_kl():
-    scores = named(torch.zeros(100, 2))
-    assert scores["modes"].value == 0 and scores["high_quality"].value == 0 and "mode_kl" not in scores
+    found = named(torch.zeros(100, 2))
+    assert found["modes"].value == 0 and found["high_quality"].value == 0 and "mode_kl" not in found
 
 
 def test_t20_w1_of_a_translated_sample_is_the_shift():
     x = ring(700, 0, STD)
-    assert wasserstein1(x + torch.tensor([0.25, 0.0]), x).value == pytest.approx(0.25, abs=1e-6)  # float32 rounding
+    assert w1(x + torch.tensor([0.25, 0.0]), x).value == pytest.approx(0.25, abs=1e-6)  # float32 rounding
     x = x.double()
-    score = wasserstein1(x + torch.tensor([0.3, 0.4]).double(), x)
+    score = w1(x + torch.tensor([0.3, 0.4]).double(), x)
     assert score.value == pytest.approx(0.5, abs=1e-7)
     assert score.n == 700 and score.settings["n_reference"] == 700
 
@@ -75,15 +87,15 @@ def test_t20_w1_in_one_dimension_is_the_sorted_difference():
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, 300, 1, generator=generator).double().unbind(0)
     expected = (a.sort(0).values - b.sort(0).values).abs().mean()
-    assert wasserstein1(a, b).value == pytest.approx(float(expected), rel=1e-12)
+    assert w1(a, b).value == pytest.approx(float(expected), rel=1e-12)
 
 
 def test_w1_subsamples_repeatably_and_grows_with_distance():
     a, b = ring(3000, 0, STD), ring(2500, 1, STD)
-    score = wasserstein1(a, b, n=500, seed=3)
+    score = w1(a, b, n=500, seed=3)
     assert score.n == score.settings["n_reference"] == 500
-    assert score.value == wasserstein1(a, b, n=500, seed=3).value != wasserstein1(a, b, n=500, seed=4).value
-    assert score.value < wasserstein1(a + 2, b, n=500, seed=3).value
+    assert score.value == w1(a, b, n=500, seed=3).value != w1(a, b, n=500, seed=4).value
+    assert score.value < w1(a + 2, b, n=500, seed=3).value
 
 
 def test_data_nll_of_perfect_samples_is_the_entropy():
@@ -111,12 +123,12 @@ def test_bad_samples_are_refused():
     bad = x.clone()
     bad[:3, 1] = float("inf")
     calls = (
-        lambda: modes(bad, MEANS, STD),
-        lambda: wasserstein1(bad, x),
+        lambda: named(bad),
+        lambda: w1(bad, x),
         lambda: data_nll(bad, lambda y: y[:, 0]),
     )
     for call in calls:
-        with pytest.raises(ValueError, match="3 of 50 points"):
+        with pytest.raises(ValueError, match="3 of 50"):
             call()
     with pytest.raises(ValueError, match="NaN"):
         data_nll(x, lambda y: y[:, 0] * float("nan"))

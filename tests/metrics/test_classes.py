@@ -8,16 +8,28 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
+from genbench.metrics import classes as module
 from genbench.metrics.bins import resampled
-from genbench.metrics.coverage import coverage, vendi
+from genbench.metrics.cards import scores
+from genbench.metrics.references import Reference
+from genbench.metrics.sets import Images
 
 
 def logits(labels, classes):
     return torch.nn.functional.one_hot(torch.as_tensor(labels), classes).float() * 9
 
 
-def by_key(scores):
-    return {score.metric: score for score in scores}
+KEYS = ("classes_covered", "class_kl", "class_tv", "modes_seen")
+
+
+def coverage(logits, counts, accuracy=None):
+    """Scores by key of logits against the reference's counts of classes."""
+    reference = Reference("e", "test", torch.zeros(1, 1), counts, accuracy)
+    return {score.metric: score for score in scores(Images(logits, logits, reference), KEYS)}
+
+
+def vendi(features):
+    return module.vendi(Images(features, reference=Reference("e", "test", features)))
 
 
 def fresh(n, p, seed):
@@ -25,21 +37,21 @@ def fresh(n, p, seed):
 
 
 def test_t16_collapsed_classes():
-    scores = by_key(coverage(logits(torch.full((500,), 3), 10), torch.full((10,), 100)))
-    assert scores["classes_covered"].value == 1
-    assert scores["class_kl"].value == pytest.approx(math.log(10), abs=1e-12)
-    assert scores["class_tv"].value == pytest.approx(0.9, abs=1e-12)
-    assert set(scores) == {"classes_covered", "class_kl", "class_tv"}
+    found = coverage(logits(torch.full((500,), 3), 10), torch.full((10,), 100))
+    assert found["classes_covered"].value == 1
+    assert found["class_kl"].value == pytest.approx(math.log(10), abs=1e-12)
+    assert found["class_tv"].value == pytest.approx(0.9, abs=1e-12)
+    assert set(found) == {"classes_covered", "class_kl", "class_tv"}
 
 
 def test_t16_values_equal_independent_formulas():
     rng = np.random.default_rng(1)
     labels, counts = rng.integers(4, size=300), np.array([10, 20, 30, 40])
-    scores = by_key(coverage(logits(labels, 4), torch.tensor(counts)))
+    found = coverage(logits(labels, 4), torch.tensor(counts))
     p = np.bincount(labels, minlength=4) / 300
-    assert scores["class_kl"].value == pytest.approx(entropy(p, counts / 100), rel=1e-12)
-    assert scores["class_tv"].value == pytest.approx(abs(p - counts / 100).sum() / 2, rel=1e-12)
-    for score in scores.values():
+    assert found["class_kl"].value == pytest.approx(entropy(p, counts / 100), rel=1e-12)
+    assert found["class_tv"].value == pytest.approx(abs(p - counts / 100).sum() / 2, rel=1e-12)
+    for score in found.values():
         score.as_dict()
 
 
@@ -49,7 +61,7 @@ def test_t16_floors_are_what_a_perfect_sampler_gets(classes, n, m):
     runs = []
     for r in range(20):
         counts = torch.from_numpy(np.random.default_rng(r).multinomial(m, q))
-        runs.append(by_key(coverage(fresh(n, q, 100 + r), counts)))
+        runs.append(coverage(fresh(n, q, 100 + r), counts))
     for key in ("class_kl", "class_tv") + (("modes_seen",) if classes == 1000 else ()):
         values = [run[key].value for run in runs]
         floor = runs[0][key].settings["floor"]
@@ -63,10 +75,10 @@ def test_t16_a_classifiers_errors_make_modes():
     """One true mode of three digits, each digit read wrong 1 % of the time: about 32 modes in 26,000 images."""
     rng = np.random.default_rng(0)
     digits = np.where(rng.random((26000, 3)) < 0.01, rng.integers(1, 10, (26000, 3)), 0)
-    scores = by_key(coverage(logits(digits @ [100, 10, 1], 1000), torch.ones(1000), accuracy=0.97))
-    assert 25 <= scores["modes_seen"].value <= 50
-    assert scores["classes_covered"].value == 28  # each of 27 single errors gets 28 images, the threshold being 2.6
-    assert scores["class_kl"].settings["reliable"] is False
+    found = coverage(logits(digits @ [100, 10, 1], 1000), torch.ones(1000), accuracy=0.97)
+    assert 25 <= found["modes_seen"].value <= 50
+    assert found["classes_covered"].value == 28  # each of 27 single errors gets 28 images, the threshold being 2.6
+    assert found["class_kl"].settings["reliable"] is False
 
 
 @pytest.mark.parametrize("fault", [0.0, 0.15, 1.5, "lost"])
@@ -75,7 +87,7 @@ def test_standard_errors_given_the_reference(classes, n, m, fault):
     q = np.full(classes, 1 / classes)
     p = q * (np.arange(classes) >= classes // 5) if fault == "lost" else q * np.exp(fault * np.sin(np.arange(classes)))
     counts = torch.from_numpy(np.random.default_rng(5).multinomial(m, q))
-    runs = [by_key(coverage(fresh(n, p / p.sum(), 10 + r), counts)) for r in range(80)]
+    runs = [coverage(fresh(n, p / p.sum(), 10 + r), counts) for r in range(80)]
     assert runs[0]["classes_covered"].se is None
     for key in ("class_kl", "class_tv"):
         spread, se = np.std([r[key].value for r in runs], ddof=1), np.mean([r[key].se for r in runs])
@@ -98,30 +110,43 @@ def test_resampling_the_observed_frequencies_would_be_wrong():
 
 def test_a_class_needs_a_tenth_of_an_equal_share():
     labels = torch.cat([torch.zeros(981), torch.full((9,), 1), torch.full((10,), 2)]).long()
-    covered = coverage(logits(labels, 10), torch.ones(10), accuracy=0.995, settings={"encoder": "e", "reference": "test"})[0]
+    covered = coverage(logits(labels, 10), torch.ones(10), accuracy=0.995)["classes_covered"]
     assert covered.settings["threshold"] == 10 and covered.value == 2 and covered.settings["reliable"] is True
     assert covered.name == "classes_covered(e, n=1000, test=10)"
 
 
 def test_a_class_without_reference_counts_half_an_image():
-    kl = by_key(coverage(logits(torch.tensor([0, 1] * 50), 2), torch.tensor([3, 0])))["class_kl"]
+    kl = coverage(logits(torch.tensor([0, 1] * 50), 2), torch.tensor([3, 0]))["class_kl"]
     assert kl.settings["pseudocount"] == 0.5
     assert kl.value == pytest.approx(entropy([0.5, 0.5], [3.5 / 4, 0.5 / 4]))
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="all zero"):
-        coverage(torch.zeros(5, 2), torch.zeros(2))
-    with pytest.raises(ValueError, match="negative"):
-        coverage(torch.zeros(5, 2), torch.tensor([3, -1]))
-    with pytest.raises(ValueError, match="5 of 5"):
-        coverage(torch.full((5, 2), float("nan")), torch.ones(2))
-    with pytest.raises(ValueError, match="reference counts"):
-        coverage(torch.zeros(5, 2), torch.ones(3))
-    with pytest.raises(ValueError, match="1 vectors"):
-        vendi(torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
-    with pytest.raises(ValueError, match="1 vectors"):
-        vendi(torch.tensor([[1.0, 2.0], [0.0, float("inf")]]))
+    nan, zero, infinite = (
+        torch.full((5, 2), math.nan),
+        torch.tensor([[1.0, 2.0], [0, 0]]),
+        torch.tensor([[1.0, 2.0], [0, math.inf]]),
+    )
+    for counts, x in ((torch.zeros(2), zero), (torch.tensor([3, -1]), zero), (torch.ones(3), zero), (torch.ones(2), nan)):
+        with pytest.raises(ValueError, match="classes"):
+            coverage(x, counts)
+    for features in (zero, infinite):
+        with pytest.raises(ValueError, match="1 vectors"):
+            vendi(features)
+
+
+def test_conditional_accuracy_counts_agreement():
+    given = logits([0, 1, 2, 2, 1], 3)
+
+    def score(given, labels):
+        return module.conditional_accuracy(Images(given, given, Reference("e", "test", given), labels=labels))
+
+    found = score(given, torch.tensor([0, 1, 2, 0, 0]))
+    assert found.value == 0.6 and found.n == 5 and found.se == pytest.approx((0.6 * 0.4 / 5) ** 0.5)
+    assert score(given, None) is None
+    for bad, labels in ((given, torch.zeros(4)), (given * math.nan, torch.zeros(5))):
+        with pytest.raises(ValueError, match="5 finite|4 labels"):
+            score(bad, labels)
 
 
 def test_t19_vendi_of_the_dual_equals_the_kernel_matrix():
@@ -141,4 +166,4 @@ def test_vendi_standard_error():
     runs = [vendi(torch.randn(400, 12, generator=torch.Generator().manual_seed(10 + r)) @ mixing) for r in range(100)]
     spread, se = np.std([r.value for r in runs], ddof=1), np.mean([r.se for r in runs])
     assert 0.8 < spread / se < 1.25
-    assert vendi(torch.eye(3), {"encoder": "e", "reference": "test"}).name == "vendi(e, n=3)"
+    assert vendi(torch.eye(3)).name == "vendi(e, n=3)"
