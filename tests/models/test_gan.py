@@ -2,12 +2,12 @@
 
 import copy
 import functools
-import importlib.util
 import itertools
 import math
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from torch.nn import functional as F
 
@@ -24,10 +24,6 @@ from genbench.models.gan_penalties import PENALTIES
 from genbench.nets import GENERATORS
 from genbench.training.replicas import Replicas, build
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 ADVERSARIAL = [name for name in MODELS if model_spec(name, CONFIG).family == "gan"]
 double = functools.partial(torch.tensor, dtype=torch.float64)
@@ -35,10 +31,6 @@ double = functools.partial(torch.tensor, dtype=torch.float64)
 
 def gen(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def case_of(name):
-    return next(c for c in tiny.CASES if str(c) == name)
 
 
 def hyper(**values):
@@ -57,7 +49,7 @@ GRID = [
 @pytest.mark.parametrize("lifted", [True, False])
 def test_clipping_holds_the_critic_within_each_replicas_limit(lifted):
     limits = [0.01, 0.05, 0.2]
-    trainer = tiny.trainer(case_of("wgan-points"), [0, 1, 2], [{"limit": c, "lr": 0.01} for c in limits], 8, lifted=lifted)
+    trainer = tiny.trainer(tiny.case_of("wgan-points"), [0, 1, 2], [{"limit": c, "lr": 0.01} for c in limits], 8, lifted=lifted)
     trainer.run()
     for row, limit in zip(trainer.replicas.rows, limits, strict=True):
         critic = torch.cat([p.flatten() for n, p in row.items() if n.startswith("model.critic.")])
@@ -146,7 +138,7 @@ def test_a_copy_turns_and_clips_its_own_critic():
 
 
 def test_spectral_norm_is_kept_in_training():
-    trainer = tiny.trainer(case_of("sngan-points"), [0, 1], [{"lr": 1e-3}, {"lr": 3e-3}], 60, lifted=True)
+    trainer = tiny.trainer(tiny.case_of("sngan-points"), [0, 1], [{"lr": 1e-3}, {"lr": 3e-3}], 60, lifted=True)
     start = {n: b.clone() for n, b in trainer.replicas.buffers.items()}
     results = trainer.run()
     assert len(start) == 3 and all(not torch.equal(b, trainer.replicas.buffers[n]) for n, b in start.items() if b.shape[1] > 1)
@@ -213,7 +205,7 @@ def test_mean_distance_leaves_out_an_example_with_itself():
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_diagnostics_are_recorded(name):
-    (result,) = tiny.trainer(case_of(f"{name}-points"), [3], [{}], 100).run()
+    (result,) = tiny.trainer(tiny.case_of(f"{name}-points"), [3], [{}], 100).run()
     series = {}
     for update, key, value, _ in result.history:
         series.setdefault(key, []).append((update, value))
@@ -231,7 +223,7 @@ def test_diagnostics_are_recorded(name):
 
 
 def test_recorded_gradient_norms_are_those_of_the_update():
-    trainer = tiny.trainer(case_of("ns_gan-points"), [3], [{"clip": 1e-3}], 1)
+    trainer = tiny.trainer(tiny.case_of("ns_gan-points"), [3], [{"clip": 1e-3}], 1)
     norms, inner = {}, trainer._gradients
 
     def spy(player):
@@ -247,7 +239,7 @@ def test_recorded_gradient_norms_are_those_of_the_update():
 
 def test_diagnostics_disturb_no_training(monkeypatch):
     """The same weights and losses with and without them: they draw from no trial's stream."""
-    case = case_of("wgan_gp-points")
+    case = tiny.case_of("wgan_gp-points")
     (with_them,) = tiny.trainer(case, [3], [{}], 20).run()
     monkeypatch.delattr("genbench.models.adversarial.Adversarial.diagnose")
     monkeypatch.delattr("genbench.models.gan.GAN.diagnose")

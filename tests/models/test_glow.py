@@ -1,12 +1,11 @@
 """Glow's layers against autograd, their inverses, the data that set them, and normflows on the same weights."""
 
-import importlib.util
 import math
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
+from bijections import log_det, made, normal
 from torch import nn
 
 from genbench.models.flow import Conditional, Coupling, Sigmoid
@@ -14,11 +13,6 @@ from genbench.models.glow import Glow, Mix
 from genbench.nets import MLP
 from genbench.nets.coupling import ConvNet
 from genbench.training.replicas import build
-
-_spec = importlib.util.spec_from_file_location("bijections", Path(__file__).with_name("bijections.py"))
-bijections = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(bijections)
-normal, made, log_det = bijections.normal, bijections.made, bijections.log_det
 
 
 def gen(seed=0):

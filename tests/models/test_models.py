@@ -2,11 +2,11 @@
 
 import copy
 import functools
-import importlib.util
 import math
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
 from genbench.checks.trials import check_trial
@@ -16,10 +16,6 @@ from genbench.likelihood.partition import quadrature_log_z
 from genbench.models import MODELS
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.replicas import build
-
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 SINGLE = [c for c in tiny.CASES if len(c.cls.players) == 1 and not hasattr(c.cls, "energy")]

@@ -1,11 +1,10 @@
 """Convolutional networks inside models: a VAE's decoder and encoder, and a GAN's batch norms once training has ended."""
 
 import functools
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
 from genbench.models import MODELS
@@ -15,10 +14,6 @@ from genbench.nets import GENERATORS, MLP
 from genbench.nets.parts import BatchNorm
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.replicas import build
-
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 SHAPE, LEVELS, LATENT = (1, 8, 8), 17, 4
 networks = pytest.mark.parametrize("network", GENERATORS)

@@ -1,10 +1,9 @@
 """Learned priors: densities by quadrature, draws against densities, and bounds that a diffusion gives."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
 from genbench.data import Dataset, space
@@ -15,10 +14,6 @@ from genbench.models.outputs import gaussian, standard_normal
 from genbench.models.vae_posteriors import IAFVAE
 from genbench.models.vae_priors import DiffusionPrior
 from genbench.training.replicas import build
-
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 DENSITIES = ("flow_prior_vae", "mixture_vae", "vamp_vae")
 PRIORS = (*DENSITIES, "diffusion_prior_vae")

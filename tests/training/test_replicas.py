@@ -1,18 +1,13 @@
 """Replicas: whatever the group and the mode, a trial is what it is alone."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
 from genbench.training import replicas as module
 from genbench.training.replicas import Replicas, build
-
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "models" / "tiny.py")
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
 LIFTABLE = [c for c in tiny.CASES if c.cls.players and c.make().liftable]
@@ -95,12 +90,8 @@ def test_the_order_of_a_group_does_not_matter(case):
         assert_same(a, b)
 
 
-def case_of(name):
-    return next(c for c in tiny.CASES if str(c) == name)
-
-
 def test_weights_and_stream_depend_on_the_seed_alone():
-    case = case_of("vae-points")
+    case = tiny.case_of("vae-points")
     torch.manual_seed(1)
     first = build(case.make, 7)
     torch.manual_seed(2)
@@ -112,7 +103,7 @@ def test_weights_and_stream_depend_on_the_seed_alone():
 
 
 def test_extract_gives_the_replicas_own_weights():
-    case = case_of("ebm-points")
+    case = tiny.case_of("ebm-points")
     for lifted in (True, False):
         replicas = Replicas(case.make, SEEDS, [{"lr": 1.0}] * 3, "cpu", torch.float32, lifted)
         for k, seed in enumerate(SEEDS):
@@ -129,7 +120,7 @@ def test_extract_gives_the_replicas_own_weights():
 
 def test_draws_are_cut_into_blocks_without_a_seam(monkeypatch):
     """What a trial sees must not depend on how many companions share a block, only on model and batch."""
-    case = case_of("vae-points")
+    case = tiny.case_of("vae-points")
 
     def draws(seeds, count):
         replicas = Replicas(case.make, seeds, [{"lr": 1.0}] * len(seeds), "cpu", torch.float32, len(seeds) > 1)
@@ -144,7 +135,7 @@ def test_draws_are_cut_into_blocks_without_a_seam(monkeypatch):
 
 
 def test_a_block_of_large_noise_is_shorter(monkeypatch):
-    case = case_of("ebm-images")
+    case = tiny.case_of("ebm-images")
     replicas = Replicas(case.make, [0], [{"lr": 1.0}], "cpu", torch.float32, False)
     assert replicas.block(16) == module.BLOCK
     monkeypatch.setattr(module, "BLOCK_BYTES", 16 * 4 * 64 * 4 * 10)  # batch x steps x dim x float32, ten times
@@ -154,7 +145,7 @@ def test_a_block_of_large_noise_is_shorter(monkeypatch):
 
 
 def test_parameter_count():
-    case = case_of("ns_gan-points")
+    case = tiny.case_of("ns_gan-points")
     for lifted in (True, False):
         replicas = Replicas(case.make, SEEDS, [{"lr": 1.0}] * 3, "cpu", torch.float32, lifted)
         assert replicas.parameter_count() == sum(p.numel() for p in case.make().parameters())

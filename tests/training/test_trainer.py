@@ -1,12 +1,11 @@
 """The training loop: resuming, divergence, averaging, curves."""
 
 import functools
-import importlib.util
 import math
 import re
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
 from genbench.config.schema import Budget
@@ -14,15 +13,7 @@ from genbench.data.space import Standard
 from genbench.models.base import Model
 from genbench.training.trainer import HP, Switches, Trainer
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "models" / "tiny.py")
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
-
-
-def case_of(name):
-    return next(c for c in tiny.CASES if str(c) == name)
 
 
 class Point(Model):
@@ -119,7 +110,7 @@ def stop_at(limit):
     ],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(name, lifted, tmp_path):
-    case, updates, file = case_of(name), 100, tmp_path / "checkpoint.safetensors"
+    case, updates, file = tiny.case_of(name), 100, tmp_path / "checkpoint.safetensors"
 
     def make(log=None, checkpoint=None):
         hps = [{"lr": 3e-3, "clip": 1.0}, {"lr": 1e-2, "weight_decay": 0.1}]
@@ -169,7 +160,7 @@ def test_the_best_weights_survive_an_interruption(lifted, tmp_path):
 
 def test_a_checkpoint_made_for_something_else_is_ignored(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
-    case = case_of("vae-points")
+    case = tiny.case_of("vae-points")
 
     def make(key, log=None, **more):
         return tiny.trainer(case, [1], [{}], 80, batch=8, interval=0.0, key=key, log=log, **more)
@@ -205,7 +196,7 @@ def test_no_checkpoint_is_written_before_the_interval(tmp_path):
 @pytest.mark.parametrize("lr", [1e8, math.nan])
 @pytest.mark.parametrize("name", ["vae-points", "ns_gan-points", "ebm-points", "realnvp-points"])
 def test_a_diverged_replica_does_not_disturb_the_others(name, lr, lifted):
-    case, updates = case_of(name), 40
+    case, updates = tiny.case_of(name), 40
     good = [{"lr": 1e-3}, {"lr": 3e-3}]
     with_bad = [good[0], {"lr": lr}, good[1]]
     common = {"batch": 8, "dtype": torch.float64, "lifted": lifted}
@@ -316,7 +307,7 @@ def test_each_player_can_have_its_own_rate():
 
 
 def test_missing_hyperparameters_take_the_defaults():
-    trainer = tiny.trainer(case_of("wgan_gp-points"), [0], [{"lr": 0.5}], 1, batch=4)
+    trainer = tiny.trainer(tiny.case_of("wgan_gp-points"), [0], [{"lr": 0.5}], 1, batch=4)
     assert trainer.replicas.hps == [{**HP, "gp": 10.0, "lr": 0.5}]
 
 
@@ -331,7 +322,7 @@ def test_validation_chooses_the_weights():
 
 
 def test_a_model_that_does_not_select_keeps_its_last_weights():
-    (result,) = tiny.trainer(case_of("ns_gan-points"), [0], [{}], 30, batch=4).run()
+    (result,) = tiny.trainer(tiny.case_of("ns_gan-points"), [0], [{}], 30, batch=4).run()
     assert result.selected_update == 30 and not curve(result, "validation")
 
 
@@ -369,7 +360,7 @@ def test_progress_is_told():
 
 
 def test_a_fit_without_gradient_steps_is_a_result_too():
-    case = case_of("gmm-points")
+    case = tiny.case_of("gmm-points")
     results = tiny.trainer(case, [0, 1], [{}, {}], 30).run()
     assert [r.status for r in results] == ["ok", "ok"]
     first = results[0]
