@@ -1,5 +1,6 @@
 # make benchmark   set up, run the default benchmark, say where its report is
-# make test        set up, run the checks and tests
+# make test        set up, run the checks and tests: about ten minutes on two cores
+# make test-all    the same with the slow tests
 # VENV=path        the virtual environment to make or share (6.5 GB);  STUDY=smoke|default|laptop|full;  CORES=all
 
 VENV ?= .venv
@@ -9,7 +10,7 @@ CORES ?= all
 BIN := $(abspath $(VENV))/bin
 INSTALLED := $(VENV)/.genbench-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)-$(shell pwd | cksum | cut -d' ' -f1)
 
-.PHONY: benchmark test lint speed clean
+.PHONY: benchmark test test-all lint speed clean
 .DEFAULT_GOAL := benchmark
 
 $(INSTALLED):
@@ -27,8 +28,17 @@ lint: $(INSTALLED)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(TESTS) -m 'not slow'
+
+test-all: lint
+	$(TESTS)
+
+# SLOW=n: so many of the slow tests, other ones with each commit
+test-slow: $(INSTALLED)
+	$(TESTS) -m slow --sample $(SLOW)
 
 speed: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/replicas.py

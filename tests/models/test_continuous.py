@@ -64,7 +64,7 @@ def test_samples_have_the_density_of_their_latents():
 
 @pytest.mark.parametrize("d", [2, 5])
 def test_log_prob_is_that_of_an_adaptive_solver(d):
-    model, x = wild(d, test_steps=16).requires_grad_(False), points(12, d)
+    model, x = wild(d, test_steps=16).requires_grad_(False), points(4, d)
 
     def f(t, state):
         one = torch.func.jacrev(lambda v: model.net(float(t), v.unsqueeze(0))[0])
@@ -72,21 +72,21 @@ def test_log_prob_is_that_of_an_adaptive_solver(d):
         return model.net(float(t), state[0]), trace
 
     span = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    z, trace = odeint(f, (x, torch.zeros(12, dtype=torch.float64)), span, rtol=1e-10, atol=1e-10, method="dopri5")
+    z, trace = odeint(f, (x, torch.zeros(4, dtype=torch.float64)), span, rtol=1e-9, atol=1e-9, method="dopri5")
     exact = standard_normal(z[-1]) + trace[-1]
     assert float(trace[-1].abs().max()) > 0.1
     torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-4)
-    model.test_steps = 128
-    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-7)
+    model.test_steps = 64
+    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "solver", [{"solver": "euler", "steps": 60}, {"solver": "midpoint", "steps": 8}, {}, {"solver": "dopri5"}], ids=str
+    "solver", [{"solver": "euler", "steps": 40}, {"solver": "midpoint", "steps": 8}, {}, {"solver": "dopri5"}], ids=str
 )
 def test_density_integrates_to_one_with_each_solver(solver):
     """What training maximises, by its own solver, is a density up to the solver's error; log_prob is one whatever the solver."""
     model = wild(2, scale=1.0, **solver).requires_grad_(False)
-    axis = torch.linspace(-7, 7, 101, dtype=torch.float64)
+    axis = torch.linspace(-7, 7, 71, dtype=torch.float64)
     x, area = torch.cartesian_prod(axis, axis), float(axis[1] - axis[0]) ** 2
     log_p, _ = model.solve(x, None, model._integrate)
     assert float(log_p.exp().sum() * area) == pytest.approx(1, abs=1e-2)
@@ -149,13 +149,13 @@ def test_every_way_to_the_gradient_meets_the_finite_difference(name):
     """Backpropagation through RK4 and through dopri5, and the adjoint with either, with costs, in float64."""
     x, ways = points(6, 2), []
     for gradient_by in ("backprop", "adjoint"):
-        ways += [{"gradient": gradient_by, "steps": 60}, {"gradient": gradient_by, "solver": "dopri5", "tolerance": 1e-9}]
+        ways += [{"gradient": gradient_by, "steps": 40}, {"gradient": gradient_by, "solver": "dopri5", "tolerance": 1e-8}]
     models = [wild(2, name, **way) for way in ways]
     noise = {n: v[0].double() for n, v in models[0].noise((1, 6), gen()).items()}
     found = [gradient(model, x, noise) for model in models]
     assert max(gap(found[0], other) for other in found[1:]) < 1e-6
     weight = models[0].net.layers[1].weight
-    for i, j in ((0, 0), (3, 7), (15, 2)):
+    for i, j in ((0, 0), (15, 2)):
         ends = []
         for step in (1e-5, -1e-5):
             with torch.no_grad():
@@ -170,7 +170,7 @@ def test_adjoint_uses_the_weights_of_its_own_forward_pass():
     x = points(8, 2).float()
     grads = []
     for way in ("backprop", "adjoint"):
-        make = functools.partial(MODELS["cnf"], (2,), None, width=8, depth=2, steps=40, gradient=way)
+        make = functools.partial(MODELS["cnf"], (2,), None, width=8, depth=2, steps=20, gradient=way)
         replicas = Replicas(make, [0, 1], [{"kinetic": 0.1}] * 2, "cpu", torch.float32, lifted=False)
         for k, row in enumerate(replicas.rows):
             for i, p in enumerate(row.values()):

@@ -36,7 +36,7 @@ def draw(model, n, seed=0):
     return {name: value[0] for name, value in model.noise((1, n), gen(seed)).items()}
 
 
-def fitted(name, reg=0.0, updates=100, **net):
+def fitted(name, reg=0.0, updates=50, **net):
     """Briefly trained on two clusters."""
     model = made(name, **net)
     adam = torch.optim.Adam(model.net.parameters(), 0.01)
@@ -65,13 +65,13 @@ def test_two_domains_of_integration_agree(name, reg):
     if reg and name not in CHAINED:
         pytest.skip("no penalty")
     model = fitted(name, reg)
-    near, far = quadrature_log_z(model.energy, 8.0, 201), quadrature_log_z(model.energy, 30.0, 601)
+    near, far = quadrature_log_z(model.energy, 8.0, 101), quadrature_log_z(model.energy, 24.0, 301)
     assert near.value == pytest.approx(far.value, abs=1e-3) and far.error < 1e-3
 
 
 def test_without_a_base_measure_they_do_not():
     model = fitted("ebm", reg=1.0, base=1e4)
-    near, far = quadrature_log_z(model.energy, 8.0, 201), quadrature_log_z(model.energy, 30.0, 601)
+    near, far = quadrature_log_z(model.energy, 8.0, 101), quadrature_log_z(model.energy, 24.0, 301)
     assert far.value > near.value + 1 and near.error > 1
 
 
@@ -80,7 +80,7 @@ def test_images_have_no_mass_outside_their_box(name):
     model = made(name, (1, 2, 2), 17).requires_grad_(False)
     x = torch.tensor([0.0, 0.99, -1.0, 1.01]).view(4, 1, 1, 1).expand(4, 1, 2, 2)
     assert model.energy(x).isinf().tolist() == [False, False, False, True]
-    assert float(model.sample(50, gen()).abs().max()) <= 1
+    assert float(model.sample(8, gen()).abs().max()) <= 1
 
 
 @pytest.mark.parametrize("name", ENERGIES)
@@ -235,9 +235,9 @@ def test_exact_has_the_trace_of_the_hessian():
 def test_denoising_is_exact_matching_of_the_noised_law_for_networks():
     """On the line, with noise at equal quantiles: losses of two networks differ by the same as their exact ones."""
     sigma = 0.4
-    quantiles = torch.distributions.Normal(0.0, 1.0).icdf((torch.arange(20000, dtype=torch.float64) + 0.5) / 20000)
+    quantiles = torch.distributions.Normal(0.0, 1.0).icdf((torch.arange(4000, dtype=torch.float64) + 0.5) / 4000)
     points = torch.tensor([-1.0, 0.2, 1.3], dtype=torch.float64)
-    x, noise = points.repeat_interleave(20000).unsqueeze(1), quantiles.repeat(3).unsqueeze(1)
+    x, noise = points.repeat_interleave(4000).unsqueeze(1), quantiles.repeat(3).unsqueeze(1)
     model = made("dsm_ebm", (1,)).double().requires_grad_(False)
     other = copy.deepcopy(model)
     for p in other.parameters():
@@ -258,7 +258,7 @@ def test_denoising_models_loss_is_weighted_by_the_noise():
 
 def test_denoising_model_learns_the_law_with_its_noise():
     """Two clusters of standard deviation 0.3, noised by 0.5: across them the density is N(0, 0.34)."""
-    model = fitted("dsm_ebm", updates=600, sigma=0.5)
+    model = fitted("dsm_ebm", updates=300, sigma=0.5)
     axis = torch.linspace(-4, 4, 161)
     p = (-model.energy(torch.cartesian_prod(axis, axis))).softmax(0).unflatten(0, (161, 161)).sum(0)
     assert float((p * axis.square()).sum()) == pytest.approx(0.34, abs=0.1)

@@ -39,11 +39,9 @@ def hyper(**values):
 
 # ---- the grid
 
-GRID = [
-    (loss, penalty, norm)
-    for loss, penalty, norm in itertools.product(LOSSES, PENALTIES, NORMS)
-    if not (norm == "batch" and PENALTIES[penalty].slopes)
-]
+# every pair of a penalty and a norm once, with each loss in turn
+PAIRS = [pair for pair in itertools.product(PENALTIES, NORMS) if not (pair[1] == "batch" and PENALTIES[pair[0]].slopes)]
+GRID = [(loss, *pair) for loss, pair in zip(itertools.cycle(LOSSES), PAIRS, strict=False)]
 
 
 @pytest.mark.parametrize("lifted", [True, False])
@@ -58,14 +56,15 @@ def test_clipping_holds_the_critic_within_each_replicas_limit(lifted):
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_every_point_of_the_grid_is_liftable(penalty):
-    """Losses and gradients of three replicas together are those of each alone."""
+def test_every_loss_penalty_and_norm_is_liftable(penalty):
+    """Losses and gradients of two replicas together are those of each alone."""
+    assert {point[0] for point in GRID} == set(LOSSES)
     for loss, _, norm in (point for point in GRID if point[1] == penalty):
         make = functools.partial(GAN, (2,), None, width=6, depth=1, loss=loss, penalty=penalty, norm=norm)
-        hps = [make().hp | {name: value * (1 + k) for name, value in make().hp.items()} for k in range(3)]
-        both = [Replicas(make, [0, 1, 2], hps, "cpu", torch.float64, lifted) for lifted in (True, False)]
-        x = torch.randn(3, 5, 2, generator=gen(), dtype=torch.float64)
-        noise = {k: v.double() for k, v in both[0].model.noise((3, 5), gen(1)).items()}
+        hps = [make().hp | {name: value * (1 + k) for name, value in make().hp.items()} for k in range(2)]
+        both = [Replicas(make, [0, 1], hps, "cpu", torch.float64, lifted) for lifted in (True, False)]
+        x = torch.randn(2, 5, 2, generator=gen(), dtype=torch.float64)
+        noise = {k: v.double() for k, v in both[0].model.noise((2, 5), gen(1)).items()}
         for player in ("critic", "generator"):
             out = []
             for replicas in both:
@@ -138,7 +137,7 @@ def test_a_copy_turns_and_clips_its_own_critic():
 
 
 def test_spectral_norm_is_kept_in_training():
-    trainer = tiny.trainer(tiny.case_of("sngan-points"), [0, 1], [{"lr": 1e-3}, {"lr": 3e-3}], 60, lifted=True)
+    trainer = tiny.trainer(tiny.case_of("sngan-points"), [0, 1], [{"lr": 1e-3}, {"lr": 3e-3}], 40, lifted=True)
     start = {n: b.clone() for n, b in trainer.replicas.buffers.items()}
     results = trainer.run()
     assert len(start) == 3 and all(not torch.equal(b, trainer.replicas.buffers[n]) for n, b in start.items() if b.shape[1] > 1)
@@ -205,7 +204,7 @@ def test_mean_distance_leaves_out_an_example_with_itself():
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_diagnostics_are_recorded(name):
-    (result,) = tiny.trainer(tiny.case_of(f"{name}-points"), [3], [{}], 100).run()
+    (result,) = tiny.trainer(tiny.case_of(f"{name}-points"), [3], [{}], 20).run()
     series = {}
     for update, key, value, _ in result.history:
         series.setdefault(key, []).append((update, value))
@@ -217,7 +216,7 @@ def test_diagnostics_are_recorded(name):
     assert {key.removeprefix("diagnostic/") for key in series if key.startswith("diagnostic/")} == expected
     for key in expected:
         updates, values = zip(*series[f"diagnostic/{key}"], strict=True)
-        assert list(updates) == list(range(5, 101, 5)) and all(math.isfinite(v) for v in values)
+        assert list(updates) == list(range(1, 21)) and all(math.isfinite(v) for v in values)
         assert not key.startswith("accuracy") or all(0 <= v <= 1 for v in values)
         assert key != "js" or max(values) < math.log(2)
 

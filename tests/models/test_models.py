@@ -72,13 +72,15 @@ def steps(case, model, count, hp, lr=0.01):
 
 
 @functools.cache
-def _trained(case, updates):
+def _trained(case):
+    scored = case.kind == "points" and case.cls.likelihood != "none"
+    updates = 100 if scored else 60 if case in ENERGY else 10
     return tiny.trainer(case, [0], [{"lr": 0.01}], updates, batch=64, switches={"ema": 0.9}).run()[0]
 
 
-def trained(case, updates=30):
+def trained(case):
     """A briefly trained model, a fresh copy each time."""
-    result = _trained(case, updates)
+    result = _trained(case)
     assert result.status == "ok", result.cause
     return copy.deepcopy(result.model)
 
@@ -92,7 +94,7 @@ def test_training_lowers_the_loss_of_a_fixed_batch(case):
     x, noise = case.batch(32), draw(model, 32)
     adam = torch.optim.Adam(model.parameters(), 0.01)
     losses = []
-    for _ in range(30):
+    for _ in range(20):
         adam.zero_grad()
         loss = loss_of(model, "net", x, noise, hp)
         loss.backward()
@@ -131,7 +133,7 @@ def test_training_opens_an_energy_gap(case):
         return float(model.energy(free).mean() - model.energy(data).mean())
 
     start = build(case.make, 0).eval().requires_grad_(False)
-    assert gap(trained(case, 60)) > gap(start) + 0.1
+    assert gap(trained(case)) > gap(start) + 0.1
 
 
 @cases(argvalues=FITTED)
@@ -172,7 +174,10 @@ def test_every_parameter_gets_a_gradient(case):
 @cases(argvalues=tiny.CASES)
 def test_samples(case):
     model, n = trained(case), 7
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
     y = model.sample(n, gen(1))
+    assert torch.equal(torch.random.get_rng_state(), before)
     assert y.shape == (n, *case.shape) and y.dtype == torch.float32 and bool(y.isfinite().all())
     raw = case.space.decode(y)
     assert raw.shape == y.shape
@@ -180,21 +185,11 @@ def test_samples(case):
         assert raw.dtype == torch.uint8 and int(raw.max()) <= case.levels - 1 and len(raw.unique()) > 1
     else:
         assert raw.dtype == torch.float32
-    torch.testing.assert_close(model.sample(n, gen(1)), y, rtol=0, atol=0)
     assert not torch.equal(model.sample(n, gen(2)), y)
 
 
 @cases(argvalues=tiny.CASES)
-def test_sampling_leaves_the_global_random_state_alone(case):
-    model = trained(case)
-    torch.manual_seed(5)
-    before = torch.random.get_rng_state()
-    model.sample(3, gen())
-    assert torch.equal(torch.random.get_rng_state(), before)
-
-
-@cases(argvalues=tiny.CASES)
-def test_save_load_sample(case, tmp_path):
+def test_a_saved_model_gives_the_same_samples(case, tmp_path):
     model = trained(case)
     save_tensors(tmp_path / "weights.safetensors", model.state_dict(), {"a": 1})
     tensors, meta = load_tensors(tmp_path / "weights.safetensors")
@@ -206,7 +201,7 @@ def test_save_load_sample(case, tmp_path):
 
 @cases(argvalues=[c for c in tiny.CASES if c.kind == "points" and c.cls.likelihood != "none"])
 def test_samples_are_likelier_than_noise(case):
-    model = trained(case, 150)
+    model = trained(case)
     near, far = model.sample(200, gen(4)), 6 * torch.rand(200, 2, generator=gen(5)) - 3
 
     def score(x):
@@ -226,28 +221,21 @@ def plane(half, count):
 
 
 @cases(argvalues=DENSITY)
-def test_density_integrates_to_one(case):
-    x, area = plane(6, 241)
-    mass = (trained(case, 150).log_prob(x).double().logsumexp(0) + math.log(area)).exp()
-    assert float(mass) == pytest.approx(1, abs=1e-2)
-
-
-@cases(argvalues=DENSITY)
-def test_samples_have_the_density(case):
+def test_density_integrates_to_one_and_is_that_of_the_samples(case):
     """The mean log-density of own samples is the integral of p log p."""
-    model = trained(case, 150)
-    x, area = plane(6, 241)
+    model = trained(case)
+    x, area = plane(6, 161)
     log_p = model.log_prob(x).double()
-    expected = float((log_p.exp() * log_p).sum() * area)
-    own = model.log_prob(model.sample(8000, gen(6))).double()
-    assert float(own.mean()) == pytest.approx(expected, abs=4 * float(own.std()) / 8000**0.5 + 0.01)
+    assert float(log_p.exp().sum() * area) == pytest.approx(1, abs=1e-2)
+    expected, own = float((log_p.exp() * log_p).sum() * area), model.log_prob(model.sample(4000, gen(6))).double()
+    assert float(own.mean()) == pytest.approx(expected, abs=4 * float(own.std()) / 4000**0.5 + 0.01)
 
 
 @cases(argvalues=[c for c in ENERGY if c.kind == "points"])
 def test_energy_with_quadrature_integrates_to_one(case):
-    model = trained(case, 150)
+    model = trained(case)
     log_z = quadrature_log_z(model.energy)
-    x, area = plane(9, 307)  # another grid than the estimator's
+    x, area = plane(9, 207)  # another grid than the estimator's
     mass = ((-model.energy(x)).double().logsumexp(0) + math.log(area) - log_z.value).exp()
     assert float(mass) == pytest.approx(1, abs=1e-2)
     assert abs(log_z.error) < 0.05

@@ -60,13 +60,6 @@ def test_counting_leaves_no_trace():
     assert torch.equal(first.replicas.generators[0].get_state(), fresh.get_state())
 
 
-@pytest.mark.parametrize("case", [c for c in tiny.CASES if c.cls.players], ids=str)
-def test_every_model_costs_something_and_always_the_same(case):
-    first, second = (tiny.trainer(case, seeds, [{}] * len(seeds), 3, batch=B) for seeds in ([0], [3, 4]))
-    assert first.cost == second.cost
-    assert first.cost.flops > 0 and first.cost.evaluations >= B and first.cost.samples % B == 0
-
-
 @pytest.mark.parametrize(
     ("unit", "value", "updates"),
     [

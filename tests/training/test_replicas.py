@@ -12,6 +12,7 @@ from genbench.training.replicas import Replicas, build
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
 LIFTABLE = [c for c in tiny.CASES if c.cls.players and c.make().liftable]
 SEEDS = [11, 5, 3]
+UPDATES = 8
 DOUBLE = {"dtype": torch.float64}
 SWITCHES = {"ema": 0.9, "warmup": 0.2}
 
@@ -46,15 +47,21 @@ def assert_same(one, other, tolerance=1e-9):
         assert float((tensor.double() - right[name].double()).abs().max()) <= tolerance * max(size, 1e-3), name
 
 
-@cases(argvalues=LIFTABLE)
-def test_lifted_equals_loop(case):
-    hps = hyperparameters(case)
-    lifted, loop = (
-        tiny.trainer(case, SEEDS, hps, 12, batch=8, switches=SWITCHES, lifted=lifted, **DOUBLE) for lifted in (True, False)
-    )
-    assert lifted.replicas.lifted and not loop.replicas.lifted
+@pytest.fixture(scope="module", params=LIFTABLE, ids=str)
+def group(request):
+    """A case, what its three trials are trained with, their trainer, and their results when trained together."""
+    case, hps = request.param, hyperparameters(request.param)
+    trainer = tiny.trainer(case, SEEDS, hps, UPDATES, batch=8, switches=SWITCHES, lifted=True, **DOUBLE)
+    assert trainer.replicas.lifted
+    return case, hps, trainer, trainer.run()
+
+
+def test_lifted_equals_a_loop_in_another_order(group):
+    case, hps, _, lifted = group
+    loop = tiny.trainer(case, SEEDS[::-1], hps[::-1], UPDATES, batch=8, switches=SWITCHES, lifted=False, **DOUBLE)
+    assert not loop.replicas.lifted
     finals = []
-    for a, b in zip(lifted.run(), loop.run(), strict=True):
+    for a, b in zip(lifted, loop.run()[::-1], strict=True):
         assert a.status == "ok"
         assert_same(a, b)
         finals.append(torch.cat([t.flatten() for t in a.model.parameters()]))
@@ -62,32 +69,22 @@ def test_lifted_equals_loop(case):
     assert not torch.allclose(finals[0], finals[1]) and not torch.allclose(finals[1], finals[2])
 
 
-@cases(argvalues=LIFTABLE)
-def test_a_trial_alone_equals_the_trial_in_a_group(case):
-    hps = hyperparameters(case)
-    group = tiny.trainer(case, SEEDS, hps, 10, batch=8, lifted=True, **DOUBLE).run()
-    for k in (0, 2):
-        (alone,) = tiny.trainer(case, [SEEDS[k]], [hps[k]], 10, batch=8, **DOUBLE).run()
-        assert_same(group[k], alone)
+def test_a_trial_alone_equals_the_trial_in_a_group(group):
+    case, hps, trainer, results = group
+    single = tiny.trainer(case, SEEDS[1:2], hps[1:2], UPDATES, batch=8, switches=SWITCHES, **DOUBLE)
+    assert single.cost == trainer.cost and trainer.cost.flops > 0
+    assert trainer.cost.evaluations >= 8 and trainer.cost.samples % 8 == 0
+    assert_same(results[1], *single.run())
 
 
 @cases(argvalues=[c for c in tiny.CASES if not (c.cls.players and c.make().liftable)])
 def test_an_unlifted_trial_alone_equals_the_trial_in_a_group(case):
     hps = [dict(case.hp)] * 3
-    group = tiny.trainer(case, SEEDS, hps, 10, batch=8, **DOUBLE).run()
-    for k in range(3):
-        (alone,) = tiny.trainer(case, [SEEDS[k]], [hps[k]], 10, batch=8, **DOUBLE).run()
-        for name, tensor in group[k].model.state_dict().items():
-            torch.testing.assert_close(tensor, alone.model.state_dict()[name], rtol=1e-9, atol=1e-12, msg=f"{k} {name}")
-
-
-@cases(argvalues=LIFTABLE)
-def test_the_order_of_a_group_does_not_matter(case):
-    hps = hyperparameters(case)
-    forth = tiny.trainer(case, SEEDS, hps, 6, batch=8, lifted=True, **DOUBLE).run()
-    back = tiny.trainer(case, SEEDS[::-1], hps[::-1], 6, batch=8, lifted=True, **DOUBLE).run()
-    for a, b in zip(forth, back[::-1], strict=True):
-        assert_same(a, b)
+    trainer, single = (tiny.trainer(case, seeds, hps[: len(seeds)], 6, batch=8, **DOUBLE) for seeds in (SEEDS, SEEDS[2:]))
+    assert trainer.cost == single.cost and trainer.cost.flops > 0
+    (alone,) = single.run()
+    for name, tensor in trainer.run()[2].model.state_dict().items():
+        torch.testing.assert_close(tensor, alone.model.state_dict()[name], rtol=1e-9, atol=1e-12, msg=name)
 
 
 def test_weights_and_stream_depend_on_the_seed_alone():

@@ -99,11 +99,9 @@ def stop_at(limit):
 @pytest.mark.parametrize(
     ("name", "lifted"),
     [
-        ("vae-points", True),
-        ("vae-images", False),
+        ("vae-images", True),
         ("ebm-points", True),
         ("ebm-points", False),
-        ("ns_gan-points", True),
         ("wgan_gp-points", True),
         ("made-images-dropout", True),
         ("ffjord-points", False),
@@ -193,19 +191,18 @@ def test_no_checkpoint_is_written_before_the_interval(tmp_path):
 
 
 @pytest.mark.parametrize("lifted", [True, False])
-@pytest.mark.parametrize("lr", [1e8, math.nan])
-@pytest.mark.parametrize("name", ["vae-points", "ns_gan-points", "ebm-points", "realnvp-points"])
-def test_a_diverged_replica_does_not_disturb_the_others(name, lr, lifted):
+@pytest.mark.parametrize("name", ["vae-points", "ns_gan-points", "ebm-points"])
+def test_a_diverged_replica_does_not_disturb_the_others(name, lifted):
     case, updates = tiny.case_of(name), 40
     good = [{"lr": 1e-3}, {"lr": 3e-3}]
-    with_bad = [good[0], {"lr": lr}, good[1]]
+    with_bad = [good[0], {"lr": 1e8}, good[1], {"lr": math.nan}]
     common = {"batch": 8, "dtype": torch.float64, "lifted": lifted}
-    first, bad, second = tiny.trainer(case, [0, 1, 2], with_bad, updates, **common).run()
-    assert bad.status == "diverged" and bad.model is None and bad.cause
-    assert 1 <= bad.step <= updates
-    if math.isnan(lr):  # the first update after the weights became nan
-        assert bad.step == (1 if "gan" in name else 2)
-    assert all(math.isfinite(value) for _, _, value, _ in bad.history)
+    first, wild, second, broken = tiny.trainer(case, [0, 1, 2, 3], with_bad, updates, **common).run()
+    for bad in (wild, broken):
+        assert bad.status == "diverged" and bad.model is None and bad.cause
+        assert 1 <= bad.step <= updates
+        assert all(math.isfinite(value) for _, _, value, _ in bad.history)
+    assert broken.step == (1 if "gan" in name else 2)  # the first update after the weights became nan
     for got, want in zip((first, second), tiny.trainer(case, [0, 2], good, updates, **common).run(), strict=True):
         assert got.status == "ok" and got.step is None and got.cause is None
         for (key, a), b in zip(got.model.state_dict().items(), want.model.state_dict().values(), strict=True):
@@ -338,7 +335,7 @@ def test_validation_does_not_change_training():
 # ---- curves
 
 
-@pytest.mark.parametrize("updates", [1, 7, 20, 39, 59, 300, 599, 1000])
+@pytest.mark.parametrize("updates", [1, 7, 20, 39, 59, 300, 599])
 def test_curves_have_few_points_and_the_last(updates):
     trainer = small(Point, [{"lr": 0.01}], updates)
     (result,) = trainer.run()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +12,10 @@ import pytest
 from genbench.report.claim import VERDICTS
 from genbench.report.claims import CLAIMS
 
-REPOSITORY = Path(__file__).parents[2]
-
 
 @pytest.mark.slow
-def test_the_smoke_scale_tells_the_whole_tale(tmp_path):
-    for name in ("genbench", "workflow", "config"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "Snakefile", tmp_path)
-    (tmp_path / "profiles").symlink_to("workflow/profiles")
+def test_the_smoke_scale_tells_the_whole_tale(tmp_path, copy_project):
+    copy_project(tmp_path)
     command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--configfile", "config/smoke.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1800)
