@@ -1,7 +1,9 @@
 """What folders of tests share."""
 
 import os
+import random
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,22 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--sample", type=int, metavar="N", help="of what -m leaves, the workflow and N tests drawn by the commit")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    count = config.getoption("--sample")
+    if count is None:
+        return
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+    others = [item for item in items if "tests/workflow/" not in item.nodeid]
+    left = set(others) - set(random.Random(commit).sample(others, min(count, len(others))))
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")
