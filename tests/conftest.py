@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-
-ROOT = Path(__file__).resolve().parents[1]
+from kit import ROOT
 
 
 def pytest_addoption(parser):
@@ -27,12 +26,6 @@ def pytest_collection_modifyitems(config, items):
     left = set(others) - set(random.Random(commit).sample(others, min(count, len(others))))
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]
-
-
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """The repository."""
-    return ROOT
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,12 @@
 """Conditional trials from a recipe to their scores, and what a study may ask for."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from kit import CONFIG, CPU
 
 from genbench.checks.fairness import lint
 from genbench.checks.trials import arguments, check_trial
@@ -22,8 +22,6 @@ from genbench.metrics.coverage import conditional_accuracy
 from genbench.results.files import read_json
 from genbench.results.paths import Paths
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
-CPU = torch.device("cpu")
 NETS = {
     "ns_gan": {"width": 32, "depth": 1, "latent": 4},
     "vae": {"width": 32, "depth": 1, "latent": 4},

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from kit import CPU
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -22,7 +23,6 @@ from genbench.results.paths import Paths
 from genbench.training.checkpoint import load_tensors
 from genbench.training.trainer import Trainer
 
-CPU = torch.device("cpu")
 UPDATES = 40
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from kit import CONFIG, CPU
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -22,8 +23,6 @@ from genbench.results.files import read_json, write_json
 from genbench.results.paths import Paths
 from genbench.results.study import read
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
-CPU = torch.device("cpu")
 NETS = {"vae": {"width": 8, "depth": 1}, "ns_gan": {"width": 8, "depth": 1}, "lsgan": {"width": 8, "depth": 1, "norm": "batch"}}
 STUDY = {
     "name": "tiny",

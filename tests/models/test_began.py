@@ -1,11 +1,11 @@
 """BEGAN in training: the balance that k holds, its bounds, and the recipe for points."""
 
 import functools
-from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from kit import CONFIG
 
 from genbench.config.read import dataset_spec, model_spec, recipe
 from genbench.config.schema import Budget
@@ -14,7 +14,6 @@ from genbench.metrics.points import modes
 from genbench.models import MODELS
 from genbench.training.trainer import Switches, Trainer
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 CASE = tiny.Case("began", "points", net={"code": 1})  # too narrow to copy everything
 
 

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from torch import nn
 
 from genbench.config.budget import Budget
@@ -20,10 +21,6 @@ SHARES = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
 CENTRES = torch.tensor([[-1.0, 0.5], [0.8, -0.3], [0.4, 1.2]], dtype=torch.float64)
 STD = 0.5
 WIDTHS = {"biggan": 8, "resnet": 8, "mlp": 16, "stylegan": 3}
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def double(*shape, seed=0):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from torchdiffeq import odeint
 
 from genbench.models import MODELS
@@ -13,10 +14,6 @@ from genbench.nets import rk4
 from genbench.training.replicas import Replicas
 
 HP = {"kinetic": torch.tensor(0.1, dtype=torch.float64), "jacobian": torch.tensor(0.1, dtype=torch.float64)}
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def points(n, d, seed=0):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.likelihood.partition import quadrature_log_z
 from genbench.models import MODELS
@@ -13,10 +14,6 @@ CHAINED = ("ebm", "cd_ebm", "short_run_ebm", "algorithm1_ebm")
 ENERGIES = (*CHAINED, "dsm_ebm", "ssm_ebm")
 SMALL = {name: {"steps": 10} for name in CHAINED}
 SMALL |= {name: {"steps": 10, "buffer": 64} for name in ("ebm", "algorithm1_ebm")}
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def made(name, shape=(2,), levels=None, **net):

@@ -4,16 +4,12 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.likelihood.importance import importance_bounds
 from genbench.models import MODELS
 from genbench.models.langevin import ula
 from genbench.models.outputs import gaussian
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
-
 
 # ---- E1: Langevin steps go down the energy, and so does the energy of data in training
 

@@ -4,11 +4,11 @@ import copy
 import functools
 import itertools
 import math
-from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from kit import CONFIG, gen
 from torch.nn import functional as F
 
 from genbench.checks.fairness import lint
@@ -24,13 +24,8 @@ from genbench.models.gan_penalties import PENALTIES
 from genbench.nets import GENERATORS
 from genbench.training.replicas import Replicas, build
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 ADVERSARIAL = [name for name in MODELS if model_spec(name, CONFIG).family == "gan"]
 double = functools.partial(torch.tensor, dtype=torch.float64)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def hyper(**values):

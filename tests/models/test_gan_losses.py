@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models.gan import GAN
 from genbench.models.gan_losses import LOSSES
@@ -12,10 +13,6 @@ from genbench.models.gan_penalties import PENALTIES
 from genbench.training.replicas import build
 
 double = functools.partial(torch.tensor, dtype=torch.float64)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def hyper(**values):

@@ -4,13 +4,10 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from torch import nn
 
 from genbench.models.gebm import GEBM
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 class Quadratic(nn.Module):

@@ -6,6 +6,7 @@ import warnings
 import pytest
 import torch
 from bijections import log_det, made, normal
+from kit import gen
 from torch import nn
 
 from genbench.models.flow import Conditional, Coupling, Sigmoid
@@ -13,10 +14,6 @@ from genbench.models.glow import Glow, Mix
 from genbench.nets import MLP
 from genbench.nets.coupling import ConvNet
 from genbench.training.replicas import build
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def conv(inputs, outputs):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from torch.distributions import Normal, kl_divergence
 
 from genbench.likelihood.importance import importance_bounds
@@ -14,10 +15,6 @@ from genbench.models.outputs import gaussian
 LADDER = ("ladder_vae", (2,), None, {"top": 2, "bottom": 3, "width": 16, "depth": 1})
 NVAE = ("nvae", (1, 8, 8), 17, {"channels": 2, "groups": 2, "width": 8})
 both = pytest.mark.parametrize(("name", "shape", "levels", "net"), [LADDER, NVAE], ids=["ladder", "nvae"])
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def made(name, shape, levels, net):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models.hmc import hmc_step, leapfrog
 
@@ -24,10 +25,6 @@ def quartic(x):
 
 def steep(x):
     return 4 * x * (x.square() - 1)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def draw(*shape, seed=0):

@@ -4,13 +4,10 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models import MODELS
 from genbench.models.langevin import mala, ula
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def plain(x, slope, step, steps, generator, fold=None):

@@ -2,12 +2,9 @@
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models.mixture import expectation_maximisation, log_joint, maximise
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def mixture(components=3, dim=2, seed=0):

@@ -3,12 +3,9 @@
 import normflows
 import pytest
 import torch
+from kit import gen
 
 from genbench.models.planar import Planar, Radial
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def made(cls, dim, layers, scale):

@@ -4,16 +4,13 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from torch import nn
 
 from genbench.likelihood.partition import quadrature_log_z
 from genbench.models.recovery import RecoveryEBM
 
 STD = 0.5
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 class Exact(nn.Module):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models import MODELS
 from genbench.models.outputs import gaussian
@@ -17,10 +18,6 @@ B = torch.tensor([0.2, -0.1, 0.4], dtype=torch.float64)
 X = torch.randn(4, DIM, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
 COVARIANCE = W @ W.T + STD**2 * torch.eye(DIM, dtype=torch.float64)
 EVIDENCE = torch.distributions.MultivariateNormal(B, COVARIANCE).log_prob(X)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def linear(name="vae", off=0.0, **net):

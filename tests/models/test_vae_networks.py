@@ -6,6 +6,7 @@ import math
 import pytest
 import tiny
 import torch
+from kit import gen
 
 from genbench.models import MODELS
 from genbench.models.adversarial import STANDING
@@ -18,10 +19,6 @@ from genbench.training.replicas import build
 SHAPE, LEVELS, LATENT = (1, 8, 8), 17, 4
 networks = pytest.mark.parametrize("network", GENERATORS)
 BATCHED = [name for name in GENERATORS if name not in ("mlp", "stylegan")]
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def make(name, network, **net):

@@ -1,6 +1,7 @@
 """The inverse autoregressive flow in a posterior: its law by autograd, and the bounds it gives."""
 
 import torch
+from kit import gen
 
 from genbench.likelihood.importance import importance_bounds
 from genbench.models import MODELS
@@ -8,10 +9,6 @@ from genbench.models.outputs import gaussian
 from genbench.models.vae import VAE
 
 NET = {"latent": 3, "width": 16, "depth": 1, "steps": 3, "flow_width": 12, "context": 4}
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def moved(**net):

@@ -5,6 +5,7 @@ import math
 import pytest
 import tiny
 import torch
+from kit import gen
 
 from genbench.data import Dataset, space
 from genbench.likelihood.decoders import annealed_scores
@@ -17,10 +18,6 @@ from genbench.training.replicas import build
 
 DENSITIES = ("flow_prior_vae", "mixture_vae", "vamp_vae")
 PRIORS = (*DENSITIES, "diffusion_prior_vae")
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def moved(name, mixin=None, **net):
