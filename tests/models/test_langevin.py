@@ -163,15 +163,15 @@ def bare(shape, levels, **net):
 
 
 def test_ebm_samples_have_its_density_and_not_the_wider_one_of_its_steps():
-    model, n = bare((2,), None, base=0.2, step=0.02, sample_steps=400), 20000
+    model, n = bare((2,), None, base=0.2, step=0.02, sample_steps=200), 5000
     x = model.sample(n, gen())
     wide = plain(x, model.slope, model.step, 60, gen(1))
-    assert float(wide.var()) == pytest.approx(0.04 / (1 - 0.02 / 0.08), rel=0.03)
+    assert float(wide.var()) == pytest.approx(0.04 / (1 - 0.02 / 0.08), rel=4 * (1 / n) ** 0.5)
     assert float(x.var()) == pytest.approx(0.04, rel=4 * (1 / n) ** 0.5)
 
 
 def test_ebm_samples_of_images_stay_in_the_box_and_have_its_density():
-    model, n = bare((1, 2, 2), 17, base=0.8, step=0.1, sample_steps=200), 10000
+    model, n = bare((1, 2, 2), 17, base=0.8, step=0.1, sample_steps=100), 4000
     x = model.sample(n, gen())
     assert x.shape == (n, 1, 2, 2) and float(x.abs().max()) <= 1
     expected = moments(lambda v: 0.5 * (v / 0.8).square().sum(-1), -1.0, 1.0)[1]
@@ -181,8 +181,8 @@ def test_ebm_samples_of_images_stay_in_the_box_and_have_its_density():
 def test_ebm_lowers_a_step_that_is_refused():
     """Steps of training may be too long for the energy: the corrected ones get shorter until they are accepted."""
     model = bare((8,), None, base=0.05, step=0.005, sample_steps=1000)  # twice as long is unstable
-    x = model.sample(4000, gen())
-    assert float(x.var()) == pytest.approx(0.0025, rel=0.05)
+    x = model.sample(1000, gen())
+    assert float(x.var()) == pytest.approx(0.0025, rel=0.07)
 
 
 def test_ebm_needs_a_buffer_of_a_batch():
