@@ -51,7 +51,7 @@ def test_bad_input_is_one_line(call, argv, words, tmp_path):
     assert lines[0].startswith("genbench: ") and all(word in lines[0] for word in words)
 
 
-def test_missing_arguments_are_told_by_the_parser(call):
+def test_missing_arguments_are_reported_by_the_parser(call):
     with pytest.raises(SystemExit) as caught:
         call("train")
     assert caught.value.code == 2

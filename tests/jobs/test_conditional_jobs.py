@@ -72,9 +72,9 @@ def test_models_with_and_without_labels_are_not_comparable():
 def test_the_shipped_study_differs_in_labels_only():
     trials = expand(read_study("conditional", CONFIG), CONFIG)
     plain = {(t.model, t.seed): t for t in trials if not t.net.get("conditional")}
-    told = [t for t in trials if t.variant == "labels"]
-    assert len(told) == len(plain) == 12
-    for one in told:
+    conditional = [t for t in trials if t.variant == "labels"]
+    assert len(conditional) == len(plain) == 12
+    for one in conditional:
         other = plain[one.model, one.seed]
         assert one.net == {**other.net, "conditional": True}
         assert (one.hp, one.train, one.budget, one.batch) == (other.hp, other.train, other.budget, other.batch)

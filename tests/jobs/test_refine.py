@@ -213,7 +213,7 @@ class Tilt(torch.nn.Module):
         return -1.5 * (x - torch.tensor([1.0, -0.5])).square().sum(-1)
 
 
-def test_latent_langevin_keeps_the_law_of_a_generalised_ebm_that_is_right():
+def test_latent_langevin_keeps_the_distribution_of_a_generalised_ebm_that_is_right():
     """Base N(0, 4 I), tilted: normal with precision 3 + 1/4 around 3 m / 3.25, as the data are."""
     model = GEBM((2,), latent=2, width=4, depth=1, step=0.02)
     model.generator = torch.nn.Linear(2, 2, bias=False)
@@ -256,7 +256,7 @@ def test_only_generators_of_normal_noise_on_named_datasets_are_refined():
     assert not chosen.refines("digits", "flow") and not chosen.refines("ring8", "gan")
 
 
-def test_a_study_that_refines_nothing_is_told_so_in_one_line(here, folder, tmp_path):
+def test_a_study_that_refines_nothing_is_refused_in_one_line(here, folder, tmp_path):
     (folder / "config" / "studies" / "plain.yaml").write_text(
         yaml.safe_dump({key: value for key, value in STUDY.items() if key != "refine"} | {"name": "plain"})
     )

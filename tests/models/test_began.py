@@ -49,9 +49,9 @@ def test_recipe_finds_the_modes_of_the_ring(tmp_path):
         functools.partial(MODELS["began"], spec.shape, spec.levels, **parts.net), [0, 1, 2], [parts.hp] * 3,
         data.splits["train"], data.splits["validation"], seen, 256, Budget(unit="updates", value=1000), Switches(**parts.train),
     )  # fmt: skip
-    law, found = data.density(), []
+    distribution, found = data.density(), []
     for result in trainer.run():
         x = seen.decode(result.model.sample(2500, torch.Generator().manual_seed(3)))
-        scores = {s.metric: s.value for s in modes(x, law.means, law.std)}
+        scores = {s.metric: s.value for s in modes(x, distribution.means, distribution.std)}
         found.append(scores["modes"] == 8 and scores["high_quality"] >= 0.8)
     assert sum(found) >= 2

@@ -1,4 +1,4 @@
-"""Models that are told the class: what they are given, what they make of it, and likelihoods against closed forms."""
+"""Class-conditional models: what they are given, what they make of it, and likelihoods against closed forms."""
 
 import functools
 import math
@@ -31,10 +31,10 @@ def mixture(n, seed=0):
     """Points (n, 2) of three Gaussians, their classes, and their exact log-density."""
     label = torch.multinomial(SHARES, n, replacement=True, generator=gen(seed))
     x = CENTRES[label] + STD * double(n, 2, seed=seed + 1)
-    return x, label, law(STD).log_prob(x)
+    return x, label, distribution(STD).log_prob(x)
 
 
-def law(std):
+def distribution(std):
     parts = torch.distributions.Independent(torch.distributions.Normal(CENTRES, torch.full_like(CENTRES, std)), 1)
     return torch.distributions.MixtureSameFamily(torch.distributions.Categorical(SHARES), parts)
 
@@ -67,11 +67,11 @@ def test_every_network_takes_labels(name):
     assert made.shape == (4, *shape)
     torch.testing.assert_close(made[1], made[3])
     assert float((made[0] - made[1]).abs().max()) > 1e-3 and float((made[2] - made[1]).abs().max()) > 1e-3
-    judge = scatter(critic(name, shape, width, classes=3))
+    discriminator = scatter(critic(name, shape, width, classes=3))
     x = torch.randn(1, 1, 8, 8, generator=gen(1)).expand(4, -1, -1, -1)
-    values = judge(x, label)
+    values = discriminator(x, label)
     assert values.shape == (4,) and len({round(float(v), 4) for v in values}) == 3
-    torch.testing.assert_close(judge(x.flatten(1), label), values)
+    torch.testing.assert_close(discriminator(x.flatten(1), label), values)
     assert generator(name, 6, shape, width).latent == net.latent  # z is as long as without labels
 
 
@@ -79,18 +79,18 @@ def test_every_network_takes_labels(name):
 def test_the_critic_is_a_projection(name):
     """f(x, y) = f(x) + <v_y, features(x)>, so that differences between classes are linear in the features."""
     shape = (1, 8, 8)
-    judge = scatter(critic(name, shape, WIDTHS.get(name, 4), classes=3))
-    net, vectors = getattr(judge, "net", judge), judge.embed.weight
+    discriminator = scatter(critic(name, shape, WIDTHS.get(name, 4), classes=3))
+    net, vectors = getattr(discriminator, "net", discriminator), discriminator.embed.weight
     x = torch.randn(5, *shape, generator=gen())
     h = net.features(x)
     plain = net.head(h)[:, 0]
     for y in range(3):
-        torch.testing.assert_close(judge(x, torch.full((5,), y)), plain + h @ vectors[y], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(discriminator(x, torch.full((5,), y)), plain + h @ vectors[y], rtol=1e-4, atol=1e-4)
 
 
 def test_spectral_norm_reaches_the_vectors_of_the_classes():
-    judge = Spectral(critic("mlp", (2,), 16, classes=5), start=200)
-    weights = {name: weight.detach() for name, weight in judge.weights().items()}
+    discriminator = Spectral(critic("mlp", (2,), 16, classes=5), start=200)
+    weights = {name: weight.detach() for name, weight in discriminator.weights().items()}
     assert float(torch.linalg.matrix_norm(weights["embed.weight"], 2)) == pytest.approx(1, abs=1e-3)
 
 
@@ -260,7 +260,7 @@ def test_diffusion_ode_has_the_exact_density():
 
 
 def test_guidance_adds_bits_that_the_bound_pays_for():
-    """Guided, the chain is another law than the data's: its bound is lower, and its samples lean away from other classes."""
+    """Guided, the chain has another distribution than the data: its bound is lower, its samples lean away from other classes."""
     x, _, _ = mixture(1000)
     plain, guided = exact_diffusion(40), exact_diffusion(40, guidance=2.0)
     assert float((plain.elbo(x, gen(1)) - guided.elbo(x, gen(1))).mean()) > 0.2

@@ -91,12 +91,12 @@ def test_density_integrates_to_one_with_each_solver(solver):
     assert float((log_p - standard_normal(x)).abs().max()) > 0.1  # not the identity
 
 
-@pytest.mark.parametrize("law", ["rademacher", "gaussian"])
-def test_hutchinson_averages_to_the_exact_trace_and_the_squared_jacobian(law):
+@pytest.mark.parametrize("distribution", ["rademacher", "gaussian"])
+def test_hutchinson_averages_to_the_exact_trace_and_the_squared_jacobian(distribution):
     d, probes = 6, 4000
-    model, exact = wild(d, "ffjord", steps=3, probe=law).requires_grad_(False), wild(d, steps=3).requires_grad_(False)
+    model, exact = wild(d, "ffjord", steps=3, probe=distribution).requires_grad_(False), wild(d, steps=3).requires_grad_(False)
     probe = model.noise((1, probes), gen(1))["probe"][0].double()
-    assert (set(probe.unique().tolist()) == {-1.0, 1.0}) == (law == "rademacher")
+    assert (set(probe.unique().tolist()) == {-1.0, 1.0}) == (distribution == "rademacher")
     for point in points(3, d):
         many = point.expand(probes, d)
         log_p, (energy, squared) = model.solve(many, probe, model._integrate)

@@ -97,7 +97,7 @@ def test_gradients_pass_through_the_slope(name):
 
 
 @pytest.mark.parametrize("k", [1, 10, 40])
-def test_contrastive_divergence_starts_at_the_data_and_keeps_their_law_where_the_model_is_right(k):
+def test_contrastive_divergence_starts_at_the_data_and_keeps_their_distribution_where_the_model_is_right(k):
     model = bare("cd_ebm", steps=k, step=0.05, base=0.5)
     n, stationary = 20000, 0.5 / (1 - 0.05 / (2 * 0.25)) ** 0.5
     x = stationary * torch.randn(n, 2, generator=gen())
@@ -200,7 +200,7 @@ def test_exact_loss_of_a_gaussian_energy():
     torch.testing.assert_close(gaussian_loss(lambda slope: exact(slope, DATA), PRECISION)[0], expected)
 
 
-def test_denoising_is_exact_matching_of_the_noised_law_for_a_gaussian_energy():
+def test_denoising_is_exact_matching_of_the_noised_distribution_for_a_gaussian_energy():
     """The same gradient; the losses differ by a constant of the data."""
     sigma, differences = 0.3, []
     x, noise, y = noised(DATA, sigma)
@@ -229,7 +229,7 @@ def test_exact_has_the_trace_of_the_hessian():
     torch.testing.assert_close(exact(model.slope, x), expected)
 
 
-def test_denoising_is_exact_matching_of_the_noised_law_for_networks():
+def test_denoising_is_exact_matching_of_the_noised_distribution_for_networks():
     """On the line, with noise at equal quantiles: losses of two networks differ by the same as their exact ones."""
     sigma = 0.4
     quantiles = torch.distributions.Normal(0.0, 1.0).icdf((torch.arange(4000, dtype=torch.float64) + 0.5) / 4000)
@@ -253,7 +253,7 @@ def test_denoising_models_loss_is_weighted_by_the_noise():
     torch.testing.assert_close(model.loss_net(x, noise, {}), expected)
 
 
-def test_denoising_model_learns_the_law_with_its_noise():
+def test_denoising_model_learns_the_distribution_with_its_noise():
     """Two clusters of standard deviation 0.3, noised by 0.5: across them the density is N(0, 0.34)."""
     model = fitted("dsm_ebm", updates=300, sigma=0.5)
     axis = torch.linspace(-4, 4, 161)

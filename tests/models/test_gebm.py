@@ -1,4 +1,4 @@
-"""Generalised EBMs against closed forms: KALE, its gradients, the tilted law and its constant."""
+"""Generalised EBMs against closed forms: KALE, its gradients, the tilted distribution and its constant."""
 
 import math
 
@@ -30,7 +30,7 @@ def closed(k=3.0, m=(1.0, -0.5), c=0.7, **net):
     return model.requires_grad_(False)
 
 
-def test_samples_follow_the_tilted_law():
+def test_samples_follow_the_tilted_distribution():
     """exp(-k |x - m|^2 / 2) N(x; 0, 4 I) is normal with precision k + 1/4 around k m / (k + 1/4)."""
     n, k = 4000, 3.0
     x = closed(k, step=0.02, sample_steps=300).sample(n, gen())

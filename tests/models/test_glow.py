@@ -48,7 +48,7 @@ def test_layer_inverts_and_its_log_det_is_the_jacobians(name):
     torch.testing.assert_close(found.expand(4), log_det(lambda x: layer(x)[0], x), rtol=0, atol=1e-10)
 
 
-def test_prior_of_a_split_is_a_conditional_normal_law():
+def test_prior_of_a_split_is_a_conditional_normal_distribution():
     prior, h, z = made(lambda: Conditional(3)), normal(4, 2, 2, 3), normal(4, 2, 2, 3, seed=1)
     y, found = prior(z, h)
     mean, log_std = prior.net(h).chunk(2, -1)

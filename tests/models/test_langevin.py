@@ -18,7 +18,7 @@ def plain(x, slope, step, steps, generator, fold=None):
 
 @pytest.mark.parametrize("step", [0.005, 0.02, 0.04])
 def test_variance_of_a_gaussian(step):
-    """ULA's law is N(0, s^2 / (1 - step / (2 s^2))), MALA's is N(0, s^2)."""
+    """ULA's distribution is N(0, s^2 / (1 - step / (2 s^2))), MALA's is N(0, s^2)."""
     s, n = 0.2, 20000
     energy, slope = (lambda x: 0.5 * (x / s).square().sum(-1)), (lambda x: x / s**2)
     start = s * torch.randn(n, 1, generator=gen(1))
@@ -96,7 +96,7 @@ def flow(step_of, x, seed):
 
 
 def test_detailed_balance():
-    """From exact samples of a skewed law on the line, one step and its reversal are equally likely; not so for ULA."""
+    """From exact samples of a skewed distribution on the line, one step and its reversal are equally likely; not so for ULA."""
     n, step = 100000, 0.05
     grid = torch.linspace(-3, 3, 60001, dtype=torch.float64).unsqueeze(1)
 

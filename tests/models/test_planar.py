@@ -86,7 +86,7 @@ def test_pushed_density_integrates_to_one(cls):
     z = torch.randn(100_000, 2, generator=gen(2), dtype=torch.float64)
     y, log_det = flow(z)
     log_q = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1) - log_det
-    # over a box, the mean of 1/q over the law's draws is the area that they reach
+    # over a box, the mean of 1/q over the distribution's draws is the area that they reach
     low, high = y.quantile(0.4, 0), y.quantile(0.6, 0)
     inside = ((y > low) & (y < high)).all(-1)
     weights = torch.where(inside, (-log_q).exp(), 0.0)

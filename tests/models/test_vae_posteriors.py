@@ -1,4 +1,4 @@
-"""The inverse autoregressive flow in a posterior: its law by autograd, and the bounds it gives."""
+"""The inverse autoregressive flow in a posterior: its distribution by autograd, and the bounds it gives."""
 
 import torch
 from kit import gen
@@ -54,7 +54,7 @@ def test_the_context_tells_the_flow_of_x():
 
 
 def test_gates_start_open():
-    """The encoder's law passes almost as it is: a positive bias of the gates, near 0.9 each, and small shifts."""
+    """The encoder's distribution passes almost as it is: a positive bias of the gates, near 0.9 each, and small shifts."""
     model = MODELS["iaf_vae"]((2,), **NET)
     x, eps = torch.randn(50, 2, generator=gen()), torch.randn(50, 3, generator=gen(1))
     mean, log_std = VAE.encode(model, x)

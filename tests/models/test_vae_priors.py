@@ -49,7 +49,7 @@ def test_priors_are_densities_and_their_draws_have_them(name):
     assert float((log_p - standard_normal(z)).std()) > 0.1 and not model.normal_prior
 
 
-def test_a_flow_prior_starts_at_the_normal_law():
+def test_a_flow_prior_starts_at_the_normal_distribution():
     model = MODELS["flow_prior_vae"]((2,), latent=3)
     z = torch.randn(20, 3, generator=gen())
     torch.testing.assert_close(model.log_prior(z), standard_normal(z))
@@ -88,7 +88,7 @@ def test_weights_average_to_the_likelihood(name, mixin):
     assert bool((bounds.elbo.unflatten(0, (500, 3)).mean(0) < found).all())
 
 
-def test_a_diffusion_whose_velocity_is_zero_is_the_normal_law():
+def test_a_diffusion_whose_velocity_is_zero_is_the_normal_distribution():
     """Its path's weights are then all the same: with the variances that fit N(0, I), the reverse chain is exact in any steps."""
     prior = DiffusionPrior(3, steps=5).requires_grad_(False)
     prior.logit.fill_(30.0)
@@ -127,7 +127,7 @@ def test_a_diffusions_draws_have_its_density():
     corner = (z > 0).all(-1)
     share = float((prior.sample(20000, gen(50)) > 0).all(-1).float().mean())
     assert float(log_p[corner].exp().sum() * area) == pytest.approx(share, abs=0.03)
-    assert abs(share - 0.25) > 0.03  # another law than N(0, I)
+    assert abs(share - 0.25) > 0.03  # another distribution than N(0, I)
 
 
 def test_a_diffusion_prior_learns_two_modes():

@@ -349,7 +349,7 @@ def test_curves_have_few_points_and_the_last(updates):
         assert steps == sorted(set(steps)) and steps[-1] == updates and steps[0] >= 1
 
 
-def test_progress_is_told():
+def test_progress_is_reported():
     calls = []
     small(Duel, [{}, {}], 70, log=lambda done, total, values: calls.append((done, total, sorted(values)))).run()
     assert calls[-1] == (70, 70, ["first", "second"])
