@@ -55,7 +55,7 @@ class Traits:
         augmentable: Whether an image keeps its class when it is shifted, turned or stretched a little.
         composed: Whether channels are images of their own, which examples of one split share and those of two splits do not;
             a label's places, to a base that all channels have in common, are the channels' classes.
-        photographs: Whether images are, or may be, photographs, which the networks behind Inception and DINOv2 features have seen.
+        photographs: Whether images are, or may be, photographs, from which Inception and DINOv2 have learnt.
         projection: From a spec's parameters and shape to a function that gives the squared distance (n,) of images (n, C, H, W)
             in 0..1 to the manifold that all images of the source lie on; None where that is not known.
     """
