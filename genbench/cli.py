@@ -125,7 +125,7 @@ def sync(args) -> None:
     from genbench.tracking.sync import sync
 
     paths = _paths(args)
-    counts = sync(paths.study(args.study), paths.store, args.uri, paths.results / "mlflow")
+    counts = sync(paths.study(args.study), paths.store, args.uri, paths.tracking)
     if args.out:
         from dataclasses import asdict
 
@@ -136,10 +136,9 @@ def sync(args) -> None:
 
 def report(args) -> None:
     """Write a study's report."""
-    from genbench.report.page import build
+    from genbench.jobs.report import write_report
 
-    paths = _paths(args)
-    print(build(paths.study(args.study), paths.store, args.out.parent))
+    print(write_report(args.study, _paths(args), args.out.parent))
 
 
 def _table(rows: list[dict[str, str]], as_json: bool) -> None:
@@ -177,6 +176,17 @@ def metrics(args) -> None:
         return
     keys = ("key", "applies", "direction", "unit", "title", "source")
     _table([{key: getattr(card, key) for key in keys} for card in METRICS.values()], args.json)
+
+
+def rules(args) -> None:
+    """List the rules of the fairness linter, or print docs/fairness_rules.md (--markdown)."""
+    from genbench.checks.fairness import markdown
+    from genbench.checks.rules import RULES, meaning
+
+    if args.markdown:
+        print(markdown(), end="")
+        return
+    _table([{"rule": name, "finds": meaning(name)} for name in RULES], args.json)
 
 
 def datasets(args) -> None:
@@ -282,10 +292,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")
     sub.add_argument("--out", type=Path, default=None, help="write the counts there")
     verb(report, "study").add_argument("--out", type=Path, required=True, help="the page to write: .../index.html")
-    for listing in (models, datasets, metrics):
+    for listing in (models, datasets, metrics, rules):
         sub = verb(listing)
         sub.add_argument("--json", action="store_true")
-    sub.add_argument("--markdown", action="store_true", help="what docs/metrics.md holds")
+        if listing in (metrics, rules):
+            page = "metrics" if listing is metrics else "fairness_rules"
+            sub.add_argument("--markdown", action="store_true", help=f"what docs/{page}.md holds")
     sub = computes(verb(check))
     sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
     sub.add_argument("--json", action="store_true", help="the groups alone")

@@ -18,7 +18,7 @@ from genbench.config.symbols import Module, Symbol, modules
 
 __all__ = ["Reach", "code_hash", "model_symbol", "model_symbols", "reach", "scorers", "tables"]
 
-LEFT_OUT = ("genbench.config", "genbench.results")
+CONFIG, RESULTS = "genbench.config", "genbench.results"
 
 
 @dataclass(frozen=True)
@@ -38,24 +38,25 @@ def _modules() -> Mapping[str, Module]:
     return modules()
 
 
-def code_hash(*roots: str, settings: Any = None, given: Iterable[str] = ()) -> str:
+def code_hash(*roots: str, settings: Any = None, given: Iterable[str] = (), results: bool = False) -> str:
     """Hash of all code that the roots reach; see reach."""
-    return _hash(roots, frozenset(texts(settings)), frozenset(given))
+    return _hash(roots, frozenset(texts(settings)), frozenset(given), results)
 
 
 @functools.cache
-def _hash(roots: tuple[str, ...], words: frozenset[str], given: frozenset[str]) -> str:
-    return _reach(roots, words, given).hash()
+def _hash(roots: tuple[str, ...], words: frozenset[str], given: frozenset[str], results: bool) -> str:
+    return _reach(roots, words, given, results).hash()
 
 
-def reach(*roots: str, settings: Any = None, given: Iterable[str] = ()) -> Reach:
+def reach(*roots: str, settings: Any = None, given: Iterable[str] = (), results: bool = False) -> Reach:
     """What symbols ("genbench.training.trainer:Trainer") reach.
 
     Arguments:
         settings: JSON-able; the texts in it, keys but for, are words. given: arguments of the constructor of the first root, a
-            class, that the settings give: its own defaults of them name nothing.
+            class, that the settings give: its own defaults of them name nothing. results: whether what reads and writes the
+            files of results counts.
     """
-    return _reach(roots, frozenset(texts(settings)), frozenset(given))
+    return _reach(roots, frozenset(texts(settings)), frozenset(given), results)
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -73,8 +74,8 @@ def texts(value: Any) -> Iterator[str]:
 class _Search:
     """A search through the symbols: what is reached grows with the words, and the words with what is reached."""
 
-    def __init__(self, words: Iterable[str]):
-        self.words = set(words)
+    def __init__(self, words: Iterable[str], left_out: tuple[str, ...]):
+        self.words, self.left_out = set(words), left_out
         self.digests: dict[str, str] = {}
         self.waiting: dict[str, list[tuple[str, str, Symbol]]] = {}  # entries of tables by a key that no word names yet
         self.todo: deque[tuple[str, str]] = deque()
@@ -103,7 +104,7 @@ class _Search:
         path, how = (path[: path.index("[")], path[path.index("[") :]) if "[" in path else (path, "")
         path, how = (path[:-1], path[-1]) if path.endswith(("*", "?")) else (path, how)
         found = _find(module, path)
-        if found is None or found[0].startswith(LEFT_OUT):
+        if found is None or found[0].startswith(self.left_out):
             return
         where, name = found
         if name is None:  # a module itself is passed on: all of it
@@ -175,8 +176,8 @@ class _Search:
                 self._entry(*entry)
 
 
-def _reach(roots: tuple[str, ...], words: frozenset[str], given: frozenset[str]) -> Reach:
-    search = _Search(words)
+def _reach(roots: tuple[str, ...], words: frozenset[str], given: frozenset[str], results: bool) -> Reach:
+    search = _Search(words, (CONFIG,) if results else (CONFIG, RESULTS))
     for i, root in enumerate(roots):
         module, name = root.split(":")
         if i == 0 and (found := _find(module, name)) is not None and found[1] is not None:

@@ -1,12 +1,9 @@
 """Data whose manifold is known."""
 
-import functools
-
 import torch
 from torch import Tensor
 
 from genbench.data import Dataset
-from genbench.data.polygons import Projection, vertex_counts
 from genbench.metrics.sets import Manifold
 from genbench.models import Model
 
@@ -18,14 +15,14 @@ SAMPLES, INVERTED = 1000, 256  # generated images that are projected, test image
 def known_manifold(
     samples: Tensor, data: Dataset, model: Model | None = None, generator: torch.Generator | None = None
 ) -> Manifold | None:
-    """What metrics see of images (n, C, H, W), raw units, of a dataset of polygons; None of another.
+    """What metrics see of images (n, C, H, W), raw units, of a dataset whose manifold is known; None of another.
 
     A model that decodes z ~ N(0, I) without class labels adds its map.
     """
-    if data.meta["source"] != "polygons":
+    project = data.projection()
+    if project is None:
         return None
     top = data.levels - 1
-    project = _projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
     made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
     decodes = {}
     if hasattr(model, "generate") and model.normal_prior and not model.classes:
@@ -35,9 +32,3 @@ def known_manifold(
 
         decodes = {"generate": generate, "latent": model.latent, "generator": generator}
     return Manifold(project, made, test, **decodes)
-
-
-@functools.cache
-def _projection(counts: tuple[int, ...], size: int) -> Projection:
-    """Its bank of polygons to start from is the same each time."""
-    return Projection(counts, size)

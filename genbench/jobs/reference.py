@@ -11,14 +11,14 @@ from genbench.config.read import dataset_spec
 from genbench.config.schema import Study
 from genbench.data import Dataset, load
 from genbench.jobs.manifold import known_manifold
-from genbench.jobs.pictures import save_preview
 from genbench.metrics.cards import METRICS, scores
 from genbench.metrics.encoder import extract, load_encoder
 from genbench.metrics.references import Reference, Training, read_reference, write_reference
 from genbench.metrics.score import Score
 from genbench.metrics.sets import Images, Manifold, Points
 from genbench.results.files import read_json, write_json, write_npz
-from genbench.results.paths import Paths
+from genbench.results.paths import DENSITY, ENCODER, FLOOR, PREVIEW, Paths
+from genbench.results.pictures import save_preview
 
 __all__ = [
     "GRID",
@@ -125,10 +125,10 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
     else:
         x, y, points = density_grid(data)
         log_p = data.density().log_prob(points).reshape(GRID, GRID)
-        write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
-    write_json(folder / "floor.json", {"dataset": dataset, "scores": floor_rows(data, study, paths, device)})
+        write_npz(folder / DENSITY, x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
+    write_json(folder / FLOOR, {"dataset": dataset, "scores": floor_rows(data, study, paths, device)})
     support = None if data.kind == "images" else data.density().support
-    save_preview(folder / "preview.png", data.splits["test"][: study.point_samples].numpy(), data.levels, support)
+    save_preview(folder / PREVIEW, data.splits["test"][: study.point_samples].numpy(), data.levels, support)
 
 
 def floor_rows(
@@ -165,7 +165,7 @@ def _classes(logits: Tensor, data: Dataset, name: str, paths: Paths, first: bool
     """Predicted classes and the encoder's accuracy; nothing for further encoders."""
     if not first:
         return ()
-    accuracy = read_json(paths.encoder(data.name, name) / "encoder.json")["accuracy"]
+    accuracy = read_json(paths.encoder(data.name, name) / ENCODER)["accuracy"]
     return torch.bincount(logits.argmax(1), minlength=logits.shape[1]), accuracy
 
 
@@ -191,7 +191,7 @@ def _floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, dev
         if not _asked(keys, encoders="all" if place else None):
             continue
         encoder = named_encoder(name, data, paths, device)
-        pool = everything if data.meta["source"] == "stacked" else _some(everything, max(FURTHER if place else POOL, count + m))
+        pool = everything if data.composed else _some(everything, max(FURTHER if place else POOL, count + m))
         features, logits = extract(encoder, pool.to(device))
         for repeat in range(REPEATS):
             a, b, train, scored, held = _redraw(data, len(pool), count, repeat)
@@ -219,7 +219,7 @@ def _redraw(data: Dataset, total: int, count: int, seed: int) -> tuple[Tensor, T
     they were drawn from all splits, which no model's do with the test split: there the splits stay what they are.
     """
     m, size = len(data.splits["test"]), len(data.splits["train"])
-    if data.meta["source"] == "stacked":
+    if data.composed:
         scored, held = (total - m + _order(m, seed)).tensor_split(2)
         return _order(total - m, seed)[:count], torch.arange(total - m, total), torch.arange(size), scored[:count], held
     count = min(count, total - m)

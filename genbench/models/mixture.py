@@ -117,6 +117,9 @@ class GMM(Model):
         """Free parameters."""
         return self.components * (1 + self.dim + self.dim * (self.dim + 1) // 2) - 1
 
+    def contains(self, density) -> bool:
+        return 0 < density.gaussians <= self.components
+
     def log_prob(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Exact log-density (B,)."""
         return log_joint(self.flat(x), self.weights, self.means, self.factors).logsumexp(0)

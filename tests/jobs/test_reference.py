@@ -13,13 +13,13 @@ from genbench.metrics.references import Reference
 from genbench.results.paths import Paths
 
 
-def dataset(source, train=50, validation=10, test=21):
+def dataset(composed=False, train=50, validation=10, test=21):
     splits = {"train": torch.zeros(train), "validation": torch.zeros(validation), "test": torch.zeros(test)}
-    return SimpleNamespace(splits=splits, meta={"source": source}, name="any", kind="images")
+    return SimpleNamespace(splits=splits, composed=composed, meta={"source": "any"}, name="any", kind="images")
 
 
 def test_floors_are_drawn_from_disjoint_sets():
-    data = dataset("digits")
+    data = dataset()
     seen = []
     for seed in range(3):
         a, b, train, scored, held = (part.tolist() for part in job._redraw(data, 81, 40, seed))
@@ -31,7 +31,7 @@ def test_floors_are_drawn_from_disjoint_sets():
 
 
 def test_stacks_are_compared_with_stacks_of_other_digits():
-    data = dataset("stacked")
+    data = dataset(composed=True)
     a, b, train, scored, held = (part.tolist() for part in job._redraw(data, 81, 40, 0))
     test = set(range(60, 81))
     assert len(a) == 40 and not set(a) & test and set(b) == test
@@ -53,4 +53,4 @@ def test_an_encoder_that_changed_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(job, "named_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
     stored = [Reference("genbench-cnn-old", "test", torch.zeros(3, 2))], None
     with pytest.raises(UserError, match="genbench-cnn-old.*genbench-cnn-new"):
-        job._image_scores(torch.zeros(3), dataset("digits"), ("classifier",), stored, Paths(tmp_path), "cpu", 0, None, None, None)
+        job._image_scores(torch.zeros(3), dataset(), ("classifier",), stored, Paths(tmp_path), "cpu", 0, None, None, None)

@@ -1,11 +1,11 @@
 """BEGAN in training: the balance that k holds, its bounds, and the recipe for points."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
+from kit import CONFIG
 
 from genbench.config.read import dataset_spec, model_spec, recipe
 from genbench.config.schema import Budget
@@ -15,11 +15,6 @@ from genbench.metrics.sets import Points
 from genbench.models import MODELS
 from genbench.training.trainer import Switches, Trainer
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 CASE = tiny.Case("began", "points", net={"code": 1})  # too narrow to copy everything
 
 

@@ -1,4 +1,4 @@
-"""Every model in a size that trains in a moment, with data to match (loaded by path: tests are no package)."""
+"""Every model in a size that trains in a moment, with data to match."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ from genbench.models import MODELS, Model
 from genbench.models.adversarial import Adversarial
 from genbench.training.trainer import Switches, Trainer
 
-__all__ = ["CASES", "Case", "trainer"]
+__all__ = ["CASES", "NETS", "Case", "case_of", "trainer"]
 
 torch.set_num_threads(1)
 
@@ -148,6 +148,11 @@ CASES = [
     Case("vae", "images", "dcgan", {"network": "dcgan", "width": 4}, levels=17),
     Case("lsgan", "points", "spectral-clipping-sigmoid", {"norm": "spectral", "penalty": "clipping", "output": "sigmoid"}),
 ]
+
+
+def case_of(name: str) -> Case:
+    """The case that is printed so."""
+    return next(case for case in CASES if str(case) == name)
 
 
 def trainer(case: Case, seeds, hps, updates: int, *, batch: int = 16, switches: dict[str, Any] | None = None, **more):
