@@ -1,4 +1,4 @@
-"""Small datasets and a bench to experiment on."""
+"""Small datasets and a bench to experiment on, and the synthetic run of a study."""
 
 import pytest
 import torch
@@ -7,6 +7,8 @@ from genbench.config.read import dataset_spec, model_spec, recipe
 from genbench.config.schema import Split
 from genbench.data import load, prepare
 from genbench.questions.training import Bench
+from genbench.results.study import read
+from tests import synthetic
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,22 @@ def bench(tmp_path_factory):
         prepare(dataset_spec(name).model_copy(update={"split": split}), folder)
         data[name] = load(folder)
     return Bench(data, lambda m, d: recipe(model_spec(m), dataset_spec(d)), torch.device("cpu"), lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def make_run():
+    """The function that writes a run: make_run(root) -> the study's folder."""
+    return synthetic.make_run
+
+
+@pytest.fixture(scope="session")
+def run(make_run, tmp_path_factory):
+    """A run that no test changes: the study's folder and the store."""
+    root = tmp_path_factory.mktemp("run") / "results"
+    return make_run(root), root / "store"
+
+
+@pytest.fixture(scope="session")
+def results(run):
+    """What the report reads of it; tests change copies only."""
+    return read(*run)

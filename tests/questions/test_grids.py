@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.claims import factors, grids, restraints
 
 from genbench.report import style
-from genbench.report.claims import factors, grids, restraints
 from genbench.results.study import Results
 from genbench.results.tables import SEARCHED
 

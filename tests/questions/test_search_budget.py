@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.claims import budget
 
 from genbench.report import style
-from genbench.report.claims import budget
 from genbench.results.study import Results
 from genbench.results.tables import SEARCHED
 

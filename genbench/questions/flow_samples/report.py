@@ -9,8 +9,8 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import sheet
 from genbench.questions.phrases import INTERVALS, LINES, METHOD, clear, clear_pairs, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import FLOOR, inks, seed_lines
 from genbench.report.means import Mean, averaged
+from genbench.report.style import FLOOR, inks, seed_lines
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
 
