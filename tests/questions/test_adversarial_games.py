@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from genbench.report.chapters.game import collapse
 
+from genbench.questions.adversarial_games.report import collapse, report
 from genbench.report import style
 from genbench.report.blocks import Points, leaves
 from genbench.results.files import write_parquet

@@ -139,7 +139,7 @@ def test_fakes_are_other_data_plus_noise(bench):
 
 
 def test_an_affine_critic_measures_a_shift_exactly(bench):
-    """f(x) = a x has gradient norm |a| everywhere, and a W1 between a set and its shift by s of |s|, which f finds for a = s / |s|."""
+    """f(x) = a x has gradient norm |a|, and a W1 between a set and its shift by s of |s|, which f finds for a = s / |s|."""
     x = bench.data["ring8"].splits["test"][:200]
     shift = torch.tensor([0.6, -0.8])
     exact = wasserstein1(x + shift, x, n=200).value

@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genbench.questions.flow_samples import report as flow_samples
+from genbench.questions.planar_flows import report as planar_flows
+from genbench.questions.planar_flows.settings import Settings as PlanarFlows
 from genbench.results.study import Answer
+from tests.questions.planted import figures, numbers, reported, sentences, table
 
 SIZE = {"updates": 400, "batch": 128, "samples": 500}
 JITTER = (0.0, 0.01, -0.01)  # of three seeds

@@ -51,7 +51,7 @@ def test_the_likelihood_has_its_maximum_where_the_updates_end():
 
 
 def test_quadratic_statistics_give_the_gaussian_that_is_known():
-    """White base, statistics mean |band_j|^2: the distribution is a stationary Gaussian with power 1 / (1 + 2 theta_j) in band j."""
+    """White base, statistics mean |band_j|^2: a stationary Gaussian with power 1 / (1 + 2 theta_j) in band j."""
     side, n = 12, 16
     masks = bands(side)
     share = masks.mean((1, 2))  # of the frequencies
