@@ -28,9 +28,9 @@ SOURCE = (
 LEVEL = 0.05  # of a false verdict on a claim from any dataset
 RIVALS = (LOSS, REGULARISATION)
 NOTES = (
-    "Every crossing of the factors tries the same quasi-random stream of configurations, over its own search space{first}. {steps} "
-    "A cell's tuned score is the expected test score of the best of k configurations by validation (arXiv:2004.13705); a failed "
-    "configuration is charged the worst score of the dataset.",
+    "Every crossing of the factors tries the same quasi-random stream of configurations, over its own search space{first}. "
+    "{steps} A cell's tuned score is the expected test score of the best of k configurations by validation (arXiv:2004.13705); "
+    "a failed configuration is charged the worst score of the dataset.",
     "Shares are of the variance of the log tuned score between cells (Shapley values of the sums of squares), less what errors "
     "of estimation add. Their 95 % intervals come from leaving out one configuration of all cells at a time (jackknife). Shares "
     "of single configurations are made likewise; “within cells” is what the search gains.",
@@ -41,7 +41,8 @@ NOTES = (
     "Shares depend on the factor levels and search spaces that were chosen: one bad level counts as much as a good one, and a "
     "factor with more levels has a larger share by counting alone (L levels drawn from one distribution have, on average, a "
     "variance in proportion to 1 - 1 / L). “Others over best”, the geometric mean of tuned scores at a factor's other levels "
-    "over that at its best, is 1 or more by construction. Scores are not taken relative to real data's, near which logs are unstable.",
+    "over that at its best, is 1 or more by construction. Scores are not taken relative to real data's, near "
+    "which logs are unstable.",
 )
 
 
@@ -187,8 +188,8 @@ def _one_by_one(s: GridSearch, tuned: Tuned) -> list[str]:
     if len(rivals) < 2:
         return []
     leads = {rival: factors.tuned_shares(s.grid, ARCHITECTURE, (rival,)).lead for rival in rivals}
-    each = [f"that of {rival} alone {_difference(lead)}" for rival, lead in leads.items()]
-    return [f"The architecture's share exceeds {listing(each)} (95 % intervals; no verdict follows)."]
+    each = [f"less that of {rival} alone, is {_difference(lead)}" for rival, lead in leads.items()]
+    return [f"The architecture's share, {listing(each)} (95 % intervals; no verdict follows)."]
 
 
 def _cell(grid: Grid, place: int) -> str:
