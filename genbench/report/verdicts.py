@@ -97,4 +97,4 @@ def deciding(needed: Mapping[str, Sequence[float | None]], tried: Iterable[int],
         return f"{few}, and {MANY:,} would not decide half of the open cases, if ratios and spreads stay as seen."
     rest = f" on {len(possible)} of {len(middles)} datasets" if len(possible) < len(middles) else ""
     apart = ", depending on the dataset," * (len(set(possible)) > 1)
-    return f"{few}: about {span(possible, count)}{apart}{each} would decide half of the open cases{rest}."
+    return f"{few}: about {span(possible, count)}{each}{apart} would decide half of the open cases{rest}."

@@ -85,8 +85,9 @@ def report(results: Results) -> Claim | None:
     if not found:
         return None
     asides = [part.key for part in found if not part.own]
-    rows = [{"": part.key, "statement": part.statement, "verdict": part.verdict, "of the paper": part.own} for part in found]
-    rows = [row | {"of the paper": "yes" if row["of the paper"] else "no"} for row in rows]
+    rows = [
+        {"part": p.key, "statement": p.statement, "verdict": p.verdict, "in the paper": "yes" if p.own else "no"} for p in found
+    ]
     beside = f"; {listing(asides)} say how to read the others and do not enter the verdict" if asides else ""
     statements = Table("c4_statements", pd.DataFrame(rows), f"The statements within the claim{beside}", folded=True)
     notes = Fold("Which Wasserstein distance?", tuple(Paragraph(text, fine=True) for text in WHICH))
