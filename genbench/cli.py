@@ -125,7 +125,7 @@ def sync(args) -> None:
     from genbench.tracking.sync import sync
 
     paths = _paths(args)
-    counts = sync(paths.study(args.study), paths.store, args.uri, paths.results / "mlflow")
+    counts = sync(paths.study(args.study), paths.store, args.uri, paths.tracking)
     if args.out:
         from dataclasses import asdict
 
@@ -136,10 +136,9 @@ def sync(args) -> None:
 
 def report(args) -> None:
     """Write a study's report."""
-    from genbench.report.page import build
+    from genbench.jobs.report import write_report
 
-    paths = _paths(args)
-    print(build(paths.study(args.study), paths.store, args.out.parent))
+    print(write_report(args.study, _paths(args), args.out.parent))
 
 
 def _table(rows: list[dict[str, str]], as_json: bool) -> None:

@@ -26,6 +26,7 @@ from genbench.config.schema import DatasetSpec
 from genbench.data.space import SPACES, Space, Standard
 from genbench.models import MODELS
 from genbench.results.files import read_json
+from genbench.results.paths import TRAINED
 from genbench.training.trainer import DIAGNOSES, VALIDATIONS, Switches, Trainer
 
 __all__ = ["Clock", "Speed", "network", "recorded", "time_trial"]
@@ -152,7 +153,7 @@ def recorded(store: Path, wanted: Iterable[Trial], device: str = "cpu") -> dict[
             [*(definition[key] for key in ("model", "dataset", "net", "batch", "budget")),
              {key: value for key, value in definition["train"].items() if key != "replicas"}], sort_keys=True,
         )  # fmt: skip
-        record = file.with_name("train.json")
+        record = file.with_name(TRAINED)
         if name in names and record.is_file():
             about = read_json(record)
             if about["status"] == "ok" and (about["device"] == "cpu") == (device == "cpu"):

@@ -18,6 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
+RENAMED = {"experiments": "questions"}  # old keys, for files that still have them
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
 
 
@@ -298,8 +299,9 @@ def _fault(spec: type[Frozen], fault: Any, path: Path, within: str) -> str:
     key = within + ".".join(str(part) for part in fault["loc"]) or "(whole file)"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        allowed = _fields(spec, fault["loc"][:-1])
+        allowed, new = _fields(spec, fault["loc"][:-1]), RENAMED.get(fault["loc"][-1])
         message = "unknown key" + (f"; allowed: {', '.join(allowed)}" if allowed else "")
+        message = f"is now called {new}" if new in allowed else message
     elif fault["type"] == "missing":
         message = "missing"
     else:

@@ -14,6 +14,7 @@ from torch import Tensor
 from genbench.config.errors import UserError
 from genbench.data.points import PointDensity
 from genbench.results.files import read_json, write_json, write_npz
+from genbench.results.paths import DATA, META
 
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec
@@ -73,16 +74,16 @@ def prepare(spec: "DatasetSpec", out: Path) -> None:
         "description": spec.description,
         "reference": spec.reference,
     }
-    write_npz(Path(out) / "data.npz", **arrays)
-    write_json(Path(out) / "meta.json", meta)
+    write_npz(Path(out) / DATA, **arrays)
+    write_json(Path(out) / META, meta)
 
 
 def load(path: Path) -> Dataset:
     """Read a prepared dataset from its folder; UserError if it was not prepared."""
     path = Path(path)
     try:
-        meta = read_json(path / "meta.json")
-        with np.load(path / "data.npz", allow_pickle=False) as file:
+        meta = read_json(path / META)
+        with np.load(path / DATA, allow_pickle=False) as file:
             arrays = {key: torch.from_numpy(file[key]) for key in file.files}
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: missing; prepare the dataset first") from None

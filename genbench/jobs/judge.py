@@ -20,7 +20,7 @@ from genbench.metrics.fidelity import frechet
 from genbench.metrics.neighbours import Coverage
 from genbench.metrics.points import sliced_w1
 from genbench.results.files import read_json, write_json
-from genbench.results.paths import Paths
+from genbench.results.paths import TRAINED, Paths
 from genbench.training.replicas import stream
 
 __all__ = ["CHOOSES", "Judge"]
@@ -53,13 +53,13 @@ class Judge:
         """Status, cause, costs and, of a trial that ended ok, `checkpoints`: dicts of `update` (None: the end), validation
         and test; `scores`: those of the checkpoint with the lowest validation score, with its coverage of the test split;
         `update`: which it was; `last`: the scores of the end."""
-        file = self.paths.trial(trial.id) / f"judged-{self.key}.json"
+        file = self.paths.judged(trial.id, self.key)
         if not file.is_file():
             write_json(file, self._judged(trial))
         return read_json(file)
 
     def _judged(self, trial: Trial) -> dict[str, Any]:
-        training = read_json(self.paths.trial(trial.id) / "train.json")
+        training = read_json(self.paths.trial(trial.id) / TRAINED)
         row = {"status": training["status"], "cause": training["cause"], "scores": {}, "costs": dict(training["costs"])}
         if row["status"] != "ok":
             return row

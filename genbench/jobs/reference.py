@@ -10,7 +10,6 @@ from genbench.config.read import dataset_spec
 from genbench.config.schema import Study
 from genbench.data import Dataset, load
 from genbench.jobs.manifold import manifold_scores
-from genbench.jobs.pictures import save_preview
 from genbench.metrics.coverage import conditional_accuracy
 from genbench.metrics.encoder import extract, load_encoder
 from genbench.metrics.images import (
@@ -24,7 +23,8 @@ from genbench.metrics.images import (
 from genbench.metrics.points import point_scores
 from genbench.metrics.score import Score
 from genbench.results.files import read_json, write_json, write_npz
-from genbench.results.paths import Paths
+from genbench.results.paths import DENSITY, ENCODER, FLOOR, PREVIEW, Paths
+from genbench.results.pictures import save_preview
 
 __all__ = ["GRID", "density_grid", "make_reference", "named_encoder", "sample_count", "sample_scores", "scores_and_floors"]
 
@@ -112,12 +112,12 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
     else:
         x, y, points = density_grid(data)
         log_p = data.density().log_prob(points).reshape(GRID, GRID)
-        write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
+        write_npz(folder / DENSITY, x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
         rows = [*_point_floors(data, count), _true_nll(data, count)]
     rows = [{**row, "role": "real"} for row in rows] + _copies(data, count, study.encoders, paths, device)
-    write_json(folder / "floor.json", {"dataset": dataset, "scores": rows})
+    write_json(folder / FLOOR, {"dataset": dataset, "scores": rows})
     support = None if data.kind == "images" else data.density().support
-    save_preview(folder / "preview.png", data.splits["test"][: study.point_samples].numpy(), data.levels, support)
+    save_preview(folder / PREVIEW, data.splits["test"][: study.point_samples].numpy(), data.levels, support)
 
 
 def _references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> tuple[list[Reference], Training]:
@@ -137,7 +137,7 @@ def _classes(logits: Tensor, data: Dataset, name: str, paths: Paths, first: bool
     """Predicted classes and the encoder's accuracy; nothing for the encoders that classes are not told by."""
     if not first:
         return ()
-    accuracy = read_json(paths.encoder(data.name, name) / "encoder.json")["accuracy"]
+    accuracy = read_json(paths.encoder(data.name, name) / ENCODER)["accuracy"]
     return torch.bincount(logits.argmax(1), minlength=logits.shape[1]), accuracy
 
 

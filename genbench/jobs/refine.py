@@ -31,7 +31,7 @@ from genbench.models import Model
 from genbench.models.adversarial import Adversarial
 from genbench.models.gan_losses import LOSSES
 from genbench.results.files import read_json, write_json, write_npz
-from genbench.results.paths import Paths
+from genbench.results.paths import TRAINED, Paths
 from genbench.sampling.calibration import isotonic, platt, reliability, reliability_out_of_fold
 from genbench.sampling.latent import arcs, ddls, truncated_normal
 from genbench.sampling.metropolis import metropolis
@@ -63,7 +63,7 @@ def refine_group(study: str, group: str, paths: Paths, out: Path, device: torch.
     rows, pictures, judge = [], {}, None
     for trial in members.trials:
         row: dict[str, Any] = {"trial": trial.id, "numbers": [], "faults": []}
-        training = read_json(paths.trial(trial.id) / "train.json")
+        training = read_json(paths.trial(trial.id) / TRAINED)
         if training["status"] == "ok":
             update = None
             if training.get("earlier"):  # the checkpoint that its scores are of

@@ -8,7 +8,7 @@ import pandas as pd
 from genbench.metrics.cards import METRICS
 from genbench.questions.searches import best_of, file_key
 from genbench.report.text import listing
-from genbench.report.trust import parse
+from genbench.results.scores import parse
 from genbench.results.study import Results
 from genbench.statistics import factors
 from genbench.statistics.factors import Grid

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Drawing
 
 from genbench.report import style, text
-from genbench.report.tables import Cell
+from genbench.report.means import Mean
 from genbench.report.verdicts import VERDICTS
 
 __all__ = ["Block", "Chapter", "Claim", "Figure", "Fold", "Heading", "Paragraph", "Points", "Table", "bare", "leaves"]
@@ -76,10 +76,10 @@ class Table:
 
     @classmethod
     def of_cells(cls, name: str, rows: Sequence[Mapping[str, Any]], caption: str, folded: bool = False) -> "Table":
-        """A table of rows with the same keys, in which a Cell is kept as its mean and shown with its interval, if it has one."""
-        rows = [{key: bare(v) if isinstance(v, Cell) else v for key, v in row.items()} for row in rows]
-        frame = pd.DataFrame([{key: v.mean if isinstance(v, Cell) else v for key, v in row.items()} for row in rows])
-        measured = [key for row in rows[:1] for key, v in row.items() if isinstance(v, Cell)]
+        """A table of rows with the same keys, in which a Mean is kept as its mean and shown with its interval, if it has one."""
+        rows = [{key: bare(v) if isinstance(v, Mean) else v for key, v in row.items()} for row in rows]
+        frame = pd.DataFrame([{key: v.mean if isinstance(v, Mean) else v for key, v in row.items()} for row in rows])
+        measured = [key for row in rows[:1] for key, v in row.items() if isinstance(v, Mean)]
         return cls(name, frame, caption, {key: [text.value(row[key]) for row in rows] for key in measured}, folded)
 
     def columns(self) -> list[tuple[str, bool]]:
@@ -124,7 +124,7 @@ def leaves(blocks: Iterable[Block]) -> Iterator[Heading | Paragraph | Points | F
             yield block
 
 
-def bare(cell: Cell) -> Cell:
+def bare(cell: Mean) -> Mean:
     """Return the cell, without its half-width where that is 0 or rounding: the value is exact, or all seeds agree."""
     exact = cell.half == 0 or cell.half < ROUNDING * abs(cell.mean)
     return replace(cell, half=math.nan, se=math.nan) if exact else cell

@@ -8,10 +8,10 @@ from itertools import combinations
 import pandas as pd
 from scipy import stats
 
-from genbench.report.tables import Cell, Column, Table, redrawn
+from genbench.report.means import Mean, averaged, redrawn
+from genbench.report.tables import Column, ScoreTable
 from genbench.report.text import listing, plural
 from genbench.results.study import Results
-from genbench.statistics.uncertainty import interval
 
 __all__ = ["Agreement", "agreements", "described", "frame", "sentence"]
 
@@ -29,15 +29,15 @@ class Agreement:
     encoders: tuple[str, ...]
     labels: tuple[str, ...]
     families: dict[str, str]
-    cells: dict[str, dict[str, Cell]]
-    floors: dict[str, Cell]
+    cells: dict[str, dict[str, Mean]]
+    floors: dict[str, Mean]
     tau: dict[str, float]
     swapped: dict[str, int]
     pairs: dict[str, int]
     names: dict[str, str]
 
 
-def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[Agreement]:
+def agreements(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[Agreement]:
     """Every ranked metric of the tables that further encoders have measured, too.
 
     References: Kendall 1945 (tau-b).
@@ -56,7 +56,7 @@ def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[A
             known = results.further_floors
             known = known[(known["dataset"] == dataset) & (known["metric"] == column.metric)]
             for encoder, part in chosen.groupby("encoder", sort=False):
-                means = {label: _cell(own["value"]) for label, own in part.groupby("label")}
+                means = {label: averaged(own["value"]) for label, own in part.groupby("label")}
                 cells[encoder] = {row.label: means[row.label] for row in table.contenders if row.label in means}
                 floors[encoder] = redrawn(tuple(known.loc[known["encoder"] == encoder, "value"].dropna()))
             labels = tuple(row.label for row in table.contenders if row.cells[place].n)
@@ -66,11 +66,7 @@ def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[A
     return found
 
 
-def _cell(values: pd.Series) -> Cell:
-    return Cell(*interval(values), tuple(values))
-
-
-def _compare(cells: dict[str, dict[str, Cell]]) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
+def _compare(cells: dict[str, dict[str, Mean]]) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
     """Kendall's tau, swapped pairs and pairs of each further encoder against the first."""
     (_, base), *others = cells.items()
     tau, swapped, pairs = {}, {}, {}
@@ -88,17 +84,17 @@ def sentence(each: Agreement) -> str:
     first, *others = each.encoders
     best = {encoder: _best(each, encoder) for encoder in each.encoders}
     parts = [
-        f"{each.tau[encoder]:.2f} with {each.names[encoder]} ({each.swapped[encoder]} of "
+        f"{each.names[encoder]} (tau {each.tau[encoder]:.2f}; {each.swapped[encoder]} of "
         f"{plural(each.pairs[encoder], 'pair')} of models in the opposite order)"
         for encoder in others
         if math.isfinite(each.tau[encoder])
     ]
     if not parts:
         return ""
-    text = f"{each.column.title}: Kendall's tau of the ranking by {each.names[first]} is {listing(parts)}. "
+    text = f"{each.column.title}: the ranking by {each.names[first]} agrees with that by {listing(parts)}. "
     if len(set(best.values())) == 1:
-        return text + f"By {'both' if len(others) == 1 else 'all'}, {best[first]} has the best mean."
-    return text + "Best mean: " + "; ".join(f"{best[encoder]} by {each.names[encoder]}" for encoder in each.encoders) + "."
+        return text + f"{best[first]} is best by {'both' if len(others) == 1 else 'all'}."
+    return text + "Best: " + "; ".join(f"{best[encoder]} by {each.names[encoder]}" for encoder in each.encoders) + "."
 
 
 def _best(each: Agreement, encoder: str) -> str:
@@ -108,7 +104,7 @@ def _best(each: Agreement, encoder: str) -> str:
 
 
 def described(results: Results, dataset: str) -> str:
-    """What tells a dataset's own encoders apart, from the facts that the study keeps of them; empty for fewer than two."""
+    """How a dataset's own encoders differ, from the facts that the study keeps of them; empty for fewer than two."""
     known = [each for each in results.meta(dataset).get("encoders") or () if each.get("hash")]
     if len(known) < 2:
         return ""
@@ -116,11 +112,10 @@ def described(results: Results, dataset: str) -> str:
     own = ("accuracy", "seed", "hash")  # what differs between trainings of one network
     facts = [{key: fact for key, fact in each.items() if key not in own} for each in known]
     if any(each != facts[0] for each in facts):
-        return f"{listing(others)}: of another architecture or other data than {first}."
-    seeds = "other seeds" if others[1:] else "another seed"
+        return f"{listing(others)} and {first} differ in architecture or data."
     return (
-        f"{listing(others)}: the same architecture and data as {first}, trained with {seeds}: "
-        "agreement says that the ranking does not hang on one network's chance, not that other features would rank alike."
+        f"{listing(others)} and {first} differ in their training seed only. Agreement shows that the ranking does not depend on "
+        "one network's chance; other features may still rank otherwise."
     )
 
 

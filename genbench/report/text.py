@@ -1,15 +1,11 @@
 """Numbers and lists as words."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # tables need these words, too
-    from genbench.report.tables import Cell
+from genbench.report.means import Mean
 
-__all__ = ["count", "ends", "listing", "names", "number", "percent", "plural", "span", "value"]
+__all__ = ["count", "ends", "listing", "names", "number", "percent", "plural", "span", "spread", "value"]
 
 
 def number(x: float | None, digits: int = 3) -> str:
@@ -32,7 +28,7 @@ def count(x: float | None) -> str:
     return number(x) if abs(x) >= 1e8 else f"{x:,.0f}"
 
 
-def value(cell: Cell) -> str:
+def value(cell: Mean) -> str:
     """mean ± half-width; the note if there is no mean.
 
     Rounded to two digits of the half-width, or of the standard error of a single value where that is larger.
@@ -55,7 +51,21 @@ def value(cell: Cell) -> str:
     return f"{mean} ± {half if float(half.replace(',', '')) and places else number(cell.half, 2)}"
 
 
-def ends(cell: Cell) -> str:
+def spread(mean: Mean, unit: str = "", facts: Sequence[str] = ()) -> str:
+    """mean unit (95 % interval low to high; further facts): as many digits as the half-width has; without one where it is nan."""
+    head, *half = value(mean).split(" ± ")
+    unit = f" {unit}" if unit else ""
+    if half and mean.half > 1e-12 and math.isfinite(mean.half):
+        digits = len(head.partition(".")[2]) if "e" not in head else None
+        low, high = mean.mean - mean.half, mean.mean + mean.half
+        low, high = (number(x) if digits is None else _fixed(x, digits) for x in (low, high))
+        facts = [f"95 % interval {low} to {high}", *facts]
+    elif half:
+        facts = ["the same in every seed", *facts]
+    return head + unit + (f" ({'; '.join(filter(None, facts))})" if any(facts) else "")
+
+
+def ends(cell: Mean) -> str:
     """mean (lowest to highest) of redraws that overlap, for which an interval would be too narrow."""
     low, high = min(cell.values), max(cell.values)
     if low == high:

@@ -15,7 +15,7 @@ from genbench.config.errors import UserError
 from genbench.config.expand import expand
 from genbench.config.fairness import RULES
 from genbench.config.read import names, read_study
-from genbench.report.care import _who
+from genbench.report.notes import _who
 
 CONFIG = Path(__file__).parents[2] / "config"
 SPACE = {"hp": {"lr": {"log": [1.0e-5, 1.0e-2]}, "beta1": {"uniform": [0.0, 1.0]}}}

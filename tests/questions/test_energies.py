@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
+from genbench.questions.energy_gradient_signs import run as energy_gradient_signs
+from genbench.questions.energy_gradient_signs.run import SIGNS, SignedEBM
+from genbench.questions.energy_gradient_signs.settings import Settings as EnergyGradientSigns
 from genbench.questions.energy_products import run as energy_products
 from genbench.questions.energy_products.run import CELLS, HALF, Bands, HalfPlane, _sampled, errors
 from genbench.questions.energy_products.settings import Settings as EnergyProducts
-from genbench.questions.langevin_signs import run as langevin_signs
-from genbench.questions.langevin_signs.run import SIGNS, SignedEBM
-from genbench.questions.langevin_signs.settings import Settings as LangevinSigns
 from genbench.report import style
 from genbench.report.chapters import energies
 from genbench.results.study import Answer
@@ -23,8 +23,8 @@ SIZE = {"width": 16, "depth": 1, "batch": 32}
 
 @pytest.fixture(scope="module")
 def signs(bench):
-    settings = LangevinSigns(seeds=2, updates=160, looks=3, steps=5, step=0.05, lr=0.01, **SIZE)
-    return settings, langevin_signs.run(settings, bench)
+    settings = EnergyGradientSigns(seeds=2, updates=160, looks=3, steps=5, step=0.05, lr=0.01, **SIZE)
+    return settings, energy_gradient_signs.run(settings, bench)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_no_chapter_without_energies():
 def test_chapter_of_trained_ones(signs, products):
     found = chapter(**{
         name: Answer(settings.model_dump(), tables)
-        for name, (settings, tables) in (("langevin_signs", signs), ("energy_products", products))
+        for name, (settings, tables) in (("energy_gradient_signs", signs), ("energy_products", products))
     })  # fmt: skip
     assert set(found.figures()) == {"signs", "products"}
     assert set(found.tables()) == {"energies_signs", "energies_products"}
@@ -177,7 +177,7 @@ def test_sentences_on_signs():
     ends = pd.DataFrame(ends).assign(status="ok", floor=0.2)
     looks = pd.DataFrame(ends).assign(update=lambda f: f["seed"] * 0 + 5)
     found = chapter(
-        langevin_signs=Answer({"updates": 9, "batch": 8, "steps": 2}, {"looks": looks, "ends": pd.DataFrame(ends)})
+        energy_gradient_signs=Answer({"updates": 9, "batch": 8, "steps": 2}, {"looks": looks, "ends": pd.DataFrame(ends)})
     )
     first, second = sentences(found)
     assert "are told apart" in first and "difference -0.200" in first

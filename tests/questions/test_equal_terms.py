@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.searches import Searched, Searches
 
 from genbench.report import style
 from genbench.report.chapters import tale
 from genbench.report.claims import equal_terms
-from genbench.report.searches import Searched, Searches
-from genbench.results.study import SEARCHED, Results
+from genbench.results.study import Results
+from genbench.results.tables import SEARCHED
 from genbench.statistics.verdict import Verdict
 
 MODELS = ("ns_gan", "wgan_gp", "lsgan")

@@ -8,12 +8,12 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.claims.fid import swaps
 
 from genbench.report import style
 from genbench.report.claims import fid
 from genbench.report.claims.exact import bare
-from genbench.report.claims.fid import swaps
-from genbench.report.tables import Cell
+from genbench.report.means import Mean
 from genbench.results.study import Answer
 
 CLASSIFIERS = ["classifier 0", "classifier 1", "classifier 2"]
@@ -134,8 +134,8 @@ def test_values_without_a_spread_have_no_half_width():
     tables = {block.name: block for block in made(planted()).blocks if block.kind == "table"}
     shown = str(tables["fid_copies"].rows())
     assert "±" in shown and not re.search(r"± 0(?![.\d])", shown)
-    cells = [bare(Cell(1.0, half)).half for half in (0.0, 3.4e-12, 1e-3)]
-    assert math.isnan(cells[0]) and math.isnan(cells[1]) and cells[2] == 1e-3 and math.isnan(bare(Cell(0.0, 0.0)).half)
+    cells = [bare(Mean(1.0, half)).half for half in (0.0, 3.4e-12, 1e-3)]
+    assert math.isnan(cells[0]) and math.isnan(cells[1]) and cells[2] == 1e-3 and math.isnan(bare(Mean(0.0, 0.0)).half)
 
 
 def test_copies_are_told_only_beside_fresh_data():

@@ -11,7 +11,8 @@ import pytest
 
 from genbench.report import style
 from genbench.report.claims import factors, grids, restraints
-from genbench.results.study import SEARCHED, Results
+from genbench.results.study import Results
+from genbench.results.tables import SEARCHED
 
 LEVELS = {"loss": ("ns", "wasserstein"), "restraint": ("none", "gp", "clip"), "architecture": ("mlp", "resnet")}
 

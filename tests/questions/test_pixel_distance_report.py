@@ -7,11 +7,11 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.crossed import crossed, exceeds, ratio
 
 from genbench.report import style
 from genbench.report.claims import pixels
-from genbench.report.crossed import crossed, exceeds, ratio
-from genbench.report.tables import Cell
+from genbench.report.means import Mean
 from genbench.results.study import Answer
 
 IMAGES, SIDE = 40, 8
@@ -178,6 +178,6 @@ def test_crossed_means_of_little():
 
 
 def test_bars_and_ratios():
-    assert [exceeds(Cell(math.log(x), 0.1), 2.0) for x in (3, 2, 1)] == ["holds", "undecided", "does not hold"]
-    assert exceeds(Cell(9.0, math.nan), 2.0) == "undecided"
-    assert ratio(Cell(0.0, math.log(2))) == "1.00, 0.500 to 2.00" and ratio(Cell(0.0, math.nan)) == "1.00"
+    assert [exceeds(Mean(math.log(x), 0.1), 2.0) for x in (3, 2, 1)] == ["holds", "undecided", "does not hold"]
+    assert exceeds(Mean(9.0, math.nan), 2.0) == "undecided"
+    assert ratio(Mean(0.0, math.log(2))) == "1.00, 0.500 to 2.00" and ratio(Mean(0.0, math.nan)) == "1.00"

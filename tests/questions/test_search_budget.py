@@ -10,7 +10,8 @@ import pytest
 
 from genbench.report import style
 from genbench.report.claims import budget
-from genbench.results.study import SEARCHED, Results
+from genbench.results.study import Results
+from genbench.results.tables import SEARCHED
 
 
 def made(laws: dict, configurations=32, narrow=None, checkpoints=None) -> Results:

@@ -5,11 +5,11 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
-
-from genbench.report import style
 from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
 from genbench.report.claims.wasserstein import claim
 from genbench.report.claims.wasserstein_numbers import Rank, cells, crossover, mostly, prefers, trials
+
+from genbench.report import style
 from genbench.results.study import Answer
 
 SIZE = {"updates": 400, "batch": 64, "points": 500, "draws": 20, "depth": 2, "width": 8, "limit": 0.01, "gp": 10.0, "lr": 1e-3}
@@ -290,8 +290,7 @@ def test_gaps_that_turn_twice_have_no_size_of_their_own():
     size, low, high = crossover(part)
     assert low == pytest.approx(128, rel=0.02) and np.isinf(high) and size == pytest.approx(128, rel=0.02)
     assert (
-        "up to a batch of about 128 (interval: 12"
-        in sentences(made(batch_wasserstein=Answer(SIZE, {"batches": noisy})))["(vi)"]
+        "up to a batch of about 128 (interval: 12" in sentences(made(batch_wasserstein=Answer(SIZE, {"batches": noisy})))["(vi)"]
     )
 
 

@@ -1,11 +1,11 @@
-"""The synthetic run as a fixture (loaded by path: tests are no package)."""
+"""The synthetic run and its page as fixtures (loaded by path: tests are no package)."""
 
 import importlib.util
 from pathlib import Path
 
 import pytest
 
-from genbench.report import page
+from genbench.report import build, page
 from genbench.report.tables import tables
 from genbench.results.study import read
 
@@ -25,6 +25,12 @@ def run(make_run, tmp_path_factory):
     """A run that no test changes: the study's folder and the store."""
     root = tmp_path_factory.mktemp("run") / "results"
     return make_run(root), root / "store"
+
+
+@pytest.fixture(scope="session")
+def built(run, tmp_path_factory):
+    """Its page, with tables and figures beside it."""
+    return build(*run, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="session")

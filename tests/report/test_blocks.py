@@ -3,7 +3,7 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.report import page
 from genbench.report.blocks import Chapter, Figure, Heading, Paragraph, Points, Table
-from genbench.report.tables import Cell, averaged
+from genbench.report.means import Mean, averaged
 
 
 def _chapter(results):
@@ -36,7 +36,7 @@ def test_a_chapter_puts_its_blocks_tables_and_figures_into_the_report(run, plain
 
 
 def test_a_table_of_cells_keeps_means_and_shows_intervals():
-    rows = [{"model": "a", "gap": averaged([1.0, 3.0, float("nan")])}, {"model": "b", "gap": Cell()}]
+    rows = [{"model": "a", "gap": averaged([1.0, 3.0, float("nan")])}, {"model": "b", "gap": Mean()}]
     table = Table.of_cells("gaps", rows, "Gaps")
     assert table.frame["gap"][0] == 2 and table.frame["gap"].isna().tolist() == [False, True]
     assert table.shown == {"gap": ["2 ± 13", "–"]}  # t of 0.975 with one degree of freedom: 12.7

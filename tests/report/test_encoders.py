@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from genbench.report.care import encoders_used
 from genbench.report.encoders import agreements, described, frame, sentence
+from genbench.report.notes import encoders_used
 from genbench.report.tables import tables
-from genbench.results.study import primary
+from genbench.results.scores import primary
 from genbench.tracking.runs import record
 
 FIRST, SECOND = "genbench-cnn-1a2b3c4d", "genbench-cnn-5e6f7a8b"

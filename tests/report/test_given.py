@@ -7,9 +7,9 @@ import pytest
 
 from genbench.report import build, encoders, figures, page, variation
 from genbench.report.frames import long
+from genbench.report.sentences import findings
 from genbench.report.style import theme
 from genbench.report.tables import tables
-from genbench.report.words import findings
 from genbench.results.files import read_json, write_json, write_parquet
 from genbench.results.study import GIVEN, read
 

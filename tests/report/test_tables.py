@@ -10,28 +10,29 @@ from scipy import stats
 from genbench.metrics.card import GROUPS
 from genbench.metrics.cards import METRICS
 from genbench.report.frames import long
-from genbench.report.kinds import note
-from genbench.report.ranking import judge, on_same_examples
-from genbench.report.tables import WIDEST, Cell, _split, mains, tables
+from genbench.report.likelihoods import note
+from genbench.report.means import Mean
+from genbench.report.ranking import against_best, on_same_examples
+from genbench.report.sentences import _ranking, arrow, findings, notes
+from genbench.report.tables import WIDEST, _split, mains, tables
 from genbench.report.text import count, ends, listing, number, value
-from genbench.report.words import _ranking, arrow, findings, notes
 from genbench.results.study import read
 from genbench.statistics.uncertainty import Difference, paired
 
 
 def test_judge_knows_directions():
     values = {"a": [1.0, 1.1, 0.9], "b": [1.1, 1.2, 1.0], "c": [5.0, 5.1, 4.9], "d": []}
-    assert judge(values, "lower") == {"a": "best", "b": "tie", "c": "apart"}
-    assert judge(values, "higher") == {"a": "apart", "b": "apart", "c": "best"}
-    assert judge(values, "target", 5.05) == {"a": "apart", "b": "apart", "c": "best"}
-    assert judge(values, "target", None) == {} == judge(values, "none")
+    assert against_best(values, "lower") == {"a": "best", "b": "tie", "c": "apart"}
+    assert against_best(values, "higher") == {"a": "apart", "b": "apart", "c": "best"}
+    assert against_best(values, "target", 5.05) == {"a": "apart", "b": "apart", "c": "best"}
+    assert against_best(values, "target", None) == {} == against_best(values, "none")
 
 
 def test_judge_separates_nothing_with_one_seed():
-    assert judge({"a": [1.0], "b": [9.0]}, "lower") == {"a": "best", "b": "open"}
-    assert judge({"a": [1.0]}, "lower") == {}
-    assert judge({"a": [8, 8], "b": [8, 8], "c": [7, 7]}, "higher") == {"a": "best", "b": "best", "c": "apart"}
-    assert judge({"a": [8, 8], "b": [8, 8]}, "higher") == {"a": "equal", "b": "equal"}
+    assert against_best({"a": [1.0], "b": [9.0]}, "lower") == {"a": "best", "b": "open"}
+    assert against_best({"a": [1.0]}, "lower") == {}
+    assert against_best({"a": [8, 8], "b": [8, 8], "c": [7, 7]}, "higher") == {"a": "best", "b": "best", "c": "apart"}
+    assert against_best({"a": [8, 8], "b": [8, 8]}, "higher") == {"a": "equal", "b": "equal"}
 
 
 @pytest.mark.parametrize("shift", np.linspace(0.1, 3, 12))
@@ -41,7 +42,7 @@ def test_a_tie_is_what_welchs_test_does_not_reject(shift):
     a -= a.mean()
     b -= b.mean() - shift
     p = stats.ttest_ind(a, b, equal_var=False).pvalue
-    assert judge({"a": a, "b": b}, "lower")["b"] in (("tie", "unclear") if p >= 0.05 else ("apart",))
+    assert against_best({"a": a, "b": b}, "lower")["b"] in (("tie", "unclear") if p >= 0.05 else ("apart",))
 
 
 def test_precision_and_equal_columns_are_not_ranked(every):
@@ -94,15 +95,15 @@ def test_clipping_is_told_where_it_happened(results, every):
 def test_numbers_for_people():
     assert number(math.nan) == number(None) == count(math.inf) == "–"
     assert number(0.012345) == "0.0123" and number(1.23e12) == "1.23e12" and number(-0.00001) == "-1.00e-5"
-    assert value(Cell(1.23456, 0.0123, (1, 2))) == "1.235 ± 0.012"
-    assert value(Cell(1234.5, 56.0, (1, 2))) == "1,234 ± 56" and value(Cell(8, 0.0, (8, 8))) == "8 ± 0"
-    assert value(Cell(2.0, math.nan, (2.0,))) == "2.00" and value(Cell(note="n/a")) == "n/a"
-    assert number(3.94e-62) == "0" and value(Cell(-0.001, math.nan, (-0.001,), se=0.4)) == "0.00"
-    assert value(Cell(2.83412, 0.0012, (1, 2), se=0.019)) == "2.834 ± 0.001"  # no digits that the test set does not give
-    assert value(Cell(2.83412, 0.0001, (1, 2), se=0.19)) == "2.83 ± 0.00010"
-    assert value(Cell(81.0615, math.nan, (81.0615,), se=2.5)) == "81.1"
-    assert ends(Cell(0.146, math.nan, (0.108, 0.171, 0.159))) == "0.146 (0.108 to 0.171)"
-    assert ends(Cell(10.0, math.nan, (10.0, 10.0))) == "10" and ends(Cell(0.05, math.nan, (0.05,))) == "0.0500"
+    assert value(Mean(1.23456, 0.0123, (1, 2))) == "1.235 ± 0.012"
+    assert value(Mean(1234.5, 56.0, (1, 2))) == "1,234 ± 56" and value(Mean(8, 0.0, (8, 8))) == "8 ± 0"
+    assert value(Mean(2.0, math.nan, (2.0,))) == "2.00" and value(Mean(note="n/a")) == "n/a"
+    assert number(3.94e-62) == "0" and value(Mean(-0.001, math.nan, (-0.001,), se=0.4)) == "0.00"
+    assert value(Mean(2.83412, 0.0012, (1, 2), se=0.019)) == "2.834 ± 0.001"  # no digits that the test set does not give
+    assert value(Mean(2.83412, 0.0001, (1, 2), se=0.19)) == "2.83 ± 0.00010"
+    assert value(Mean(81.0615, math.nan, (81.0615,), se=2.5)) == "81.1"
+    assert ends(Mean(0.146, math.nan, (0.108, 0.171, 0.159))) == "0.146 (0.108 to 0.171)"
+    assert ends(Mean(10.0, math.nan, (10.0, 10.0))) == "10" and ends(Mean(0.05, math.nan, (0.05,))) == "0.0500"
     assert listing(["a"]) == "a" and listing(["a", "b", "c"]) == "a, b and c"
 
 
@@ -189,11 +190,11 @@ def test_likelihoods_are_compared_on_the_same_examples(results, every):
 def test_pairing_separates_what_seeds_alone_do_not():
     a, b = [2.80, 2.86, 2.83], [2.88, 2.85, 2.91]
     wide, narrow = Difference(0.05, 0.01, 0.02, 0.06, 100), Difference(0.05, 0.01, 0.01, 0.03, 100)
-    assert judge({"a": a, "b": b}, "lower")["b"] == "tie"
-    assert judge({"a": a, "b": b}, "lower", against=lambda *_: wide)["b"] == "tie"
-    assert judge({"a": a, "b": [2.87, 2.88, 2.9]}, "lower", against=lambda *_: wide)["b"] == "unclear"
-    assert judge({"a": a, "b": b}, "lower", against=lambda *_: narrow)["b"] == "apart"
-    assert judge({"a": a, "b": b[:1]}, "lower", against=lambda *_: narrow)["b"] == "open"
+    assert against_best({"a": a, "b": b}, "lower")["b"] == "tie"
+    assert against_best({"a": a, "b": b}, "lower", against=lambda *_: wide)["b"] == "tie"
+    assert against_best({"a": a, "b": [2.87, 2.88, 2.9]}, "lower", against=lambda *_: wide)["b"] == "unclear"
+    assert against_best({"a": a, "b": b}, "lower", against=lambda *_: narrow)["b"] == "apart"
+    assert against_best({"a": a, "b": b[:1]}, "lower", against=lambda *_: narrow)["b"] == "open"
 
 
 def test_without_common_examples_seeds_decide(results):
@@ -246,16 +247,16 @@ def test_kinds_of_an_ungrouped_metric_are_named(results):
 def test_seeds_that_happen_to_agree_are_no_evidence():
     values = {"a": [0.100, 0.101, 0.102], "b": [0.102, 0.103, 0.104]}
     close = {"a": [0.1000, 0.1001, 0.1002], "b": [0.1005, 0.1006, 0.1007]}
-    assert judge(close, "lower")["b"] == "apart"
-    assert judge(close, "lower", errors={"a": 0.01**2, "b": 0.01**2})["b"] == "unclear"
-    assert judge(close, "lower", errors={"a": 1e-6**2, "b": 1e-6**2})["b"] == "apart"
-    assert judge(values, "lower", errors={"b": 0.01**2})["b"] == "tie"  # one seed is as good as one of the best's
+    assert against_best(close, "lower")["b"] == "apart"
+    assert against_best(close, "lower", errors={"a": 0.01**2, "b": 0.01**2})["b"] == "unclear"
+    assert against_best(close, "lower", errors={"a": 1e-6**2, "b": 1e-6**2})["b"] == "apart"
+    assert against_best(values, "lower", errors={"b": 0.01**2})["b"] == "tie"  # one seed is as good as one of the best's
 
 
 def test_behind_in_every_seed_is_unclear_and_not_a_tie(results):
     values = {"a": [1.0, 1.1, 1.2], "b": [1.3, 2.0, 9.0], "c": [1.15, 1.2, 1.3]}
-    assert judge(values, "lower") == {"a": "best", "b": "unclear", "c": "tie"}
-    assert judge({"a": [-1.0, -1.1, -1.2], "b": [-1.3, -2.0, -9.0]}, "higher")["b"] == "unclear"
+    assert against_best(values, "lower") == {"a": "best", "b": "unclear", "c": "tie"}
+    assert against_best({"a": [-1.0, -1.1, -1.2], "b": [-1.3, -2.0, -9.0]}, "higher")["b"] == "unclear"
     scores = results.scores.copy()
     chosen = (scores["dataset"] == "ring8") & (scores["metric"] == "w1")
     for model, each in {"vae": values["a"], "gmm": values["b"], "ebm": values["c"]}.items():
@@ -267,13 +268,13 @@ def test_behind_in_every_seed_is_unclear_and_not_a_tie(results):
 
 
 def test_nothing_ranks_past_a_perfect_sampler(results):
-    assert judge({"a": [0.40, 0.45], "b": [0.50, 0.50], "c": [0.7, 0.71]}, "lower", best=0.5) == {
+    assert against_best({"a": [0.40, 0.45], "b": [0.50, 0.50], "c": [0.7, 0.71]}, "lower", best=0.5) == {
         "a": "best",
         "b": "best",
         "c": "apart",
     }
-    assert judge({"a": [1.0, 1.0], "b": [0.99, 0.989]}, "higher", best=0.98889) == {"a": "equal", "b": "equal"}
-    assert judge({"a": [-0.2, 0.2], "b": [0.09, 0.09]}, "lower", best=0.0)["b"] == "best"  # luck does not cancel a bad seed
+    assert against_best({"a": [1.0, 1.0], "b": [0.99, 0.989]}, "higher", best=0.98889) == {"a": "equal", "b": "equal"}
+    assert against_best({"a": [-0.2, 0.2], "b": [0.09, 0.09]}, "lower", best=0.0)["b"] == "best"  # luck cancels nothing
     assert METRICS["c2st"].best == 0.5
     scores = results.scores.copy()
     chosen = (scores["dataset"] == "ring8") & (scores["metric"] == "c2st")

@@ -39,7 +39,13 @@ def of(found, term):
 def test_without_noise_shares_are_those_of_the_effects():
     sizes = {(2,): 4.0, (0,): 1.0, (1,): 2.0, (0, 1): 1.0, (0, 2): 1.5, (0, 1, 2): 0.5}
     found = tuned_shares(drawn(planted(sizes), common=1.0, seed=1e-9, evaluation=1e-9))
-    names = {(2,): "architecture", (0,): "loss", (1,): "regularisation", (0, 1): "loss:regularisation", (0, 2): "loss:architecture"}
+    names = {
+        (2,): "architecture",
+        (0,): "loss",
+        (1,): "regularisation",
+        (0, 1): "loss:regularisation",
+        (0, 2): "loss:architecture",
+    }
     for axes, name in names.items():
         assert of(found, name).share == pytest.approx(sizes[axes] / 10, abs=1e-6)
     assert of(found, "regularisation:architecture").share == pytest.approx(0, abs=1e-6)
