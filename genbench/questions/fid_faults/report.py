@@ -13,8 +13,8 @@ from scipy import stats
 from genbench.questions.crossed import crossed, exceeds, ratio
 from genbench.questions.fid_faults.figures import drawn
 from genbench.report.blocks import Claim, Figure, Fold, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.published import beside
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, percent, plural
 from genbench.report.verdicts import HOLDS, OPEN, REFUTED, enough, tally, together
 from genbench.results.study import Results
@@ -149,7 +149,7 @@ def _learned(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["encoder"].str.startswith("classifier")]
 
 
-def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, level: float) -> Cell:
+def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, level: float) -> Mean:
     """Log of the ratio of the FIDs where `column` is `above` to those where it is `below`, by classifiers and redraws."""
     logs = _logs(table)
     top, bottom = (logs[logs[column] == each].pivot(index="encoder", columns="redraw", values="log") for each in (above, below))
@@ -159,7 +159,7 @@ def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, l
 # ---- the four questions
 
 
-def _open(found: Cell, margin: float, verdict: str) -> str:
+def _open(found: Mean, margin: float, verdict: str) -> str:
     """Why a ratio decides nothing, and what would; empty where it decides."""
     if verdict != OPEN:
         return ""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genbench.report.tables import averaged
+from genbench.report.means import averaged
 from genbench.report.text import number
 from genbench.report.verdicts import HOLDS, IN_PART, OPEN, REFUTED, UNDECIDED
 from genbench.statistics.uncertainty import welch

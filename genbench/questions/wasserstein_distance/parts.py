@@ -20,7 +20,7 @@ from genbench.questions.wasserstein_distance.numbers import (
     rivals,
 )
 from genbench.report.blocks import bare
-from genbench.report.tables import averaged
+from genbench.report.means import averaged
 from genbench.report.text import listing, number, percent, plural, span, value
 from genbench.report.verdicts import HOLDS, IN_PART, OPEN, REFUTED, enough, together
 from genbench.results.study import Results

@@ -11,8 +11,8 @@ from genbench.questions.wasserstein_distance import figures, parts
 from genbench.questions.wasserstein_distance.numbers import FREE, LEVEL, MARGIN, cells, ours, prefers, trials
 from genbench.questions.wasserstein_distance.parts import Part
 from genbench.report.blocks import Block, Claim, Figure, Fold, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.published import published
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, plural
 from genbench.report.verdicts import tally, together
 from genbench.results.study import Answer, Results
@@ -164,7 +164,7 @@ def _truths(pairs: pd.DataFrame, size: dict) -> Table:
     rows = [
         {
             "pair": row["pair"], "dimensions": row["dim"], "W1 of distributions": row["known"], "of sets": row["exact"],
-            "of batches": Cell(row["batch"], 2 * row["batch_se"]), "debiased": Cell(row["debiased"], 2 * row["debiased_se"]),
+            "of batches": Mean(row["batch"], 2 * row["batch_se"]), "debiased": Mean(row["debiased"], 2 * row["debiased_se"]),
             "nearest": row["nearest"], "cosine of batch plans": row["batch_cosine"],
         }
         for row in pairs.to_dict("records")
