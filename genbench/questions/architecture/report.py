@@ -103,20 +103,20 @@ def _because(
         REFUTED: f"Tune {rivals} before the architecture",
         OPEN: f"These searches don't say whether to tune the architecture or {rivals} first",
     }.get(together(verdicts.values()), "What to tune first depends on the dataset")
-    shares = [f"{_lead_said(s.grid, tuned[s.name], level)} on {s.name}" for s in found]
-    return tuple(line for line in (f"{advice}.", f"{'; '.join(shares)}.", _needed(found, tuned, verdicts)) if line)
+    shares = f"Of the variance of tuned scores, {'; '.join(_lead_said(s, tuned[s.name], level) for s in found)}."
+    return tuple(line for line in (f"{advice}.", shares, _needed(found, tuned, verdicts)) if line)
 
 
-def _lead_said(grid: Grid, tuned: Tuned, level: float) -> str:
+def _lead_said(s: GridSearch, tuned: Tuned, level: float) -> str:
     """The two shares that the rule compares, and their difference."""
     if math.isnan(tuned.lead.share):
-        return f"{plural(len(grid.cells), 'cell')} differ by no more than errors of estimation"
+        return f"nothing is left on {s.name} once errors of estimation are taken off"
     own = next(share.share for share in tuned.shares if share.term == ARCHITECTURE)
-    rivals = _rivals(grid)
-    rest = listing([_levels(grid, rival) for rival in rivals] + ["their pair"] * (len(rivals) > 1))
+    rivals = _rivals(s.grid)
+    rest = listing([_levels(s.grid, rival) for rival in rivals] + ["their pair"] * (len(rivals) > 1))
     return (
-        f"{_levels(grid, ARCHITECTURE)} has {percent(own)} of the variance and {rest} {percent(own - tuned.lead.share)} "
-        f"(difference {_difference(tuned.lead)}; {100 * level:.3g} % interval)"
+        f"{_levels(s.grid, ARCHITECTURE)} has {percent(own)} on {s.name}, and {rest} {percent(own - tuned.lead.share)}, a difference "
+        f"of {_difference(tuned.lead)} ({100 * level:.3g} % interval)"
     )
 
 
