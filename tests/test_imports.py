@@ -1,9 +1,12 @@
 """Imports run one way: the contracts of pyproject.toml hold, and no part of the package escapes them."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import networkx
 
 from genbench import questions
 from genbench.config.read import model_spec, names
@@ -35,3 +38,12 @@ def test_configuration_names_no_model_dataset_or_question():
         if isinstance(node, ast.Constant) and node.value in known
     }
     assert files and not said
+
+
+def test_the_picture_is_that_of_todays_imports():
+    draw = [Path(sys.executable).with_name("import-linter"), "drawgraph", "genbench"]
+    dot = subprocess.run(draw, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    imports = networkx.DiGraph(re.findall(r'"\.(\w+)" -> +"\.(\w+)"', dot))
+    assert networkx.is_directed_acyclic_graph(imports), networkx.find_cycle(imports)
+    drawn = re.findall(r"<title>\.(\w+)&#45;&gt;\.(\w+)</title>", (ROOT / "docs" / "imports.svg").read_text())
+    assert sorted(drawn) == sorted(networkx.transitive_reduction(imports).edges), "make it anew: see CONTRIBUTING.md"
