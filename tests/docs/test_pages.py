@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from genbench.config.read import names
+
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "config" / "README.md", ROOT / "reports" / "examples" / "README.md"]
 
@@ -33,3 +35,8 @@ def test_every_page_is_in_the_index():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page, kind", [("README.md", "models"), ("docs/models.md", "models"), ("docs/studies.md", "studies")])
+def test_pages_name_all_that_ship(page, kind):
+    assert not [name for name in names(kind) if f"`{name}`" not in (ROOT / page).read_text()]
