@@ -107,4 +107,4 @@ def test_the_question_is_asked_answered_and_reported(used):
 
 
 def test_the_study_is_what_it_says(used):
-    assert used["study"] == {"ring8": 9, "quadrilaterals": 2 * (8 + 3)}
+    assert used["study"] == {"ring8": 3 * 3, "quadrilaterals": 2 * 8}

@@ -56,7 +56,7 @@ print(
                 "distances": tables["distances"].loc[tables["distances"]["dataset"] == "ring8", "distance"].tolist(),
                 "blocks": [block.kind for block in questions.part("nearest", "report").report(answer)],
             },
-            "study": Counter(trial.dataset for group in groups(study) for trial in group.trials),
+            "study": Counter(trial.dataset for group in groups(study) if group.phase != "confirm" for trial in group.trials),
         }
     )
 )
