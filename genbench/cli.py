@@ -42,11 +42,19 @@ def encode(args) -> None:
 
 
 def reference(args) -> None:
-    """Extract reference features and measure the floor of every metric."""
+    """Extract the features of real data that samples are compared with."""
     from genbench.config.read import read_study
     from genbench.jobs.reference import make_reference
 
     make_reference(args.dataset, _paths(args), read_study(args.study, asked_by="--study"), _device(args))
+
+
+def floors(args) -> None:
+    """Measure what real data score by every metric."""
+    from genbench.config.read import read_study
+    from genbench.jobs.floors import make_floors
+
+    make_floors(args.dataset, _paths(args), read_study(args.study, asked_by="--study"), _device(args))
 
 
 def train(args) -> None:
@@ -273,7 +281,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = computes(verb(encode, "dataset"))
     sub.add_argument("--encoder", default="classifier", help="classifier, or classifier-SEED for another of the kind")
     sub.add_argument("--epochs", type=int, default=20)
-    computes(verb(reference, "dataset", "study"))
+    for job in (reference, floors):
+        computes(verb(job, "dataset", "study"))
     sub = computes(verb(train, "study", "group"))
     sub.add_argument("--out", type=Path, required=True)
     seconds = float(os.environ.get("GENBENCH_CHECKPOINT_SECONDS", 30))

@@ -221,7 +221,8 @@ def _find(module: str, path: str) -> tuple[str, str | None] | None:
         if head in here.imports:
             target, name = here.imports[head]
             module, parts = target, ([name] if name else []) + parts[1:]
-            if name and f"{target}.{name}" in every and not (target in every and name in every[target].symbols):
+            own = every.get(target)
+            if name and f"{target}.{name}" in every and not (own and (name in own.symbols or name in own.imports)):
                 module, parts = f"{target}.{name}", parts[1:]
         elif f"{module}.{head}" in every:
             module, parts = f"{module}.{head}", parts[1:]

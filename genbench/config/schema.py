@@ -184,10 +184,12 @@ class Study(Frozen):
 
     # the keys that scores, and nothing else, depend on
     SCORING: ClassVar = (
-        "samples", "point_samples", "likelihood_points", "encoders", "annealed_points", "annealed_temperatures",
+        "samples", "point_samples", "likelihood_points", "encoders", "annealed_points", "annealed_temperatures", "metrics",
     )  # fmt: skip
 
     REFINING: ClassVar = ("samples", "point_samples", "encoders", "refine")  # ... and refined samples' scores
+
+    FLOORS: ClassVar = ("samples", "point_samples", "encoders", "metrics")  # ... and floors
 
     # ... and what decides which configuration a search prefers
     CHOOSING: ClassVar = ("samples", "point_samples", "encoders", "encoder_epochs")
@@ -202,6 +204,7 @@ class Study(Frozen):
     encoder_epochs: int = Field(default=20, ge=1)
     # whose features score images: all metrics by the first, the Fréchet and kernel distance by the others
     encoders: tuple[str, ...] = Field(default=("classifier", "classifier-1"), min_length=1)
+    metrics: tuple[str, ...] = ()  # besides the standard ones
     annealed_points: int = Field(default=0, ge=0)  # test examples of annealed bounds, first seed only; 0: none
     annealed_temperatures: int = Field(default=200, ge=10)
     margin: FiniteFloat = Field(default=1.1, gt=1)  # ratio of two scores that still counts as equal

@@ -374,13 +374,22 @@ class _Names(ast.NodeVisitor):
             else:
                 self.visit(function)
         for each in rest:
-            name = _dotted(each)
-            if name and not self.iterated and path in (*NAMES_ONLY, "join"):
-                self.refer(name, "?")
+            if path in (*NAMES_ONLY, "join") and not self.iterated:
+                self.names_only(each)
             else:
                 self.visit(each)
         for each in node.keywords:
             self.visit(each.value)
+
+    def names_only(self, node: ast.AST) -> None:
+        """Of a table, or of a list into which tables are unpacked, only the keys are looked at."""
+        if path := _dotted(node):
+            self.refer(path, "?")
+        elif isinstance(node, ast.List | ast.Tuple):
+            for each in node.elts:
+                self.names_only(each.value) if isinstance(each, ast.Starred) else self.visit(each)
+        else:
+            self.visit(node)
 
     # ---- words
 

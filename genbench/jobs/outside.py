@@ -9,7 +9,7 @@ from genbench.config.read import dataset_spec
 from genbench.data import load
 from genbench.data.samples import read_samples
 from genbench.jobs.data import encode, prepare_data
-from genbench.jobs.reference import scores_and_floors
+from genbench.jobs.floors import scores_and_floors
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
 from genbench.results.files import write_json

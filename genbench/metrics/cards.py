@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genbench.config.errors import UserError
 from genbench.metrics import card as phrases
 from genbench.metrics.card import Card
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from genbench.metrics.score import Score
     from genbench.metrics.sets import Images, Points
 
-__all__ = ["METRICS", "SYMBOLS", "scorer", "scores"]
+__all__ = ["METRICS", "SYMBOLS", "scorer", "scores", "units"]
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -62,6 +63,21 @@ def _found(*folders: Path) -> dict[str, tuple[Card, tuple[str, str]]]:
 _FOUND = _found(PACKAGE / "metrics", PACKAGE / "likelihood")
 METRICS: dict[str, Card] = {key: card for key, (card, _) in _FOUND.items()}
 SYMBOLS: dict[str, tuple[str, str]] = {key: symbol for key, (_, symbol) in _FOUND.items()}  # key -> module, function
+
+
+def units(kind: str, further: Iterable[str] = (), asked_by: str = "metrics") -> dict[str, list[str]]:
+    """Metrics of samples of a kind of data by the function that gives them ("module:name"): standard ones, and further ones.
+
+    UserError where a further one is unknown.
+    """
+    further = list(further)
+    if unknown := [key for key in further if key not in METRICS]:
+        raise UserError(f"{asked_by}: unknown metric {unknown[0]!r}; allowed: {', '.join(METRICS)}")
+    found: dict[str, list[str]] = {}
+    for key, card in METRICS.items():
+        if card.needs != "density" and card.applies in (kind, "both") and (card.standard or key in further):
+            found.setdefault(":".join(SYMBOLS[key]), []).append(key)
+    return found
 
 
 def scorer(key: str) -> Callable:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # only here: what a schema says of other things should not ru
 
 __all__ = ["ALONE", "Bench", "CriticOfNoise", "CriticOnly", "clock", "noised", "train"]
 
-ALONE = {"beta1": 0.5, "beta2": 0.9}  # of critics that train without a generator
+ALONE = dict(beta1=0.5, beta2=0.9)  # of critics that train without a generator
 
 
 @dataclass(frozen=True)

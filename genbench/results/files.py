@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic", "read_json", "write_json", "write_npz", "write_parquet", "write_text"]
+__all__ = ["atomic", "read_json", "read_npz", "write_json", "write_npz", "write_parquet", "write_text"]
 
 
 @contextlib.contextmanager
@@ -41,6 +41,14 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_npz(path: str | Path) -> dict[str, Any]:
+    """Read numpy arrays by name; nothing pickled."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
 
 
 def write_npz(path: str | Path, **arrays: Any) -> None:

@@ -11,10 +11,13 @@ __all__ = [
     "ENCODER",
     "ENCODER_WEIGHTS",
     "FLOOR",
+    "FLOOR_PARTS",
     "HISTORY",
     "LIKELIHOODS",
     "META",
+    "PARTS",
     "PREVIEW",
+    "REFERENCE",
     "SAMPLES",
     "SCORED",
     "STUDY",
@@ -29,6 +32,7 @@ TRIAL = "trial.json"  # what defines it
 TRAINED = "train.json"  # how its training went; written last, so a trial that has it is trained
 HISTORY = "history.parquet"  # losses and validation by update
 SCORED = "metrics.json"  # its scores
+PARTS = "scores.json"  # the same by the function that gave them, each with a hash of all that it depends on
 SAMPLES = "samples.npz"
 LIKELIHOODS = "examples.npz"  # of single test examples
 DENSITY = "density.npz"  # on a grid, of points in the plane; also of a dataset's truth
@@ -36,7 +40,9 @@ PREVIEW = "preview.png"  # a picture of samples; also of real data
 # of a dataset
 DATA = "data.npz"
 META = "meta.json"
+REFERENCE = "reference.json"  # what made the features of real data, written after them
 FLOOR = "floor.json"  # what real data score against real data
+FLOOR_PARTS = "floors.json"  # the same by the function that gave them, each with a hash of all that it depends on
 ENCODER = "encoder.json"
 ENCODER_WEIGHTS = "encoder.safetensors"
 # of a study and of a question
@@ -64,7 +70,7 @@ class Paths:
         return self.results / "encoders" / dataset / name
 
     def reference(self, dataset: str) -> Path:
-        """Features of real data, FLOOR, DENSITY and PREVIEW."""
+        """Features of real data, REFERENCE, FLOOR, FLOOR_PARTS, DENSITY and PREVIEW."""
         return self.results / "reference" / dataset
 
     def selected(self, group: str) -> Path:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 __all__ = ["HP", "Switches"]
 
-HP = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "clip": 0.0}  # every model's; clip 0 is none
+HP = dict(lr=1e-3, beta1=0.9, beta2=0.999, weight_decay=0.0, clip=0.0)  # every model's; clip 0 is none
 
 
 @dataclass(frozen=True)

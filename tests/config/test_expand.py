@@ -1,28 +1,22 @@
 """From a study to trials: pure, stable, and sensitive to nothing but what decides a result."""
 
 import copy
-import shutil
-from pathlib import Path
 
 import pytest
 import yaml
 
 from genbench.checks.fairness import lint
 from genbench.checks.trials import check_trial
-from genbench.config import expand as module
 from genbench.config.errors import UserError
 from genbench.config.expand import (
     GROUP_SIZE,
-    code_hash,
     dataset_hash,
     expand,
     find_group,
     groups,
-    model_module,
 )
 from genbench.config.hashing import short_hash
 from genbench.config.read import dataset_spec, read_study
-from genbench.models import MODELS
 
 DATASET = {
     "name": "ring",
@@ -200,127 +194,6 @@ def test_variants_that_are_one_and_the_same_are_refused(tree):
 def test_short_hash_does_not_depend_on_order():
     assert short_hash({"a": 1, "b": [2]}) == short_hash({"b": [2], "a": 1}) != short_hash({"a": 1, "b": [3]})
     assert len(short_hash([], 8)) == 8
-
-
-# ---- the code that a result depends on
-
-
-class Sources:
-    """A copy of the package's sources that the hash is made to read."""
-
-    def __init__(self, root):
-        self.root = root
-        shutil.copytree(module.PACKAGE, root, ignore=shutil.ignore_patterns("__pycache__"))
-
-    def edit(self, file, change):
-        path = self.root / file
-        path.write_text(change(path.read_text()))
-
-    def hashes(self, names=("vae", "gmm", "ns_gan", "ddpm")):
-        for function in (module._tree, module.code_hash, module.model_module):
-            function.cache_clear()
-        return {name: code_hash(model_module(name)) for name in names}
-
-
-@pytest.fixture
-def sources(tmp_path, monkeypatch):
-    out = Sources(tmp_path / "genbench")
-    monkeypatch.setattr(module, "PACKAGE", out.root)
-    yield out
-    for function in (module._tree, module.code_hash, module.model_module):
-        function.cache_clear()
-
-
-def test_model_module():
-    assert all(model_module(name) == cls.__module__ for name, cls in MODELS.items())
-    with pytest.raises((KeyError, UserError)):
-        model_module("nosuch")
-
-
-def test_code_hash_does_not_depend_on_where_the_code_lies(sources, monkeypatch):
-    copied = sources.hashes()
-    monkeypatch.setattr(module, "PACKAGE", Path(module.__file__).parent.parent)
-    assert sources.hashes() == copied
-
-
-@pytest.mark.parametrize("file", ["models/vae.py", "training/trainer.py", "nets/mlp.py", "data/space.py"])
-def test_code_hash_ignores_comments_docstrings_and_layout(sources, file):
-    before = sources.hashes()
-
-    def change(text):
-        import ast
-
-        tree = ast.parse(text)
-        for node in ast.walk(tree):
-            documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            if documented and ast.get_docstring(node) is not None:
-                node.body[0].value.value = "Other words."
-        return "# a comment\n" + ast.unparse(tree).replace("\n", "\n\n") + "\n# the end\n"
-
-    sources.edit(file, change)
-    assert sources.hashes() == before
-
-
-def test_a_docstring_more_or_less_does_not_change_the_hash(sources):
-    sources.edit("models/vae.py", lambda text: text + "\n\ndef helper(x):\n    return x\n")
-    before = sources.hashes()
-    sources.edit("models/vae.py", lambda text: text.replace("def helper(x):\n", 'def helper(x):\n    """Doc."""\n'))
-    assert sources.hashes() == before
-
-
-def differing(before, after):
-    return {name for name in before if before[name] != after[name]}
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "affected"),
-    [
-        ("models/vae.py", "0.5 * (mean.square()", "0.6 * (mean.square()", {"vae"}),
-        ("models/mixture.py", "tol=1e-4", "tol=1e-5", {"gmm"}),
-        ("models/gan_losses.py", "F.softplus(-fake)", "F.relu(-fake)", {"ns_gan"}),
-        ("nets/mlp.py", '"silu": (F.silu, 1.68)', '"silu": (F.silu, 1.5)', {"vae", "ns_gan", "ddpm"}),
-        ("nets/ode.py", "1 / 6", "1 / 5", {"vae", "ns_gan", "ddpm"}),  # all of nets/ counts
-        ("training/optim.py", "eps=1e-8", "eps=1e-7", {"vae", "gmm", "ns_gan", "ddpm"}),
-        ("models/base.py", "torch.randn", "torch.rand", {"vae", "gmm", "ns_gan", "ddpm"}),
-        ("data/space.py", "1.0", "1.5", {"vae", "gmm", "ns_gan", "ddpm"}),
-    ],
-)
-def test_code_hash_follows_imports(sources, file, old, new, affected):
-    before = sources.hashes()
-    assert old in (sources.root / file).read_text(), "the test's own text is out of date"
-    sources.edit(file, lambda text: text.replace(old, new))
-    assert differing(before, sources.hashes()) == affected
-
-
-@pytest.mark.parametrize(
-    "file",
-    ["report/page.py", "metrics/score.py", "cli.py", "jobs/train.py", "likelihood/partition.py", "config/expand.py"],
-)
-def test_what_runs_after_training_retrains_nothing(sources, file):
-    before = sources.hashes()
-    sources.edit(file, lambda text: text + "\nNEW = 1\n")
-    assert sources.hashes() == before
-
-
-def test_a_new_model_retrains_nothing(sources):
-    before = sources.hashes()
-    (sources.root / "models" / "brandnew.py").write_text("from genbench.models.vae import VAE\n\n\nclass New(VAE):\n    pass\n")
-
-    def register(text):
-        text = text.replace("\n__all__", "from genbench.models.brandnew import New\n\n__all__", 1)
-        return text.replace('    "gmm": GMM,', '    "new": New,\n    "gmm": GMM,')
-
-    sources.edit("models/__init__.py", register)
-    assert sources.hashes() == before
-    assert model_module("new") == "genbench.models.brandnew"
-
-
-@pytest.mark.parametrize("file", ["data/points.py", "data/images.py", "data/__init__.py"])
-def test_a_new_source_of_data_retrains_nothing(sources, file):
-    """A dataset's content has its own hash; a function beside the others must not touch trials on other data."""
-    before = sources.hashes()
-    sources.edit(file, lambda text: text + "\n\ndef spiral():\n    return None\n")
-    assert differing(before, sources.hashes()) == set()
 
 
 # ---- the checks before a run

@@ -2,7 +2,7 @@ rule evaluate:
     input:
         f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
         f"{RESULTS}/data/{{dataset}}/data.npz",
-        f"{RESULTS}/reference/{{dataset}}/floor.json",
+        f"{RESULTS}/reference/{{dataset}}/reference.json",
         encoders_of,
     output:
         f"{RESULTS}/scores/{{dataset}}/{{group}}-{SCORING}.json",
@@ -18,6 +18,8 @@ rule evaluate:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=lambda w: code_hash("genbench.jobs.evaluate:evaluate_group", settings=[STUDY.encoders, about(w.dataset)]),
+        code=lambda w: code_hash(
+            "genbench.jobs.evaluate:evaluate_group", *SCORERS[w.dataset], settings=[ENCODER_WORDS, about(w.dataset)]
+        ),
     shell:
         "genbench evaluate --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"

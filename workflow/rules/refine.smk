@@ -2,7 +2,7 @@ rule refine:
     input:
         f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
         f"{RESULTS}/data/{{dataset}}/data.npz",
-        f"{RESULTS}/reference/{{dataset}}/floor.json",
+        f"{RESULTS}/reference/{{dataset}}/reference.json",
         encoders_of,
     output:
         numbers=f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.json",
@@ -19,6 +19,6 @@ rule refine:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=lambda w: code_hash("genbench.jobs.refine:refine_group", settings=[STUDY.encoders, about(w.dataset)]),
+        code=lambda w: code_hash("genbench.jobs.refine:refine_group", settings=[ENCODER_WORDS, about(w.dataset)]),
     shell:
         "genbench refine --group {params.name} --out {output.numbers}" " --threads {threads} > {log} 2>&1"

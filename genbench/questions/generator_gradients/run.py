@@ -23,6 +23,7 @@ VALUES = np.linspace(-8, 8, 161)  # of the critic
 LOOKS = 16  # at the gradients, after the first at a critic that has learnt nothing
 POINTS = 512  # fakes behind a gradient
 # losses of critics, and the losses of generators that meet them: two share one critic
+DRAWN = ("minimax", "non_saturating", "least_squares", "wasserstein", "hinge")  # losses whose derivatives are drawn
 PAIRS = {
     "non_saturating": ("minimax", "non_saturating"),
     "least_squares": ("least_squares",),
@@ -53,7 +54,8 @@ def run(settings: "GeneratorGradients", bench: Bench) -> dict[str, pd.DataFrame]
 def curves() -> pd.DataFrame:
     """Derivatives of the generators' losses by the critic's value at a fake: (loss, value, gradient), by autograd."""
     parts = []
-    for name, loss in LOSSES.items():
+    for name in DRAWN:
+        loss = LOSSES[name]
         hp = {key: torch.tensor(value, dtype=torch.float64) for key, value in loss.hp.items()}
         values = torch.as_tensor(VALUES)
         gradient = grad(lambda v, loss=loss, hp=hp: loss.generator(v, hp).sum())(values)
