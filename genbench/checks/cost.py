@@ -88,8 +88,8 @@ def estimate(
     lines = [f"{len(clock.known)} networks from trials that ran, {how}"]
     if unknown:
         lines.append(f"questions that never ran here are not counted: {', '.join(unknown)}")
-    if study.refine:
-        lines.append("refined samples are not counted")
+    if study.posthoc:
+        lines.append("post-hoc samples are not counted")
     return costs + asked, lines
 
 

@@ -1,16 +1,16 @@
-rule refine:
+rule posthoc:
     input:
         f"{RESULTS}/groups/{{dataset}}/{{group}}.json",
         f"{RESULTS}/data/{{dataset}}/data.npz",
         f"{RESULTS}/reference/{{dataset}}/floor.json",
         encoders_of,
     output:
-        numbers=f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.json",
-        pictures=f"{RESULTS}/refined/{{dataset}}/{{group}}-{REFINING}.npz",
+        numbers=f"{RESULTS}/posthoc/{{dataset}}/{{group}}-{SAMPLING}.json",
+        pictures=f"{RESULTS}/posthoc/{{dataset}}/{{group}}-{SAMPLING}.npz",
     log:
-        f"{RESULTS}/logs/refine/{{dataset}}/{{group}}-{REFINING}.log",
+        f"{RESULTS}/logs/posthoc/{{dataset}}/{{group}}-{SAMPLING}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/refine/{{dataset}}/{{group}}-{REFINING}.tsv"
+        f"{RESULTS}/benchmarks/posthoc/{{dataset}}/{{group}}-{SAMPLING}.tsv"
     threads: 1
     resources:
         mem_mb=4000,
@@ -19,6 +19,6 @@ rule refine:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=code_hash("genbench.jobs.refine"),
+        code=code_hash("genbench.jobs.posthoc"),
     shell:
-        "genbench refine --group {params.name} --out {output.numbers}" " --threads {threads} > {log} 2>&1"
+        "genbench posthoc --group {params.name} --out {output.numbers}" " --threads {threads} > {log} 2>&1"
