@@ -19,12 +19,12 @@ __all__ = ["Cost", "Work", "bytes_of", "estimate"]
 
 LIMIT = 10.0  # seconds for timing updates
 STARTUP = 4.0  # seconds that a job's imports take
-# Seconds, seen on one core, of what has no updates to time: metrics of so many examples, for a trial's evaluation and for a
-# judgement of a checkpoint; more where a likelihood takes many passes; and two classifiers with what real data score.
+# Seconds, seen on one core, of what has no updates to time: metrics of so many examples, for a trial's evaluation and for the
+# choice of a checkpoint; more where a likelihood takes many passes; and two classifiers with what real data score.
 SEEN = {"points": 2500, "images": 1000}
 EVALUATE = {"points": 1.2, "images": 0.5}
-JUDGE = {"points": 1.2, "images": 0.1}
-DEAR = {"ebm": 5.0, "diffusion": 10.0, "continuous_flow": 1.5, "vae": 3.0}
+CHECKPOINT = {"points": 1.2, "images": 0.1}
+EXPENSIVE = {"ebm": 5.0, "diffusion": 10.0, "continuous_flow": 1.5, "vae": 3.0}
 REFERENCE = {"points": 4.0, "images": 30.0}
 KEPT = 100_000  # bytes of a trial's curves, picture and JSON
 
@@ -98,7 +98,7 @@ class Prices:
 
     def __init__(self, study: Study, clock: Clock, paths: Paths, root: Path):
         self.study, self.clock, self.root = study, clock, root
-        self.evaluated, self.judged = (_scored(paths.all_scored(searched)) for searched in (False, True))
+        self.evaluated, self.searched = (_scored(paths.all_scored(searched)) for searched in (False, True))
         self.found: dict[tuple[str, str], tuple[float, float, float]] = {}
 
     def of(self, work: Work) -> tuple[float, float, float]:
@@ -115,10 +115,10 @@ class Prices:
             share, drawing, scoring = count / SEEN[spec.kind], count * speed.sampling, 0.0
             pair = (trial.dataset, trial.model)
             if what != "train":
-                usual = trial.train.get("checkpoints", 1) * (JUDGE[spec.kind] * share + drawing)
-                scoring += self.judged.get(pair, usual)
+                usual = trial.train.get("checkpoints", 1) * (CHECKPOINT[spec.kind] * share + drawing)
+                scoring += self.searched.get(pair, usual)
             if what != "search":
-                usual = EVALUATE[spec.kind] * share + DEAR.get(trial.family, 0.0) + drawing
+                usual = EVALUATE[spec.kind] * share + EXPENSIVE.get(trial.family, 0.0) + drawing
                 scoring += self.evaluated.get(pair, usual)
             kept = bytes_of(trial, 0 if what == "search" else count, self.root)
             self.found[key] = (speed.training, scoring, kept)

@@ -10,8 +10,10 @@ from kit import gen
 from genbench.config.schema import Posthoc
 from genbench.data.space import Standard
 from genbench.models.gebm import GEBM
+from genbench.sampling import methods
 from genbench.sampling.methods import METHODS, PAIRS, Sampler, Samples
 
+COUNT = 2000
 PLANE = Standard((2,), None, (0.0, 0.0), 1.0)
 
 
@@ -27,16 +29,18 @@ def test_a_study_can_name_every_method():
     assert {"raw", *get_args(names)} == set(METHODS)
 
 
-def test_latent_langevin_keeps_the_distribution_of_a_generalised_ebm_that_is_right():
+def test_latent_langevin_keeps_the_distribution_of_a_generalised_ebm_that_is_right(monkeypatch):
     """Base N(0, 4 I), tilted: normal with precision 3 + 1/4 around 3 m / 3.25, as the data are."""
+    monkeypatch.setattr(methods, "CALIBRATED", COUNT)
+    monkeypatch.setattr(methods, "CHUNK", COUNT)
     model = GEBM((2,), latent=2, width=4, depth=1, step=0.02)
     model.generator = torch.nn.Linear(2, 2, bias=False)
     model.generator.weight.data = 2 * torch.eye(2)
     model.critic = Tilt()
     model.requires_grad_(False)
     generator, std, mean = gen(0), 3.25**-0.5, torch.tensor([3.0, -1.5]) / 3.25
-    data = mean + std * torch.randn(3000, 2, generator=generator)
-    made, _ = METHODS["ddls"].run(Sampler(model, PLANE, data, 3000, 60, generator))
+    data = mean + std * torch.randn(COUNT, 2, generator=generator)
+    made, _ = METHODS["ddls"].run(Sampler(model, PLANE, data, COUNT, 60, generator))
     torch.testing.assert_close(made.y.mean(0), mean, rtol=0, atol=0.06)
     torch.testing.assert_close(made.y.std(0), torch.full((2,), std), rtol=0.06, atol=0)
 
