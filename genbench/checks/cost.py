@@ -2,11 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genbench import questions
 from genbench.checks.clock import Clock, network, recorded
 from genbench.checks.trials import built
 from genbench.config.expand import Trial
@@ -57,13 +56,14 @@ class Cost:
 
 
 def estimate(
-    study: Study, works: Sequence[Work], results: Path, device: str = "cpu", limit: float = LIMIT, root: Path = ROOT
-) -> tuple[list[Cost], list[str]]:
+    study: Study, works: Sequence[Work], asked: Mapping[str, str], results: Path,
+    device: str = "cpu", limit: float = LIMIT, root: Path = ROOT,
+) -> tuple[list[Cost], list[str]]:  # fmt: skip
     """Costs by part, and what to know of them, one line each.
 
     Arguments:
-        works: what is to be trained. results: folder that earlier runs filled. device: "cpu" or "cuda".
-        limit: seconds for timing updates of networks that the store has no trial of.
+        works: what is to be trained. asked: folders of questions by name. results: folder that earlier runs filled.
+        device: "cpu" or "cuda". limit: seconds for timing updates of networks that the store has no trial of.
     """
     trials = [trial for work in works for trial in work.trials]
     paths = Paths(results)
@@ -82,7 +82,7 @@ def estimate(
     costs.append(_references(works, results, root))
     jobs = sum(2 * work.jobs for work in works)
     costs.append(Cost("starting jobs", jobs, jobs, jobs * STARTUP / 3600, 0))
-    asked, unknown = _questions(study, results, root)
+    answers, unknown = _questions(asked, results)
     scaled = len(clock.scaled.keys() - clock.known.keys())
     how = f"{len(clock.timed)} from a few timed updates, {scaled} scaled from these by parameters and examples"
     lines = [f"{len(clock.known)} networks from trials that ran, {how}"]
@@ -90,7 +90,7 @@ def estimate(
         lines.append(f"questions that never ran here are not counted: {', '.join(unknown)}")
     if study.posthoc:
         lines.append("post-hoc samples are not counted")
-    return costs + asked, lines
+    return costs + answers, lines
 
 
 class Prices:
@@ -150,9 +150,9 @@ def _references(works: Sequence[Work], results: Path, root: Path) -> Cost:
     return Cost("datasets", len(names), len(todo), seconds / 3600, 0)
 
 
-def _questions(study: Study, results: Path, root: Path) -> tuple[list[Cost], list[str]]:
+def _questions(folders: Mapping[str, str], results: Path) -> tuple[list[Cost], list[str]]:
     """What questions took that ran before, with these settings (none are left to do) or with others; the rest by name."""
-    folders, seconds, unknown, done = questions.folders(study, root), 0.0, [], 0
+    seconds, unknown, done = 0.0, [], 0
     for name, folder in folders.items():
         if (Paths(results).question(folder) / ABOUT).is_file():
             done += 1

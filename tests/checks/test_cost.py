@@ -16,7 +16,7 @@ from genbench.checks.trials import arguments, built
 from genbench.cli import main
 from genbench.config.budget import Budget
 from genbench.config.expand import expand, groups
-from genbench.config.read import dataset_spec, read_study
+from genbench.config.read import dataset_spec
 from genbench.config.schema import Study
 from genbench.jobs.check import cost, shown
 from genbench.models import MODELS
@@ -75,7 +75,8 @@ def test_timed_updates_tell_the_time_of_a_whole_training(model):
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))
-def test_every_model_can_be_timed_and_more_updates_take_longer(model):
+def test_every_model_can_be_timed_and_more_updates_take_longer(model, monkeypatch):
+    monkeypatch.setattr("genbench.checks.clock.SAMPLED", 2)
     dataset = "ring8" if "points" in MODELS[model].space else "digits"
     first = trials([model], cell={"batch": 4, "datasets": [dataset]})[:1]
     short, long = ([dataclasses.replace(first[0], budget={"unit": "updates", "value": value})] for value in (1, 4000))
@@ -231,11 +232,12 @@ def test_the_table_has_a_total_and_the_time_of_several_jobs():
 
 def test_check_tells_the_cost_unless_told_not_to(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("genbench.checks.cost.LIMIT", 0.0)
-    ran = expand(read_study("smoke"))
+    made = study(["ns_gan"])
+    monkeypatch.setattr("genbench.config.read.read_study", lambda *args, **named: made)
+    ran = expand(made)
     for trial in ran:
         stored(tmp_path, trial, 3600.0)
-    call = ["check", "smoke", "--results", str(tmp_path), "--device", "cpu"]
+    call = ["check", "s", "--results", str(tmp_path), "--device", "cpu"]
     assert main([*call, "--cores", "3"]) == 0
     out = capsys.readouterr().out
     assert "core-hours" in out and f"{len(ran)} trials trained already" in out and "with 3 jobs at once" in out
