@@ -82,10 +82,9 @@ def prepare(spec: "DatasetSpec", out: Path) -> None:
     """Write out/data.npz and out/meta.json; UserError (one line) where the spec or its source is at fault."""
     import genbench.data as tables  # here: the tables import this module
 
-    allowed = tables.POINTS if spec.kind == "points" else tables.IMAGES
+    allowed = sorted(tables.POINTS) if spec.kind == "points" else sorted(tables.IMAGES)
     if spec.source not in allowed:
-        names = ", ".join(sorted(allowed))
-        raise UserError(f"{_file(spec.name)}: source: no {spec.kind} source {spec.source!r}; allowed: {names}")
+        raise UserError(f"{_file(spec.name)}: source: no {spec.kind} source {spec.source!r}; allowed: {', '.join(allowed)}")
     arrays, about = _points(spec) if spec.kind == "points" else _images(spec)
     meta = {
         "name": spec.name,

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.config.expand import Trial, code_hash
+from genbench.config.code import code_hash
+from genbench.config.expand import Trial
 from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
 from genbench.data import Dataset, space
@@ -45,7 +46,7 @@ class Judge:
         else:
             encoder = named_encoder(study.encoders[0], data, paths, device)
             self.distance, self.features, name = self._frechet, lambda x: extract(encoder, x.to(device))[0], encoder.name
-        code = code_hash(*(f"genbench.metrics.{module}" for module in ("distances", "neighbours", "transport")))
+        code = code_hash("genbench.jobs.judge:Judge", settings=[name, data.kind])
         self.key = short_hash([self.count, name, data.content_hash, code], 8)
         self.real: dict[str, Tensor] = {}
         self.coverage: Coverage | None = None

@@ -77,6 +77,7 @@ class GMM(Model):
         components: number of Gaussians. ridge: added to the diagonal of each covariance. restarts: EM runs, the best is kept.
     """
 
+    name = "gmm"
     players = {}
     likelihood = "exact"
     space = {"points": "standard", "images": "uniform"}

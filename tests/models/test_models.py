@@ -69,7 +69,7 @@ def steps(case, model, count, hp, lr=0.01):
 @functools.cache
 def _trained(case):
     scored = case.kind == "points" and case.cls.likelihood != "none"
-    updates = 100 if scored else 60 if case in ENERGY else 10
+    updates = 60 if scored or case in ENERGY else 10
     return tiny.trainer(case, [0], [{"lr": 0.01}], updates, batch=64, switches={"ema": 0.9}).run()[0]
 
 

@@ -116,7 +116,7 @@ CASES = [
     Case("made", "images", "binary-orders", {"orders": 2}, levels=2),
     Case("pixelcnn", "images", "logistic", levels=40),
     Case("pixelrnn", "images", "binary", levels=2),
-    Case("cnf", "points", "dopri5", {"solver": "dopri5"}),
+    Case("cnf", "points", "dopri5", {"solver": "dopri5", "tolerance": 1e-2}),
     Case("cnf", "points", "adjoint", {"gradient": "adjoint", "solver": "midpoint", "steps": 4}),
     Case("ffjord", "points", "gaussian", {"probe": "gaussian", "depth": 3}),
     Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125}, levels=17),

@@ -162,7 +162,8 @@ def test_chapters_are_drawn_with_what_is_folded(run, plain):
         figure.subplots().plot([0, 1])
         return figure
 
-    table = Table("inner", pd.DataFrame({"model": ["<a>"], "value": [0.5]}), "Numbers")
+    frame = pd.DataFrame({"model": ["<a>", "b"], "seeds": [3, 4], "gap": [0.123456, math.nan], "FID": [1.0, 2.0]})
+    table = Table("inner", frame, "Numbers", shown={"FID": ["1 ± 2", "2 ± 3"]})
     deep = Fold("deeper", (Points(("one", "arXiv:1406.2661")), Figure("deep", drawing(), "A line"), table))
     blocks = (Heading("Head"), Paragraph("Seen."), Paragraph("Small.", fine=True), Fold("Under", (Paragraph("Hidden."), deep)))
     page = plain(*run, lambda results: [Chapter("lead", "First", blocks, lead=True), Chapter("last", "Last", (Paragraph("Z"),))])
@@ -171,8 +172,10 @@ def test_chapters_are_drawn_with_what_is_folded(run, plain):
     assert '<a href="https://arxiv.org/abs/1406.2661">' in page.html and page.html.count('id="lead-deep-') > 1
     places = [page.html.index(f'<section id="{name}">') for name in ("summary", "lead", "findings", "curves", "last", "costs")]
     assert places == sorted(places)
-    assert list(page.frame("lead_inner")["value"]) == [0.5]
-    assert (page.path.parent / "figures" / "lead-deep.svg").is_file()
+    row = page.rows("Numbers")["<a>"]
+    assert '<td data-v="0.123456">0.123</td>' in row and '<td data-v="1">1 ± 2</td>' in row and '<td data-v="3">3</td>' in row
+    assert '<td data-v="">–</td>' in page.rows("Numbers")["b"] and page.frame("lead_inner")["gap"][0] == 0.123456
+    assert (page.path.parent / "figures" / "lead-deep.svg").read_text() in page.html
 
 
 def test_text_of_others_is_escaped_and_old_figures_go(copied, plain, tmp_path):

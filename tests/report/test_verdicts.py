@@ -4,7 +4,8 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, VERDICTS, Claim, tally, together
+from genbench.report.blocks import Claim
+from genbench.report.verdicts import HOLDS, IN_PART, OPEN, REFUTED, VERDICTS, tally, together
 
 
 @pytest.mark.parametrize(
@@ -33,4 +34,4 @@ def test_a_tally_names_the_cases():
 
 def test_a_verdict_is_one_of_four_words():
     with pytest.raises(ValueError, match="C9: verdict must be one of holds, .*, got 'maybe'"):
-        Claim("C9", "", "", "maybe", "", ())
+        Claim("C9", "", "", "maybe", (), ())

@@ -12,7 +12,7 @@ from genbench.training.replicas import Replicas, build
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
 LIFTABLE = [c for c in tiny.CASES if c.cls.players and c.make().liftable]
 SEEDS = [11, 5, 3]
-UPDATES = 8
+UPDATES = 4
 DOUBLE = {"dtype": torch.float64}
 SWITCHES = {"ema": 0.9, "warmup": 0.2}
 
@@ -80,7 +80,7 @@ def test_a_trial_alone_equals_the_trial_in_a_group(group):
 @cases(argvalues=[c for c in tiny.CASES if not (c.cls.players and c.make().liftable)])
 def test_an_unlifted_trial_alone_equals_the_trial_in_a_group(case):
     hps = [dict(case.hp)] * 3
-    trainer, single = (tiny.trainer(case, seeds, hps[: len(seeds)], 6, batch=8, **DOUBLE) for seeds in (SEEDS, SEEDS[2:]))
+    trainer, single = (tiny.trainer(case, seeds, hps[: len(seeds)], 4, batch=8, **DOUBLE) for seeds in (SEEDS, SEEDS[2:]))
     assert trainer.cost == single.cost and trainer.cost.flops > 0
     (alone,) = single.run()
     for name, tensor in trainer.run()[2].model.state_dict().items():

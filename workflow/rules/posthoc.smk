@@ -19,6 +19,8 @@ rule posthoc:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=code_hash("genbench.jobs.posthoc"),
+        code=lambda w: code_hash(
+            "genbench.jobs.posthoc:sample_group", settings=[STUDY.encoders, STUDY.posthoc.methods, about(w.dataset)]
+        ),
     shell:
         "genbench posthoc --group {params.name} --out {output.numbers}" " --threads {threads} > {log} 2>&1"
