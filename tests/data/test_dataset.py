@@ -1,4 +1,4 @@
-"""Preparing and loading: splits, hashes, metadata, and what a user is told."""
+"""Preparing and loading: splits, hashes, metadata, and messages for users."""
 
 import subprocess
 import sys

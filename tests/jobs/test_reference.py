@@ -36,7 +36,7 @@ def test_stacks_are_compared_with_stacks_of_other_digits():
     assert set(train) == set(range(50)) and set(scored) | set(held) == test and not set(scored) & set(held)
 
 
-def test_an_encoder_that_changed_is_told(monkeypatch, tmp_path):
+def test_an_encoder_that_changed_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(job, "named_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
     stored = [Reference("genbench-cnn-old", "test", torch.zeros(3, 2))], None
     with pytest.raises(UserError, match="made by genbench-cnn-old, but classifier is now genbench-cnn-new"):
