@@ -102,7 +102,8 @@ def percent(share: float) -> str:
     """A share in percent: whole from ten on, else with one decimal, a dash if there is none."""
     if not math.isfinite(share):
         return "–"
-    return f"{100 * share + 0.0:.{0 if share == 0 or abs(share) >= 0.0995 else 1}f} %"
+    places = 0 if share == 0 or abs(share) >= 0.0995 else 1
+    return f"{round(100 * share, places) + 0.0:.{places}f} %"
 
 
 def span(values: Iterable[float], show: Callable[[float], str] = number) -> str:

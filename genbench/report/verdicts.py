@@ -1,6 +1,7 @@
 """Verdicts: their words, on claims and on pairs of models, and what would decide where they are open."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from genbench.report.text import count, listing, span
@@ -49,20 +50,20 @@ def tally(cases: Mapping[str, str]) -> str:
     return "; ".join(f"{word}: {', '.join(names)}" for word, names in named.items() if names)
 
 
-def counted(words: Sequence[str], margin: float, what: str = "pairs") -> str:
-    """Return how many pairs got which word, as a clause: "of 6 pairs, 2 are better and 4 undecided"."""
+def counted(words: Sequence[str], margin: float, what: str = "pairs", directed: bool = False) -> str:
+    """Return how many pairs got which word, as a clause: "of 6 pairs, 2 are different and 4 are undecided".
+
+    `directed`: which of two is better has a meaning, as against a baseline; else better and worse are "different".
+    """
     if not words:
         return f"no {what} could be compared"
     if set(words) == {UNDECIDED}:
         return f"none of the {len(words):,} {what} could be decided"
-    said = {
-        BETTER: "better",
-        WORSE: "worse",
-        EQUIVALENT: f"equivalent within a factor of {margin:g}",
-        NOT_WORSE: f"not worse by a factor of {margin:g}",
-        UNDECIDED: UNDECIDED,
-    }
-    parts = [f"{words.count(word):,} {'is' if words.count(word) == 1 else 'are'} {said[word]}" for word in said if word in words]
+    ways = {BETTER: "better", WORSE: "worse"} if directed else dict.fromkeys((BETTER, WORSE), "different")
+    said = ways | {EQUIVALENT: f"equivalent within a factor of {margin:g}", NOT_WORSE: f"not worse by a factor of {margin:g}"}
+    counts = Counter(said.get(word, word) for word in words)
+    order = dict.fromkeys((*said.values(), UNDECIDED))
+    parts = [f"{counts[each]:,} {'is' if counts[each] == 1 else 'are'} {each}" for each in order if counts[each]]
     return f"of {len(words):,} {what}, {listing(parts)}"
 
 
@@ -95,4 +96,5 @@ def deciding(needed: Mapping[str, Sequence[float | None]], tried: Iterable[int],
     if not possible:
         return f"{few}, and {MANY:,} would not decide half of the open cases, if ratios and spreads stay as seen."
     rest = f" on {len(possible)} of {len(middles)} datasets" if len(possible) < len(middles) else ""
-    return f"{few}: about {span(possible, count)}{each} would decide half of the open cases{rest}."
+    apart = ", depending on the dataset," * (len(set(possible)) > 1)
+    return f"{few}: about {span(possible, count)}{each}{apart} would decide half of the open cases{rest}."

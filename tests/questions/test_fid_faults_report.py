@@ -8,11 +8,11 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.claims import fid
+from genbench.report.claims.exact import bare
 from genbench.report.claims.fid import swaps
 
 from genbench.report import style
-from genbench.report.claims import fid
-from genbench.report.claims.exact import bare
 from genbench.report.means import Mean
 from genbench.results.study import Answer
 

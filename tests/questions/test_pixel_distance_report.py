@@ -7,10 +7,10 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from genbench.report.claims import pixels
 from genbench.report.crossed import crossed, exceeds, ratio
 
 from genbench.report import style
-from genbench.report.claims import pixels
 from genbench.report.means import Mean
 from genbench.results.study import Answer
 

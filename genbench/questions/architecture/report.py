@@ -28,9 +28,9 @@ SOURCE = (
 LEVEL = 0.05  # of a false verdict on a claim from any dataset
 RIVALS = (LOSS, REGULARISATION)
 NOTES = (
-    "Every crossing of the factors tries the same quasi-random stream of configurations, over its own search space{first}. {steps} "
-    "A cell's tuned score is the expected test score of the best of k configurations by validation (arXiv:2004.13705); a failed "
-    "configuration is charged the worst score of the dataset.",
+    "Every crossing of the factors tries the same quasi-random stream of configurations, over its own search space{first}. "
+    "{steps} A cell's tuned score is the expected test score of the best of k configurations by validation (arXiv:2004.13705); "
+    "a failed configuration is charged the worst score of the dataset.",
     "Shares are of the variance of the log tuned score between cells (Shapley values of the sums of squares), less what errors "
     "of estimation add. Their 95 % intervals come from leaving out one configuration of all cells at a time (jackknife). Shares "
     "of single configurations are made likewise; “within cells” is what the search gains.",
@@ -41,7 +41,8 @@ NOTES = (
     "Shares depend on the factor levels and search spaces that were chosen: one bad level counts as much as a good one, and a "
     "factor with more levels has a larger share by counting alone (L levels drawn from one distribution have, on average, a "
     "variance in proportion to 1 - 1 / L). “Others over best”, the geometric mean of tuned scores at a factor's other levels "
-    "over that at its best, is 1 or more by construction. Scores are not taken relative to real data's, near which logs are unstable.",
+    "over that at its best, is 1 or more by construction. Scores are not taken relative to real data's, near "
+    "which logs are unstable.",
 )
 
 
@@ -102,20 +103,20 @@ def _because(
         REFUTED: f"Tune {rivals} before the architecture",
         OPEN: f"These searches don't say whether to tune the architecture or {rivals} first",
     }.get(together(verdicts.values()), "What to tune first depends on the dataset")
-    shares = [f"{_lead_said(s.grid, tuned[s.name], level)} on {s.name}" for s in found]
-    return tuple(line for line in (f"{advice}.", f"{'; '.join(shares)}.", _needed(found, tuned, verdicts)) if line)
+    shares = f"Of the variance of tuned scores, {'; '.join(_lead_said(s, tuned[s.name], level) for s in found)}."
+    return tuple(line for line in (f"{advice}.", shares, _needed(found, tuned, verdicts)) if line)
 
 
-def _lead_said(grid: Grid, tuned: Tuned, level: float) -> str:
+def _lead_said(s: GridSearch, tuned: Tuned, level: float) -> str:
     """The two shares that the rule compares, and their difference."""
     if math.isnan(tuned.lead.share):
-        return f"{plural(len(grid.cells), 'cell')} differ by no more than errors of estimation"
+        return f"nothing is left on {s.name} once errors of estimation are taken off"
     own = next(share.share for share in tuned.shares if share.term == ARCHITECTURE)
-    rivals = _rivals(grid)
-    rest = listing([_levels(grid, rival) for rival in rivals] + ["their pair"] * (len(rivals) > 1))
+    rivals = _rivals(s.grid)
+    rest = listing([_levels(s.grid, rival) for rival in rivals] + ["their pair"] * (len(rivals) > 1))
     return (
-        f"{_levels(grid, ARCHITECTURE)} has {percent(own)} of the variance and {rest} {percent(own - tuned.lead.share)} "
-        f"(difference {_difference(tuned.lead)}; {100 * level:.3g} % interval)"
+        f"{_levels(s.grid, ARCHITECTURE)} has {percent(own)} on {s.name}, and {rest} {percent(own - tuned.lead.share)}, a difference "
+        f"of {_difference(tuned.lead)} ({100 * level:.3g} % interval)"
     )
 
 
@@ -187,8 +188,8 @@ def _one_by_one(s: GridSearch, tuned: Tuned) -> list[str]:
     if len(rivals) < 2:
         return []
     leads = {rival: factors.tuned_shares(s.grid, ARCHITECTURE, (rival,)).lead for rival in rivals}
-    each = [f"that of {rival} alone {_difference(lead)}" for rival, lead in leads.items()]
-    return [f"The architecture's share exceeds {listing(each)} (95 % intervals; no verdict follows)."]
+    each = [f"less that of {rival} alone, is {_difference(lead)}" for rival, lead in leads.items()]
+    return [f"The architecture's share, {listing(each)} (95 % intervals; no verdict follows)."]
 
 
 def _cell(grid: Grid, place: int) -> str:

@@ -44,7 +44,7 @@ def _seeds(every: Sequence[DatasetSearches]) -> pd.DataFrame:
         for s in each.found
         for seed, score in enumerate(s.confirmed)
     ]
-    return pd.DataFrame(rows, columns=["model", "dataset", "seed", "score"])
+    return pd.DataFrame(rows, columns=["model", "dataset", "seed", "score"]).astype({"score": float})
 
 
 def _agreement(frame: pd.DataFrame) -> list[str]:

@@ -20,8 +20,8 @@ from genbench.questions.searches import (
     verdict_table,
 )
 from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points, Table
+from genbench.report.means import averaged
 from genbench.report.published import beside
-from genbench.report.tables import averaged
 from genbench.report.text import listing, number, plural, value
 from genbench.report.verdicts import (
     BETTER,

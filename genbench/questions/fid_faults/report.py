@@ -13,8 +13,8 @@ from scipy import stats
 from genbench.questions.crossed import crossed, exceeds, ratio
 from genbench.questions.fid_faults.figures import drawn
 from genbench.report.blocks import Claim, Figure, Fold, Heading, Paragraph, Points, Table
+from genbench.report.means import Mean, averaged
 from genbench.report.published import beside
-from genbench.report.tables import Cell, averaged
 from genbench.report.text import listing, number, percent, plural
 from genbench.report.verdicts import HOLDS, OPEN, REFUTED, enough, tally, together
 from genbench.results.study import Results
@@ -39,7 +39,8 @@ NOTES = (
     "No generative model is trained: “samples” are real images, or real images with a known fault, against the test split. "
     "Encoders learn from one half of the training data; samples are drawn from the other half, {redraws} times anew, and copies "
     "from the first. Samples and copies have nearly the shares of the classes of their halves. Intervals are for other draws "
-    "from these halves and for other classifiers. “Untrained” is the classifier's network as initialised, “pixels” 64 principal components.",
+    "from these halves and for other classifiers. “Untrained” is the classifier's network as initialised, “pixels” are 64 "
+    "principal components.",
     "Rules: ratios of classifiers' FIDs are compared with {margin:g}, what counts as equal in this study, each question at 5 % "
     "for all datasets together (Bonferroni). Biased: the ratio of a quarter of the images to all is above that. Sees lost "
     "classes: the ratio is above it as soon as the first are gone, with equally many images. Does not see copies: the ratio of "
@@ -51,9 +52,10 @@ NOTES = (
     "pixels as black or white specks; 30 % of the classes lost; a tenth of the images repeated; pairs of a class averaged; a "
     "Gaussian in pixels. Theory of the bias: for Gaussians, to leading order.",
     "C_T is a z score of samples' distances to training data beside those of held-out data, below 0 where samples are nearer, "
-    "and below {copies:g} for copies (Meehan et al. 2020, arXiv:2004.05675). It detects copies where theirs is surely below {copies:g} "
-    "and that of fresh data surely above. Authenticity: the share of samples farther from their nearest training image than that "
-    "one is from its own nearest (Alaa et al. 2022, arXiv:2102.08921), less that share of held-out data, in points.",
+    "and below {copies:g} for copies (Meehan et al. 2020, arXiv:2004.05675). It detects copies where theirs is surely below "
+    "{copies:g} and that of fresh data surely above. Authenticity: the share of samples farther from their nearest training "
+    "image than that one is from its own nearest (Alaa et al. 2022, arXiv:2102.08921), less that share of held-out data, in "
+    "points.",
 )
 CAPTION = (
     "FID by classifiers. From the left: of real data by their number (dots: draws; line: their mean; dashed: theory); of fewer "
@@ -147,7 +149,7 @@ def _learned(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["encoder"].str.startswith("classifier")]
 
 
-def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, level: float) -> Cell:
+def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, level: float) -> Mean:
     """Log of the ratio of the FIDs where `column` is `above` to those where it is `below`, by classifiers and redraws."""
     logs = _logs(table)
     top, bottom = (logs[logs[column] == each].pivot(index="encoder", columns="redraw", values="log") for each in (above, below))
@@ -157,7 +159,7 @@ def _log_ratio(table: pd.DataFrame, column: str, above: object, below: object, l
 # ---- the four questions
 
 
-def _open(found: Cell, margin: float, verdict: str) -> str:
+def _open(found: Mean, margin: float, verdict: str) -> str:
     """Why a ratio decides nothing, and what would; empty where it decides."""
     if verdict != OPEN:
         return ""
@@ -236,7 +238,7 @@ def _encoders(table: pd.DataFrame, margin: float) -> Found:
         short.append(f"{plural(len(found), 'pair')} of samplers on {dataset}{more}")
         between = [f"{number(a.tau)} ({number(a.low)} to {number(a.high)}) of {words}" for words, a in agreed.items()]
         said.append(
-            f"{dataset}: mean Kendall's tau between the orders of {everyone.models} samplers (1: the same order): {listing(between)}."
+            f"{dataset}: mean Kendall's tau between the orders of {everyone.models} samplers, 1 if the same: {listing(between)}."
         )
         said.append(f"{dataset}: {_kinds(found, part)}.")
         means = _learned(part).groupby("sampler", sort=False)["fid"].mean()

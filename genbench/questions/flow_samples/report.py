@@ -9,8 +9,8 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import sheet
 from genbench.questions.phrases import INTERVALS, LINES, METHOD, clear, clear_pairs, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import FLOOR, inks, seed_lines
 from genbench.report.means import Mean, averaged
+from genbench.report.style import FLOOR, inks, seed_lines
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
 
@@ -56,8 +56,8 @@ def _temperatures(answer: Answer) -> list[Block]:
         best, hot = means["fid"].idxmin(), means.index.max()
         cooler = [t for t in means.index if t < best][-1:]
         said.append(f"{dataset}: FID is lowest, {number(means['fid'][best])}, at temperature {best:g}.")
-        said += [f"{dataset}: from temperature {hot:g} down to {best:g}, {_changes(part, hot, best)}."] * (best != hot)
-        said += [f"{dataset}: from temperature {best:g} down to {t:g}, {_changes(part, best, t)}." for t in cooler]
+        steps = [(hot, best)] * int(best != hot) + [(best, t) for t in cooler]
+        said += [f"{dataset}: from temperature {high:g} down to {low:g}, {_changes(part, high, low)}." for high, low in steps]
         rows += [
             {"dataset": dataset, "samples": f"temperature {t:g}"} | {name: averaged(own[key]) for key, name in SCORES.items()}
             for t, own in part.groupby("temperature")

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.questions.phrases import INTERVALS, METHOD, gap, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import inks
 from genbench.report.means import averaged
+from genbench.report.style import inks
 from genbench.report.text import listing, value
 from genbench.results.study import Results
 from genbench.statistics.multiplicity import clear

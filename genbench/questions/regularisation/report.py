@@ -86,8 +86,8 @@ def _because(found: Sequence[GridSearch], table: pd.DataFrame, verdict: str, mar
         HOLDS: "Regularise the critic: every kind that was tried lowers the tuned score, to at most "
         f"{number(table['ratio'].max())} times that without",
         REFUTED: f"Try without regularisation, too: {_first(against)}",
-        OPEN: f"Whether to regularise the critic is open: {int(table['better_alone'].sum())} of {len(table)} comparisons are "
-        "better by themselves, where all would have to be, and none is shown worse or equivalent",
+        OPEN: f"Whether to regularise the critic is open: {int(table['better_alone'].sum())} of {len(table)} comparisons show by "
+        "themselves that it is better, where all would have to, and none that it is worse or equivalent",
     }[verdict]
     counts = _counted(table, margin)
     needed = {s.name: list(own["needed"]) for s in found if len(own := _open(table, s.name))}
@@ -100,7 +100,7 @@ def _open(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def _counted(table: pd.DataFrame, margin: float) -> str:
-    return counted(list(table["verdict"]), margin, "comparisons with none")
+    return counted(list(table["verdict"]), margin, "comparisons", directed=True)
 
 
 def _first(rows: pd.DataFrame) -> str:

@@ -137,19 +137,19 @@ def _because(every: Sequence[DatasetSearches], told: Mapping[str, Told], verdict
         REFUTED: "The size of the search makes no difference here",
         OPEN: "Whether the size of the search matters is open",
     }.get(verdict, "Report how many configurations were tried")
-    sizes = [
-        f"{span(each.factors)} with the best of {listing([str(k) for k in each.ks])} instead of one on {name}"
-        for name, each in told.items()
-        if each.factors
-    ]
-    gain = f"the expected score falls by a factor of {listing(sizes)}" if sizes else "most searches fail"
+    by: dict[str, list[str]] = {}
+    for name, each in told.items():
+        if each.factors:
+            by.setdefault(listing([str(k) for k in each.ks]), []).append(f"{span(each.factors)} on {name}")
+    sizes = [f"{listing(factors)} with the best of {k} instead of one" for k, factors in by.items()]
+    gain = f"the expected score falls by a factor of {'; '.join(sizes)}" if sizes else "most searches fail"
     every_told = list(told.values())
     models, pairs = sum(len(t.gains) for t in every_told), sum(len(t.changes) for t in every_told)
     gained = sum(t.gained for t in every_told)
     changed, still = (sum(t.count(*words) for t in every_told) for words in ((BETTER, WORSE), (EQUIVALENT,)))
     shown = (
-        f"The factor is surely above {margin:g} for {gained} of {plural(models, 'model')}; the ratio of two models surely changes "
-        f"with the search for {changed} of {plural(pairs, 'pair')}, and surely does not for {still}."
+        f"The factor is surely above {margin:g} for {gained} of {plural(models, 'model')}; the ratio of two models surely "
+        f"changes with the search for {changed} of {plural(pairs, 'pair')}, and surely does not for {still}."
     )
     undecided = {name: [*each.gains, *each.changes] for name, each in told.items()}
     return tuple(line for line in (f"{advice}: {gain}.", shown, more_configurations(every, undecided)) if line)

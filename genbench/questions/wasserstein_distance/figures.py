@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from genbench.report.claims.wasserstein_numbers import MARGIN
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
+from genbench.questions.wasserstein_distance.numbers import MARGIN
 from genbench.report.style import inks, log_axis, too_wide
 from genbench.results.study import Results
 

@@ -1,4 +1,4 @@
-"""What the experiments on Wasserstein critics say, as numbers and verdicts."""
+"""What the questions on Wasserstein critics say, as numbers and verdicts."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED
 from scipy import stats
 
-from genbench.report.tables import averaged
+from genbench.report.means import averaged
 from genbench.report.text import number
+from genbench.report.verdicts import HOLDS, IN_PART, OPEN, REFUTED, UNDECIDED
 from genbench.statistics.uncertainty import welch
 from genbench.statistics.verdict import holm
 
@@ -37,19 +37,19 @@ __all__ = [
 MARGIN = 1.25  # a value within this factor of W1 counts as W1
 LEVEL = 0.05
 FREE = "no restraint"  # a critic that nobody takes for a distance
-UNSCALED = ("clipping", "spectral norm")  # critics whose slope is not meant to be 1: they estimate K x W1, K unknown
-IS, IS_NOT, UNSURE = "W1", "not W1", "undecided"
+UNSCALED = ("clipping", "spectral norm")  # critics whose Lipschitz constant K is not meant to be 1: they estimate K W1
+IS, IS_NOT, UNSURE = "W1", "not W1", UNDECIDED
 REDRAWS = 2000
 
 
 def cells(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
-    """One row per pair and critic: what the value is of W1, and whether it is W1 within the margin, by two yardsticks.
+    """Return a row per pair and critic: what the value is of W1, and whether it is W1 within the margin, by two yardsticks.
 
-    `law_ratio` (a Cell over seeds) is value / W1 of the laws, empty where that is unknown, `set_ratio` value / W1 of the two
-    finite sets. `law_word` and `set_word` are IS where both one-sided t-tests of the margin's ends say so, IS_NOT where one of
-    them says the opposite, each corrected by Holm over all restrained critics and both yardsticks, else UNSURE; `law_word` is
-    empty without a law. `ratio` and `word`: by the laws where they are known, else by the sets. `batch_ratio`: value / raw
-    batch W1. `cosine`: a Cell.
+    `law_ratio` (a mean over seeds) is value / W1 of the distributions, empty where that is unknown, `set_ratio` value / W1 of the
+    two finite sets. `law_word` and `set_word` are IS where both one-sided t-tests of the margin's ends say so, IS_NOT where one
+    of them says the opposite, each corrected by Holm over all regularised critics and both yardsticks, else UNSURE; `law_word`
+    is empty where the distributions are unknown. `ratio` and `word`: by the distributions where known, else by the sets.
+    `batch_ratio`: value / raw batch W1. `cosine`: a mean.
     """
     rows = []
     for (name, critic), part in critics[critics["status"] == "ok"].groupby(["pair", "critic"], sort=False):
@@ -78,7 +78,7 @@ def cells(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
 
 
 def ours(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
-    """Values on pairs of known laws in the words and columns of the published ones."""
+    """Return values on pairs of known distributions in the words and columns of the published ones."""
     own = []
     for pair in pairs[pairs["known"].notna()].to_dict("records"):
         name = pair["pair"]
@@ -129,9 +129,8 @@ class Rank:
     """Spearman's rank correlation of the error of a critic's value with the distance of its generator's samples.
 
     `rho` over trainings, `low` and `high` its 95 % bootstrap interval over seeds within critics, `p` the share of all orders of
-    the critics whose correlation is as far from 0 as `means`, that of the critics' means; `critics`,
-    `trainings`: how many. Below 0, the better
-    estimate comes with the worse generator.
+    the critics whose correlation is as far from 0 as `means`, that of the critics' means; `critics`, `trainings`: how many.
+    Below 0, the better estimate comes with the worse generator.
     """
 
     def __init__(self, part: pd.DataFrame, truth: str):
@@ -194,7 +193,7 @@ def _spearman(values: np.ndarray) -> np.ndarray:
 
 
 def prefers(batches: pd.DataFrame) -> pd.DataFrame:
-    """Per data, size and candidate: raw and debiased W1 (Cells over draws) and which of candidate and data is nearer.
+    """Per data, size and candidate: raw and debiased W1 (means over draws) and which of candidate and data is nearer.
 
     `gap` is the paired difference of the candidate's raw W1 to that of other data; `word` is "nearer" where it is below 0 and
     "farther" where it is above, by a t-test over draws with Holm's correction over all rows; else "level". `debiased_word`: the

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from genbench.report.claim import HOLDS, IN_PART, OPEN, REFUTED, together
-from genbench.report.claims.exact import bare
-from genbench.report.claims.wasserstein_numbers import (
+
+from genbench.questions.wasserstein_distance.numbers import (
     IS,
     IS_NOT,
     MARGIN,
@@ -20,75 +19,91 @@ from genbench.report.claims.wasserstein_numbers import (
     mostly,
     rivals,
 )
-
-from genbench.report.tables import averaged
-from genbench.report.text import listing, number, plural, value
+from genbench.report.blocks import bare
+from genbench.report.means import averaged
+from genbench.report.text import listing, number, percent, plural, span, value
+from genbench.report.verdicts import HOLDS, IN_PART, OPEN, REFUTED, enough, together
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import welch
 
 __all__ = ["Part", "blur", "control", "directions", "rule", "thesis", "values"]
 
 MOVING = 0.1  # change of a value over the second half of training that says that it has not converged
-WORDS = {-1: "smaller", 0: "not told apart", 1: "larger"}
+WORDS = {-1: "smaller", 0: "not surely different", 1: "larger"}
+OWN, OTHER = "c-transform", "gradient penalty"  # the critics that the paper compares
 
 
 @dataclass(frozen=True)
 class Part:
-    """One statement of the claim and its verdict; `short`: the numbers in a few words, `because`: all sentences behind it.
+    """One statement of the claim and its verdict.
 
-    `own`: whether the paper itself says it; the others say how to read what it says.
+    `lead`: the sentence that the page shows first. `lines`: all sentences behind it. `own`: whether the paper itself says it;
+    the others say how to read what it says.
     """
 
     key: str
     statement: str
     verdict: str
-    short: str
-    because: str
+    lead: str
+    lines: tuple[str, ...]
     own: bool = True
 
 
 def values(held: pd.DataFrame) -> Part:
-    """Whether values of restrained critics are W1, from cells of pairs in more than two dimensions, yardstick by yardstick."""
+    """Whether values of regularised critics are W1, from cells of pairs in more than two dimensions, by each yardstick."""
     known = held[held["law_word"] != ""]
-    yardsticks = {"W1 of the laws": (known, "law"), "W1 of the finite sets": (held, "set")}
+    yardsticks = {"the distributions": (known, "law_word", "law_ratio"), "the finite sets": (held, "set_word", "set_ratio")}
     yardsticks = {name: found for name, found in yardsticks.items() if len(found[0])}
-    verdicts = {name: _wrongly(*found) for name, found in yardsticks.items()}
-    because, always = f"Of {plural(held['pair'].nunique(), 'pair')} in more than two dimensions", []
-    for name, (part, key) in yardsticks.items():
-        said = [
-            f"{critic} {_told(each[f'{key}_word'])} (value / W1 {_span([cell.mean for cell in each[f'{key}_ratio']])})"
-            for critic, each in _by(part)
-        ]
-        pairs = part["pair"].nunique()
-        because += f"{'; ' if always else ', '}against {name}, on {plural(pairs, 'pair')} ({verdicts[name]}): {', '.join(said)}"
-        able = [str(critic) for critic, each in _by(part) if set(each[f"{key}_word"]) == {IS}]
-        always.append(f"right against {name} on {pairs} of {pairs} pairs: {listing(able) if able else 'no critic'}")
-    because += ". By t-tests over seeds with Holm's correction; what they leave open is neither right nor wrong."
-    scaled = {name: (part[~part["critic"].isin(UNSCALED)], key) for name, (part, key) in yardsticks.items()}
-    if any(len(part) < len(yardsticks[name][0]) for name, (part, _) in scaled.items()):
-        aside = [critic for critic in UNSCALED if critic in set(held["critic"])]
-        because += f" The slope of {listing(aside)} is not meant to be 1, so the value is K times W1 at best, and K is unknown"
-        because += ", by design for clipping." if "clipping" in aside else "."
-        if kept := {name: found for name, found in scaled.items() if len(found[0])}:
-            tallies = [f"{_told(part[f'{key}_word'])} against {name}" for name, (part, key) in kept.items()]
-            alone = together(_wrongly(*found) for found in kept.values())
-            because += f" Of the values of critics whose slope is meant to be 1: {listing(tallies)}; by these alone: {alone}."
-    if (own := held[held["critic"] == "c-transform"]).size:
-        because += f" What the c-transform reports is {_span([cell.mean for cell in own['batch_ratio']])} times the raw batch W1."
+    verdicts = {name: _wrongly(part, word) for name, (part, word, _) in yardsticks.items()}
+    lines, tallies = [], []
+    for name, (part, word, ratio) in yardsticks.items():
+        said = [f"{critic} {_told(each[word])} ({_times(each[ratio])} times)" for critic, each in _by(part)]
+        lines.append(
+            f"Beside W1 of {name}, on {plural(part['pair'].nunique(), 'pair')} ({verdicts[name]}), values are by critic: "
+            f"{', '.join(said)}; what the tests leave open is neither right nor wrong."
+        )
+        right = [str(critic) for critic, each in _by(part) if set(each[word]) == {IS}]
+        always = f", always right with {listing(right)}" if right else ""
+        tallies.append(f"{_told(part[word])} of {len(part)} beside W1 of {name}{always}")
+    lines += _scaled(held, yardsticks)
+    if len(own := held[held["critic"] == OWN]):
+        lines.append(f"The value of the c-transform is {_times(own['batch_ratio'])} times the raw batch W1.")
     wrong = held[(held["law_word"] == IS_NOT) | (held["set_word"] == IS_NOT)]
     moving = sum(abs(cell.mean - 1) > MOVING for cell in wrong["half"])
-    because += (
-        f" In {moving} of {plural(len(wrong), 'case')} that are wrong by a yardstick the value on a batch after half of the "
-        f"updates and that in the end differ by more than {100 * MOVING:.0f} %."
+    lines.append(
+        f"In {moving} of {plural(len(wrong), 'wrong case')} the value still changes by more than {percent(MOVING)} in the second "
+        "half of training."
     )
-    tallies = [f"against {name} {_told(part[f'{key}_word'])} of {len(part)}" for name, (part, key) in yardsticks.items()]
-    statement = f"beyond the plane a critic's value is not W1 within a factor of {MARGIN:g}"
-    return Part("(i)", statement, together(verdicts.values()), "; ".join([*tallies, *always]), because)
+    verdict = together(verdicts.values())
+    advice = {
+        HOLDS: "Don't read a Wasserstein critic's value as a distance",
+        REFUTED: "A Wasserstein critic's value can be read as a distance here",
+        OPEN: "Whether a Wasserstein critic's value is a distance takes more seeds to tell",
+    }.get(verdict, "Don't read a Wasserstein critic's value as a distance without a check")
+    lead = f"{advice}: beyond two dimensions values within a factor of {MARGIN:g} count as right, {'; '.join(tallies)}."
+    statement = f"beyond two dimensions a critic's value is not W1 within a factor of {MARGIN:g}"
+    return Part("(i)", statement, verdict, lead, tuple(lines))
 
 
-def _wrongly(part: pd.DataFrame, key: str) -> str:
+def _scaled(held: pd.DataFrame, yardsticks: dict) -> list[str]:
+    """The same without critics whose Lipschitz constant is not meant to be 1."""
+    aside = [critic for critic in UNSCALED if critic in set(held["critic"])]
+    if not aside:
+        return []
+    design = ", by design for clipping" * ("clipping" in aside)
+    said = [
+        f"The Lipschitz constant K of {listing(aside)} is not meant to be 1: at best the value is K times W1, K unknown{design}."
+    ]
+    kept = {name: (part[~part["critic"].isin(UNSCALED)], word) for name, (part, word, _) in yardsticks.items()}
+    if kept := {name: found for name, found in kept.items() if len(found[0])}:
+        tallies = listing([f"{_told(part[word])} beside W1 of {name}" for name, (part, word) in kept.items()])
+        said.append(f"Without them: {tallies}; by these alone: {together(_wrongly(*found) for found in kept.values())}.")
+    return said
+
+
+def _wrongly(part: pd.DataFrame, word: str) -> str:
     """The verdict on `values are not W1` by one yardstick, over critics."""
-    return together(mostly(list(each[f"{key}_word"])) for _, each in _by(part))
+    return together(mostly(list(each[word])) for _, each in _by(part))
 
 
 def _told(words: pd.Series) -> str:
@@ -103,6 +118,11 @@ def _right(part: pd.DataFrame) -> str:
     return f"{int((part['word'] == IS).sum())} of {len(part)}"
 
 
+def _times(cells: pd.Series) -> str:
+    """Means of cells from the lowest to the highest, two digits each."""
+    return span([cell.mean for cell in cells if math.isfinite(cell.mean)], lambda x: number(x, 2))
+
+
 def control(held: pd.DataFrame) -> Part:
     """The positive control, from cells of pairs in the plane."""
     words = {str(critic): list(part["word"]) for critic, part in _by(held)}
@@ -113,9 +133,8 @@ def control(held: pd.DataFrame) -> Part:
     verdict = HOLDS if able else IN_PART if some else OPEN if unsure else REFUTED
     kinds = (("all", able), ("some", some), ("none", none))
     said = "; ".join(f"on {word} {listing(critics)}" for word, critics in kinds if critics)
-    because = f"Shown to be right on pairs in the plane ({plural(held['pair'].nunique(), 'pair')}): {said}."
-    short = f"on all pairs {listing(able) if able else 'no critic'}"
-    return Part("(ii)", "in the plane some critics find W1", verdict, short, because, own=False)
+    lead = f"Shown to be right on the {plural(held['pair'].nunique(), 'pair')} in the plane: {said}."
+    return Part("(ii)", "in the plane some critics find W1", verdict, lead, (lead,), own=False)
 
 
 def directions(held: pd.DataFrame) -> Part | None:
@@ -124,30 +143,30 @@ def directions(held: pd.DataFrame) -> Part | None:
     None where a study has not both with at least two seeds.
     """
     held = held[[math.isfinite(cell.mean) for cell in held["cosine"]]]
-    kinds = {"known laws": held[held["kind"] == "law"], "finite sets": held[held["kind"] != "law"]}
+    kinds = {"known distributions": held[held["kind"] == "law"], "finite sets": held[held["kind"] != "law"]}
     signs = {name: _signs(part) for name, part in kinds.items()}
     signs = {name: each for name, each in signs.items() if each}
     if not signs:
         return None
     words = {-1: HOLDS, 0: OPEN, 1: REFUTED}
     verdicts = {name: together(words[sign] for sign in each) for name, each in signs.items()}
-    said, short = [], []
+    lines, ways = [], []
     for name, each in signs.items():
         part = kinds[name]
-        told = [f"{critic} {_span(_cosines(own))} (value right on {_right(own)})" for critic, own in _by(part)]
-        said.append(
-            f"on {plural(len(each), 'pair')} of {name} ({verdicts[name]}): {'; '.join(told)}; the c-transform's is below the "
-            f"gradient penalty's on {each.count(-1)} and above on {each.count(1)}."
+        said = [f"{critic} {_times(own['cosine'])} (value right on {_right(own)})" for critic, own in _by(part)]
+        lines.append(
+            f"Mean cosine with the optimal direction, on {plural(len(each), 'pair')} of {name} ({verdicts[name]}): "
+            f"{', '.join(said)}; the c-transform's is lower than the gradient penalty's on {each.count(-1)} and higher on "
+            f"{each.count(1)} (95 % intervals over seeds)."
         )
-        both = [_span(_cosines(part[part["critic"] == critic])) for critic in ("c-transform", "gradient penalty")]
-        way = {-1: "less well", 1: "better"}.get(each[0] if len(set(each)) == 1 else 0, "not in one order")
-        short.append(f"on {name} {way}, cosines of {both[0]} against {both[1]}")
-    because = f"Mean cosine with the optimal direction beyond the plane, {' And '.join(said)}"
-    because += " Orders are by a 95 % interval over seeds each."
+        both = [_times(part.loc[part["critic"] == critic, "cosine"]) for critic in (OWN, OTHER)]
+        way = {-1: "less well", 1: "better"}.get(each[0] if len(set(each)) == 1 else 0, "now better, now worse")
+        ways.append(f"{way} on {name} (cosines {both[0]} against {both[1]})")
     if "finite sets" in signs:
-        because += " The plan of finite sets is exact for them, and no more than a sample of the laws' plan."
+        lines.append("The plan of finite sets is exact for them, and only a sample of the distributions' plan.")
+    lead = f"The c-transform points a generator, beside the gradient penalty, {' and '.join(ways)}."
     statement = "the c-transform, which learns batch W1, points a generator less well than the gradient penalty"
-    return Part("(iii)", statement, together(verdicts.values()), "; ".join(short), because, own=False)
+    return Part("(iii)", statement, together(verdicts.values()), lead, (lead, *lines), own=False)
 
 
 def _signs(part: pd.DataFrame) -> list[int]:
@@ -155,96 +174,94 @@ def _signs(part: pd.DataFrame) -> list[int]:
     signs = []
     for _, each in part.groupby("pair", sort=False):
         cosines = each.set_index("critic")["cosine"]
-        if {"c-transform", "gradient penalty"} <= set(cosines.index):
-            own, other = (np.array(cosines[critic].values) for critic in ("c-transform", "gradient penalty"))
+        if {OWN, OTHER} <= set(cosines.index):
+            own, other = (np.array(cosines[critic].values) for critic in (OWN, OTHER))
             if min(own.size, other.size) > 1:
                 signs.append(compared((float(own.mean()), float(other.mean()), welch(own, other))))
     return signs
 
 
-def _cosines(part: pd.DataFrame) -> list[float]:
-    return [cell.mean for cell in part["cosine"] if math.isfinite(cell.mean)]
-
-
-def _span(values: list[float]) -> str:
-    low, high = number(min(values), 2), number(max(values), 2)
-    return low if low == high else f"{low} to {high}"
-
-
 def thesis(found: pd.DataFrame, results: Results, conditions: str) -> Part | None:
     """The critics that the paper compares, in this study's games; `conditions` says how. None where a study has not both."""
-    said, short, verdicts = [], [], []
+    lines, short, verdicts = [], [], []
     for dataset, part in found.groupby("dataset", sort=False):
         own = rivals(part)
         if own is None:
             continue
         error, debiased, quality, batch = (compared(each) for each in own.values())
-        pairs = {key: f"{number(each[0])} against {number(each[1])}" for key, each in own.items()}
+        pairs = {key: f"{number(each[0])} and {number(each[1])}" for key, each in own.items()}
         measure = "exact W1 to test points" if results.kind(str(dataset)) == "points" else "Fréchet distance"
-        verdict, shown = _shown(str(dataset), error, quality)
+        verdict, shown = _shown(error, quality, part, own)
         verdicts.append(verdict)
-        turned = f"against debiased W1 the order of the estimators reverses, {pairs['error_debiased']}"
-        turned = f"; {turned}" if error * debiased < 0 else ""
-        short.append(f"{shown} (error {pairs['error_batch']}, {measure} {pairs['quality']}{turned})")
-        said.append(
-            f"{dataset}: the error of its value against batch W1 is {WORDS[error]} ({pairs['error_batch']}), the {measure} of "
-            f"its samples is {WORDS[quality]} ({pairs['quality']}), their batch W1 to the data is {WORDS[batch]} "
-            f"({pairs['batch']}){turned}."
+        turned = f"; beside debiased W1 the order of the estimators reverses ({pairs['error_debiased']})" * (error * debiased < 0)
+        short.append(f"{shown} on {dataset} (error {pairs['error_batch']}, {measure} {pairs['quality']}{turned})")
+        lines.append(
+            f"{dataset}, the c-transform beside the gradient penalty: error of the value beside batch W1 {WORDS[error]} "
+            f"({pairs['error_batch']}), {measure} of the samples {WORDS[quality]} ({pairs['quality']}), their batch W1 to the "
+            f"data {WORDS[batch]} ({pairs['batch']}); by 95 % Welch intervals over seeds{turned}."
         )
-    if not said:
+    if not lines:
         return None
-    because = (
-        "The c-transform against the gradient penalty, the critics that the paper compares, here in this study's games and under "
-        f"its settings, by 95 % Welch intervals over seeds. {' '.join([*said, *_centred(found, results), conditions])}"
-    )
+    verdict = together(verdicts)
+    advice = {
+        HOLDS: "Don't choose a critic for its estimate of W1",
+        REFUTED: "The critic that estimates W1 better serves better here",
+        OPEN: "Whether the better estimate of W1 makes worse samples is open",
+    }.get(verdict, "Don't expect a better estimate of W1 to make better samples")
+    lead = f"{advice}: of c-transform and gradient penalty the better estimator {'; '.join(short)}."
     statement = "of c-transform and gradient penalty, the better estimator of batch W1 makes the worse generator"
-    return Part("(iv)", statement, together(verdicts), "; ".join(short), because)
+    return Part("(iv)", statement, verdict, lead, (*lines, *_centred(found, results), conditions))
 
 
-def _shown(dataset: str, error: int, quality: int) -> tuple[str, str]:
-    """The verdict for one dataset, and in words whether it shows that the better estimate makes the worse generator."""
-    if not error:
-        return OPEN, f"not on {dataset}, where neither estimate is surely better"
-    if not quality:
-        return OPEN, f"not on {dataset}, where the better estimate makes no surely worse generator"
-    if error == quality:
-        return REFUTED, f"not on {dataset}, where the better estimate makes the better generator"
-    return HOLDS, f"shown on {dataset}"
+def _shown(error: int, quality: int, part: pd.DataFrame, own: dict[str, tuple[float, float, float]]) -> tuple[str, str]:
+    """The verdict for one dataset, and in words what the better estimator makes there, or how many seeds would tell."""
+    if error and quality:
+        return (REFUTED, "makes the better samples") if error == quality else (HOLDS, "makes the worse samples")
+    key = "quality" if error else "error_batch"
+    seeds = int(part[part["critic"].isin((OWN, OTHER))].groupby("critic").size().min())
+    first, second, half = own[key]
+    needed = enough(seeds, half, abs(first - second))
+    more = f"about {needed:,} seeds instead of {seeds}" if needed else f"far more than {seeds} seeds"
+    what = "makes no surely other samples" if error else "can't be named"
+    return OPEN, f"{what} ({more} would tell)"
 
 
 def _centred(found: pd.DataFrame, results: Results) -> list[str]:
     said = []
     for dataset, part in found.groupby("dataset", sort=False):
-        own = averaged(part.loc[part["critic"] == "c-transform", "centred"])
+        own = averaged(part.loc[part["critic"] == OWN, "centred"])
         if results.kind(str(dataset)) != "images" or not own.n:
             continue
-        others = [averaged(each["centred"]).mean for critic, each in _by(part) if critic != "c-transform"]
-        beside = f", those of other critics at {_span(others)} times" if others else ""
+        others = pd.Series([averaged(each["centred"]) for critic, each in _by(part) if critic != OWN], dtype=object)
+        beside = f"; those of other critics {_times(others)} times" if len(others) else ""
         said.append(
-            f"{dataset}: samples of the c-transform lie at {value(bare(own))} times the distance of test images from the "
-            f"training data's centroids{beside}."
+            f"{dataset}: samples of the c-transform are {value(bare(own))} times as far from the training data's centroids as "
+            f"test images are{beside}."
         )
     return said
 
 
 def rule(found: pd.DataFrame) -> Part:
     """The same over all critics, by rank correlation."""
-    said, short, verdicts = [], [], []
+    lines, short, verdicts = [], [], []
     for dataset, part in found.groupby("dataset", sort=False):
         own, debiased = Rank(part, "batch"), Rank(part, "debiased")
         verdicts.append(own.verdict)
-        short.append(f"{dataset} {_ranked(own)}")
-        said.append(
-            f"{dataset}: {_ranked(own)} against raw batch W1, {_ranked(debiased)} against debiased, of "
-            f"{plural(own.trainings, 'training')} with {plural(own.critics, 'critic')}."
+        short.append(f"{_ranked(own)} on {dataset}")
+        lines.append(
+            f"{dataset}, {plural(own.trainings, 'training')} with {plural(own.critics, 'critic')}: rank correlation of the "
+            f"value's error with the samples' distance from data {_ranked(own)} beside raw batch W1 and "
+            f"{_ranked(debiased)} beside debiased."
         )
-    because = (
-        "Rank correlation, over trainings, of the error of a critic's value with the distance of its samples from data, below 0 "
-        "if so; in brackets a 95 % interval over seeds, then the rank correlation of the critics' means and its p over all "
-        f"orders of the critics. {' '.join(said)}"
+    verdict = together(verdicts)
+    why = "; more critics would be needed to tell" * (verdict == OPEN)
+    lead = (
+        "Over all critics, better estimates come with worse samples where the rank correlation of error and distance is below 0: "
+        f"{'; '.join(short)}{why}."
     )
+    how = "In brackets: a 95 % interval over seeds, then the correlation of the critics' means and its p over all their orders."
     statement = "over all critics, the better the estimate the worse the generator"
-    return Part("(v)", statement, together(verdicts), f"rank correlation {'; '.join(short)}", because)
+    return Part("(v)", statement, verdict, lead, (*lines, how))
 
 
 def _ranked(rank: Rank) -> str:
@@ -255,30 +272,36 @@ def _ranked(rank: Rank) -> str:
 
 
 def blur(found: pd.DataFrame) -> Part:
-    """Whether W1 of batches prefers centres to data, from what `prefers` found; judged on images where there are any."""
+    """Whether W1 of batches prefers centres to data, from what `prefers` found; decided on images where there are any."""
     verdicts: dict[str, list[str]] = {}
-    said, short = [], []
+    lines, short = [], []
     for (data, kind), part in found.groupby(["data", "kind"], sort=False):
         verdicts.setdefault(str(kind), []).append(blurs(part))
         candidates = part[part["candidate"] != "data"].groupby("candidate", sort=False)
-        told = f"{data}: {'; '.join(f'{name} {_sizes(each)}' for name, each in candidates)}"
-        said.append(f"{told}.")
+        sizes = f"{data}: {'; '.join(f'{name} {_sizes(each)}' for name, each in candidates)}"
+        lines.append(f"{sizes}.")
         if kind == "images" or "images" not in set(found["kind"]):
-            short.append(told)
-    judged = verdicts.get("images") or sum(verdicts.values(), [])
+            short.append(sizes)
+    deciding = verdicts.get("images") or sum(verdicts.values(), [])
     others = found[found["candidate"] != "data"]
     above, below = (int((others["debiased_word"] == word).sum()) for word in ("farther", "nearer"))
-    because = (
-        f"By mean W1 at batch sizes from {found['size'].min()} to {found['size'].max()}, with intervals over draws, a batch of "
-        f"centres is nearer to a batch of data than another batch of data is: {' '.join(said)} Debiased, centres are farther "
-        f"than data in {above} of {plural(len(others), 'case')} and nearer in {below}. The verdict and these counts are of "
-        "t-tests over draws with Holm's correction; it holds for data to which some candidate is nearer at all sizes. Draws are "
-        "from the same examples, to which centres are fitted: other data may say otherwise."
+    verdict = together(deciding)
+    advice = {
+        HOLDS: "Don't judge samples by W1 of batches, which prefers blurred centres to real data",
+        REFUTED: "W1 of batches prefers real data to blurred centres",
+        OPEN: "Whether W1 of batches prefers blurred centres to real data takes more draws to tell",
+    }.get(verdict, "Judge samples by W1 of large batches only, since small ones prefer blurred centres to real data")
+    of = ", decided on images" if "images" in verdicts else ""
+    rule = (
+        f"A batch of centres is nearer to a batch of data than other data are, by mean W1 at batch sizes from "
+        f"{found['size'].min()} to {found['size'].max()} with intervals over draws, as listed{of}.",
+        f"Debiased, centres are farther than data in {above} of {plural(len(others), 'case')} and nearer in {below}.",
+        "The verdict and these counts are of t-tests over draws with Holm's correction; it holds for data to which some "
+        "candidate is nearer at all sizes. Draws are from the examples to which centres are fitted: other data may say "
+        "otherwise.",
     )
-    of = ", judged on images" if "images" in verdicts else ""
-    return Part(
-        "(vi)", f"W1 of batches prefers a few blurred centres to real data{of}", together(judged), "; ".join(short), because
-    )
+    statement = f"W1 of batches prefers a few blurred centres to real data{of}"
+    return Part("(vi)", statement, verdict, f"{advice}: {'; '.join(short)}.", (*lines, *rule))
 
 
 def _sizes(part: pd.DataFrame) -> str:
