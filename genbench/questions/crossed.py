@@ -50,5 +50,6 @@ def exceeds(log_ratio: Mean, bar: float) -> str:
 
 def ratio(log_ratio: Mean) -> str:
     """Return a ratio and, in brackets, the ends of its interval."""
-    mean, low, high = (number(math.exp(log_ratio.mean + sign * log_ratio.half)) for sign in (0, -1, 1))
+    mean = number(math.exp(log_ratio.mean))
+    low, high = (number(math.exp(log_ratio.mean + sign * log_ratio.half)) for sign in (-1, 1))
     return mean if math.isnan(log_ratio.half) else f"{mean} ({low} to {high})"
