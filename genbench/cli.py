@@ -192,6 +192,16 @@ def datasets(args) -> None:
     _table(rows, args.json)
 
 
+def questions(args) -> None:
+    """List the questions, or print docs/questions.md (--markdown)."""
+    from genbench.questions.docs import markdown, rows
+
+    if args.markdown:
+        print(markdown(), end="")
+    else:
+        _table([{key: row[key] for key in ("question", "takes", "asks")} for row in rows()], args.json)
+
+
 def check(args) -> int:
     """Validate a study, and list what would run, what is not comparable in it, and what it would cost."""
     from genbench.config.expand import groups
@@ -281,10 +291,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")
     sub.add_argument("--out", type=Path, default=None, help="write the counts there")
     verb(report, "study").add_argument("--out", type=Path, required=True, help="the page to write: .../index.html")
-    for listing in (models, datasets, metrics):
+    for listing in (models, datasets, metrics, questions):
         sub = verb(listing)
         sub.add_argument("--json", action="store_true")
-    sub.add_argument("--markdown", action="store_true", help="what docs/metrics.md holds")
+        if listing in (metrics, questions):
+            sub.add_argument("--markdown", action="store_true", help=f"what docs/{listing.__name__}.md holds")
     sub = computes(verb(check))
     sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
     sub.add_argument("--json", action="store_true", help="the groups alone")

@@ -17,7 +17,7 @@ from genbench.jobs.common import chosen, commit, machine, versions
 from genbench.models import MODELS
 from genbench.results.files import read_json, write_json, write_parquet
 from genbench.results.paths import ENCODER, FLOOR, LIKELIHOODS, META, STUDY, TRAINED, Paths, table
-from genbench.results.tables import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED
+from genbench.results.tables import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED, TRIALS
 
 __all__ = ["collect"]
 
@@ -45,7 +45,7 @@ def collect(
     floors = [{"dataset": dataset, **_with_settings(score)} for dataset, each in measured.items() for score in each]
     order = ["dataset", "model", "seed"]
     made = {
-        "trials": pd.DataFrame(rows).sort_values([*order, "variant"]),
+        "trials": pd.DataFrame(rows, columns=list(TRIALS)).sort_values([*order, "variant"]),
         "scores": pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]),
         "examples": pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)),
         "floors": pd.DataFrame(floors),

@@ -13,11 +13,11 @@ from genbench.report.tables import Column, ScoreTable
 from genbench.report.text import listing, plural
 from genbench.results.study import Results
 
-__all__ = ["Agreement", "agreements", "described", "frame", "sentence"]
+__all__ = ["ByEncoder", "agreements", "described", "frame", "sentence"]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ByEncoder:
     """One metric by all encoders, the primary one first.
 
     `cells` and `floors`: by encoder (and label). `tau`: Kendall's tau-b between the primary encoder's ranking of the models'
@@ -37,7 +37,7 @@ class Agreement:
     names: dict[str, str]
 
 
-def agreements(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[Agreement]:
+def agreements(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[ByEncoder]:
     """Every ranked metric of the tables that further encoders have measured, too.
 
     References: Kendall 1945 (tau-b).
@@ -62,7 +62,7 @@ def agreements(results: Results, dataset: str, every: Sequence[ScoreTable]) -> l
             labels = tuple(row.label for row in table.contenders if row.cells[place].n)
             families = {row.label: row.family for row in table.rows}
             names = {encoder: results.short(dataset, encoder) for encoder in cells}
-            found.append(Agreement(column, tuple(cells), labels, families, cells, floors, *_compare(cells), names))
+            found.append(ByEncoder(column, tuple(cells), labels, families, cells, floors, *_compare(cells), names))
     return found
 
 
@@ -79,7 +79,7 @@ def _compare(cells: dict[str, dict[str, Mean]]) -> tuple[dict[str, float], dict[
     return tau, swapped, pairs
 
 
-def sentence(each: Agreement) -> str:
+def sentence(each: ByEncoder) -> str:
     """How well the rankings of models by two or more encoders agree."""
     first, *others = each.encoders
     best = {encoder: _best(each, encoder) for encoder in each.encoders}
@@ -97,7 +97,7 @@ def sentence(each: Agreement) -> str:
     return text + "Best: " + "; ".join(f"{best[encoder]} by {each.names[encoder]}" for encoder in each.encoders) + "."
 
 
-def _best(each: Agreement, encoder: str) -> str:
+def _best(each: ByEncoder, encoder: str) -> str:
     sign = 1 if each.column.direction == "lower" else -1
     means = {label: sign * cell.mean for label, cell in each.cells[encoder].items() if cell.n}
     return min(means, key=means.get)
@@ -114,12 +114,12 @@ def described(results: Results, dataset: str) -> str:
     if any(each != facts[0] for each in facts):
         return f"{listing(others)} and {first} differ in architecture or data."
     return (
-        f"{listing(others)} and {first} differ in their training seed only. Agreement shows that the ranking does not depend on "
+        f"{listing(others)} and {first} differ in their training seed only. ByEncoder shows that the ranking does not depend on "
         "one network's chance; other features may still rank otherwise."
     )
 
 
-def frame(datasets: dict[str, list[Agreement]]) -> pd.DataFrame:
+def frame(datasets: dict[str, list[ByEncoder]]) -> pd.DataFrame:
     """All means by encoder as one frame, with the encoder's tau to the primary one."""
     rows = [
         {"dataset": dataset, "metric": each.column.metric, "kind": each.column.kind, "encoder": encoder, "model": label}

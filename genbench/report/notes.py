@@ -27,12 +27,8 @@ def cautions(results: Results, every: dict[str, Sequence[ScoreTable]]) -> list[F
     unfair = results.study.get("unfair")
     found = []
     if unfair:
-        found.append(
-            Finding(
-                f"{plural(len(unfair), 'condition')} {'is' if len(unfair) == 1 else 'are'} not equal for all models.",
-                tuple(unfair),
-            )
-        )
+        many = "s are" if len(unfair) > 1 else " is"
+        found.append(Finding(f"{len(unfair)} condition{many} not equal for all models.", tuple(unfair)))
     found += _budgets(results, unfair)
     found += _memory({dataset: each for dataset, each in every.items() if each})
     return found + _gaps(every)
@@ -46,7 +42,7 @@ def _budgets(results: Results, unfair: list[str] | None) -> list[Finding]:
         if last:
             lines.append(f"{dataset}: more training may help {listing(last)}, whose last update was the best on validation.")
         if early:
-            lines.append(f"{dataset}: {listing(early)} overfit; their best weights on validation came before half of the budget.")
+            lines.append(f"{dataset}: the best weights of {listing(early)} came before half of the budget; the rest overfits.")
         ratios = [_factor(each) for each in zip(*costs, strict=True)]
         if len(costs) > 1 and all(math.isfinite(ratio) for ratio in ratios):
             lines.append(
@@ -64,10 +60,13 @@ def _budgets(results: Results, unfair: list[str] | None) -> list[Finding]:
 
 
 def _pairs(found: list[tuple[str, str]]) -> str:
-    """Pairs of dataset and model: by name if they are few."""
-    if len(found) > 3:
-        return f"{len(found)} pairs of model and dataset"
-    return listing([f"{label} on {dataset}" for dataset, label in found])
+    """Models with their datasets: by name if they are few."""
+    where: dict[str, list[str]] = {}
+    for dataset, label in found:
+        where.setdefault(label, []).append(dataset)
+    if len(found) > 6:
+        return f"{plural(len(where), 'model')} ({len(found)} pairs of model and dataset)"
+    return listing([f"{label} on {listing(datasets)}" for label, datasets in where.items()])
 
 
 def _kept(results: Results, dataset: str, unfair: list[str] | None) -> tuple[list[str], list[str], list[tuple[float, float]]]:
@@ -114,11 +113,8 @@ def _memory(every: dict[str, Sequence[ScoreTable]]) -> list[Finding]:
     found = []
     if near:
         copying = [(dataset, label) for dataset, labels in near.items() for label in labels]
-        head = (
-            f"Samples of {_pairs(copying)} lie closer to the training data than real data do."
-            if copying
-            else ("No model's samples lie closer to the training data than real data do.")
-        )
+        who = f"Samples of {_pairs(copying)}" if copying else "No model's samples"
+        head = f"{who} lie closer to the training data than real data do."
         found.append(Finding(head, (*lines, TWO_WAYS)))
     if blind:
         more = "A model that returns training data reaches every real-vs-real baseline."
@@ -194,4 +190,4 @@ def encoders_used(results: Results, dataset: str) -> str:
     text += "Compare such scores within this dataset and report only, never with published values."
     scores = results.further_scores
     others = [results.short(dataset, each) for each in dict.fromkeys(scores.loc[scores["dataset"] == dataset, "encoder"])]
-    return text + (f" Below, {names(others, len(others))} score the same samples." if others else "")
+    return text + (f" The same samples are scored by {names(others, len(others))} below." if others else "")

@@ -109,7 +109,7 @@ def _told(table: ScoreTable, place: int, row: Row) -> str:
     """A value with its unit, and what belongs to it: annealing gap, error over test examples, seeds, whether it beats chance."""
     mean = row.cells[place]
     gaps = [row.cells[i] for i, column in enumerate(table.columns) if column.metric == "bdmc_gap" and i != place]
-    facts = [f"annealing gap {value(gap)} nats" for gap in gaps if gap.n]
+    facts = [f"annealing gap {number(gap.mean, 2)} nats" for gap in gaps if gap.n]
     facts += [f"standard error over test examples {number(mean.se, 2)}"] * bool(table.kind and math.isfinite(mean.se))
     facts += [f"worse than a uniform distribution, {number(table.uniform)}"] * table.worse_than_uniform(place, mean)
     return spread(mean, table.columns[place].unit, [*facts, _seeds(row, mean)])
@@ -131,9 +131,9 @@ def _ranking(table: ScoreTable, place: int) -> Finding:
     column, name = table.columns[place], _name(table, place)
     pairs = [(row, row.cells[place]) for row in table.contenders]
     have = [(row, mean) for row, mean in pairs if mean.n and not mean.caveat]
-    more = [f"{text[0].upper()}{text[1:]}." for text in _beside(table, place)]
+    more = [f"{_capital(text)}." for text in _beside(table, place)]
     more += [
-        f"{name} of {row.label} is not reliable and not ranked: {_told(table, place, row)}. {mean.caveat}."
+        f"{name}: the value of {row.label} is not reliable and not ranked, {_told(table, place, row)}. {_capital(mean.caveat)}."
         for row, mean in pairs
         if mean.caveat
     ]
@@ -184,7 +184,10 @@ def _ties(have: list[tuple[Row, Mean]]) -> str:
         return f"Statistically indistinguishable from it: {names(tie, len(states))}. "
     if set(states) == {"apart"}:
         return "All others are worse. "
-    return "One seed is too few to rank the others. " if set(states) == {"open"} else ""
+    if set(states) == {"open"}:
+        return "One seed is too few to rank the others. "
+    unclear = [row.label for row, mean in have if mean.state == "unclear"]
+    return f"The seeds vary too much to prove {names(unclear, len(states))} worse. " if unclear else ""
 
 
 def _others(table: ScoreTable, place: int, have: list[tuple[Row, Mean]]) -> list[str]:
@@ -205,8 +208,12 @@ def _others(table: ScoreTable, place: int, have: list[tuple[Row, Mean]]) -> list
         if mean.state != "best" and table.worse_than_uniform(place, mean)
     ]
     if worse:
-        found.append(f"Worse than a uniform distribution over grey values ({number(table.uniform)}): {listing(worse)}.")
+        found.append(f"Worse than a uniform distribution over grey levels ({number(table.uniform)}): {listing(worse)}.")
     return found
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _reaches(column: Column, mean: Mean) -> bool:

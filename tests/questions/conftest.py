@@ -1,4 +1,4 @@
-"""Small datasets and a bench to experiment on; claims and what they say."""
+"""Small datasets and a bench to experiment on, the synthetic run of a study, and claims with what they say."""
 
 import re
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from genbench.data import load, prepare
 from genbench.questions.training import Bench
 from genbench.report import style
 from genbench.report.blocks import Claim, leaves
+from genbench.results.study import read
+from tests import synthetic
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,25 @@ def bench(tmp_path_factory):
         prepare(dataset_spec(name).model_copy(update={"split": split}), folder)
         data[name] = load(folder)
     return Bench(data, lambda m, d: recipe(model_spec(m), dataset_spec(d)), torch.device("cpu"), lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def make_run():
+    """The function that writes a run: make_run(root) -> the study's folder."""
+    return synthetic.make_run
+
+
+@pytest.fixture(scope="session")
+def run(make_run, tmp_path_factory):
+    """A run that no test changes: the study's folder and the store."""
+    root = tmp_path_factory.mktemp("run") / "results"
+    return make_run(root), root / "store"
+
+
+@pytest.fixture(scope="session")
+def results(run):
+    """What the report reads of it; tests change copies only."""
+    return read(*run)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from genbench.questions.equal_terms import report
 from genbench.questions.searches import DatasetSearches, ModelSearch, searches
 from genbench.questions.tale import tale
 from genbench.report.verdicts import BETTER, EQUIVALENT, HOLDS, IN_PART, OPEN, REFUTED, UNDECIDED, WORSE
-from genbench.results.study import SEARCHED, Results
+from genbench.results.study import Results
+from genbench.results.tables import SEARCHED
 from genbench.statistics.verdict import Verdict
 
 MODELS = ("ns_gan", "wgan_gp", "lsgan")

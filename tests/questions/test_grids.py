@@ -13,7 +13,8 @@ from genbench.questions.architecture import report as architecture
 from genbench.questions.grids import grids, steps_said
 from genbench.questions.regularisation import report as regularisation
 from genbench.report.verdicts import BETTER, HOLDS, IN_PART, OPEN, REFUTED, WORSE
-from genbench.results.study import SEARCHED, Results
+from genbench.results.study import Results
+from genbench.results.tables import SEARCHED
 
 LEVELS = {"loss": ("ns", "wasserstein"), "regularisation": ("none", "gp", "clip"), "architecture": ("mlp", "resnet")}
 NO_REGULARISATION = {name: LEVELS[name] for name in ("loss", "architecture")}

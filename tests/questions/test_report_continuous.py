@@ -1,29 +1,21 @@
-"""Sentences of the chapter on continuous flows, from planted numbers."""
-
-import types
+"""Reports of the questions on continuous flows, from planted numbers."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from genbench.report import style
-from genbench.report.chapters import continuous
+from genbench.questions.adjoint import report as adjoint
+from genbench.questions.divergence_cost import report as divergence_cost
+from genbench.questions.flow_densities import report as flow_densities
 from genbench.results.study import Answer
+from tests.questions.planted import figures, numbers, reported, sentences, table
 
 SIZE = {"updates": 100, "batch": 64, "steps": 4, "points": 32, "seeds": 2}
 
 
-def made(**experiments):
-    with style.theme():
-        return continuous.chapter(types.SimpleNamespace(experiment=experiments.get))
-
-
-def sentences(chapter):
-    return [item for block in chapter.blocks if block.kind == "points" for item in block.items]
-
-
-def table(chapter, name):
-    return next(block for block in chapter.blocks if block.kind == "table" and block.name == name)
+@pytest.mark.parametrize("module", [adjoint, divergence_cost, flow_densities])
+def test_a_study_that_does_not_ask_has_no_report(module):
+    assert reported(module) is None
 
 
 def planted_adjoint():
@@ -42,34 +34,31 @@ def planted_adjoint():
     return Answer(SIZE, dict(zip(("curves", "gradients"), (frame.assign(dataset="ring8") for frame in frames), strict=True)))
 
 
-def test_a_study_without_them_has_no_chapter():
-    assert made() is None
-
-
 def test_adjoint_beside_backpropagation():
-    found = made(adjoint=planted_adjoint())
-    first, equal, timed, errors = sentences(found)
-    assert first.startswith("ring8: backpropagation holds 10 (RK4) times the memory") and "takes 2.0 (RK4) times" in first
-    assert "3.005 ± 0.064" in equal and equal.count("3.005") == 2
+    found = reported(adjoint, adjoint=planted_adjoint())
+    memory, time, equal, timed, errors = sentences(found)
+    assert numbers(memory) == [10] and numbers(time) == [2]
+    assert numbers(equal) == [3.005, 0.064] * 2
     # in the 1 s of backpropagation the adjoint has done half of its updates
-    assert "the others reach 3.505 ± 0.064" in timed
-    assert errors.endswith("1e-03 (backprop, RK4) and 1e-02 (adjoint, RK4).")
+    assert numbers(timed) == [3.005, 0.064, 3.505, 0.064]
+    assert numbers(errors) == pytest.approx([1e-3, 1e-2])
     shown = table(found, "adjoint").frame
     assert list(shown["ms per update"]) == pytest.approx([10, 20])
     assert list(shown["memory, MB"]) == pytest.approx([1, 0.1])
 
 
-def test_slopes_and_noise_are_told():
+def test_exponents_and_noise_of_a_divergence():
     dims = np.array([2, 8, 32, 128])
     powers = {"log-determinant": 3, "exact divergence": 2, "Hutchinson": 1}
     costs = pd.concat([pd.DataFrame({"method": m, "dim": dims, "seconds": 1e-6 * dims**p}) for m, p in powers.items()])
+    assert divergence_cost.exponents(costs) == pytest.approx(powers)
     noise = [(d, probe, seed, d**0.5, d**0.5) for d in dims for probe in ("rademacher", "gaussian") for seed in range(2)]
     noise = pd.DataFrame(noise, columns=["dim", "probe", "seed", "std", "expected"])
-    found = made(divergence_cost=Answer(SIZE, {"costs": costs, "noise": noise}))
-    slopes, largest, spread = sentences(found)
-    assert "3.00 (log-determinant), 2.00 (exact divergence) and 1.00 (Hutchinson)" in slopes
-    assert largest.startswith("At 128 dimensions, 32 points take 2,097 ms (log-determinant), 16 ms (exact divergence)")
-    assert "0.50 (gaussian)" in spread and "11 nats (rademacher)" in spread
+    found = reported(divergence_cost, divergence_cost=Answer(SIZE, {"costs": costs, "noise": noise}))
+    largest, growth, spread = sentences(found)
+    assert numbers(largest) == [128, 32, 2097, 16, 0.13]
+    assert numbers(growth)[1:4] == pytest.approx([3, 2, 1])
+    assert numbers(spread) == [1.4, 1.4, 2, 11, 11, 128, 0.5, 0.5]
 
 
 def planted_densities(gap, snapshots=True):
@@ -86,20 +75,17 @@ def planted_densities(gap, snapshots=True):
     return Answer(SIZE, {"nll": nll, "maps": maps, "snapshots": moving if snapshots else pd.DataFrame()})
 
 
-def test_densities_are_told_apart_if_they_are():
-    (apart,) = sentences(made(flow_densities=planted_densities(0.3)))
-    assert apart.startswith("ring8: glow lies 0.510 ± 0.025 nats and ffjord lies 0.210 ± 0.025 nats above the entropy of 2.800")
-    assert apart.endswith("; ffjord is nearer.")
-    (equal,) = sentences(made(flow_densities=planted_densities(0.01)))
-    assert equal.endswith("do not tell them apart.")
+def test_densities_are_ranked_where_seeds_allow():
+    (apart,) = sentences(reported(flow_densities, flow_densities=planted_densities(0.3)))
+    assert numbers(apart) == [2.8, 0.51, 0.025, 0.21, 0.025] and "ffjord is nearer" in apart
+    (equal,) = sentences(reported(flow_densities, flow_densities=planted_densities(0.01)))
+    assert "too few seeds" in equal
     # Welch's half-width is 2.78 standard errors of the difference, 0.023; the root of the summed squares of both is 0.035
-    (close,) = sentences(made(flow_densities=planted_densities(0.03)))
-    assert close.endswith("; ffjord is nearer.")
+    (close,) = sentences(reported(flow_densities, flow_densities=planted_densities(0.03)))
+    assert "ffjord is nearer" in close
 
 
 def test_snapshots_need_a_continuous_flow():
-    def figures(chapter):
-        return [block.name for block in chapter.blocks if block.kind == "figure"]
-
-    assert figures(made(flow_densities=planted_densities(0.3))) == ["densities", "snapshots"]
-    assert figures(made(flow_densities=planted_densities(0.3, snapshots=False))) == ["densities"]
+    for snapshots, names in ((True, ["densities", "snapshots"]), (False, ["densities"])):
+        found = reported(flow_densities, flow_densities=planted_densities(0.3, snapshots))
+        assert list(figures(found)) == names

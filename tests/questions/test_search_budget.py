@@ -10,7 +10,8 @@ import pytest
 
 from genbench.questions.search_budget import report
 from genbench.report.verdicts import BETTER, EQUIVALENT, HOLDS, IN_PART, OPEN, REFUTED, WORSE
-from genbench.results.study import SEARCHED, Results
+from genbench.results.study import Results
+from genbench.results.tables import SEARCHED
 
 
 def made(scores: dict, configurations=32, narrow=None, checkpoints=None) -> Results:

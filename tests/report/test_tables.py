@@ -13,7 +13,7 @@ from genbench.report.frames import long
 from genbench.report.likelihoods import note
 from genbench.report.means import Mean
 from genbench.report.ranking import against_best, on_same_examples
-from genbench.report.sentences import _ranking, arrow, findings, notes
+from genbench.report.sentences import _ranking, arrow, findings, settings
 from genbench.report.tables import WIDEST, _split, mains, tables
 from genbench.report.text import count, ends, listing, number, value
 from genbench.results.study import read
@@ -64,8 +64,8 @@ def test_the_floor_is_reached_by_means_not_by_wide_intervals(results):
         scores.loc[chosen & (scores["model"] == model), "value"] = values
     scores.loc[chosen & ~scores["model"].isin(["vae", "gmm"]), "value"] = 9.0
     made = replace(results, scores=scores, floors=floors)
-    text = findings(made, "ring8", tables(made, "ring8"))[0]
-    assert "is reached by the mean of vae." in text
+    text = findings(made, "ring8", tables(made, "ring8"))[0].short
+    assert text.endswith("; vae reaches it.")
 
 
 def test_bounds_and_values_worse_than_uniform_are_called_so(results):
@@ -75,9 +75,9 @@ def test_bounds_and_values_worse_than_uniform_are_called_so(results):
     scores.loc[chosen & (scores["model"] == "vae"), "value"] += 5
     made = replace(results, scores=scores)
     every = tables(made, "digits")
-    text = next(each for each in findings(made, "digits", every) if "at most (bound)" in each)
-    assert "best mean realnvp" in text and "Others (worse than uniform, 4.09): vae, 8." in text
-    assert "differ in tightness (log-density of dequantised images, one draw; IWAE, k=200)" in text
+    found = next(each for each in findings(made, "digits", every) if "realnvp is best" in each.short)
+    more = " ".join(found.more)
+    assert "(4.09): vae (8." in more and "(log-density of dequantised images, one draw; IWAE, k=200)" in more
     table = next(table for table in every if table.kind == "lower_bound")
     assert table.errors and table.rows[0].cells[0].se == pytest.approx(0.02) and table.uniform == math.log2(17)
     assert "at least the true one" in table.title
@@ -172,7 +172,7 @@ def test_surrogates_and_annealed_bounds_are_ranked_apart(results, every):
     for kind in ("exact", "lower_bound", "estimate"):
         assert {column.metric for column in kinds[kind].columns} <= {"nll", "kl", "bpd"}
         assert not {"ns_gan", "wgan_gp"} & {row.label for row in kinds[kind].rows}
-    assert any("bound on a surrogate" in each for each in findings(results, "ring8", every["ring8"]))
+    assert any(each.short.startswith("Likelihood with noise") for each in findings(results, "ring8", every["ring8"]))
 
 
 def test_likelihoods_are_compared_on_the_same_examples(results, every):
@@ -232,7 +232,7 @@ def test_floors_of_likelihoods_say_whether_models_saw_the_same_points(results):
 
 def test_classes_told_by_a_poor_classifier_are_marked(every):
     table = next(t for t in every["digits"] for c in t.columns if c.metric == "classes_covered")
-    text = " ".join(notes(table))
+    text = " ".join(settings(table))
     assert "classifier that reaches 97.8 %" in text and text.count("97.8") == 1
     assert "accuracy" not in text and "reliable" not in text
 
@@ -263,8 +263,11 @@ def test_behind_in_every_seed_is_unclear_and_not_a_tie(results):
         scores.loc[chosen & (scores["model"] == model), "value"] = each
     scores.loc[chosen & ~scores["model"].isin(["vae", "gmm", "ebm"]), "value"] = 90.0
     made = replace(results, scores=scores.assign(se=0.0))
-    text = findings(made, "ring8", tables(made, "ring8"))[0]
-    assert "Not separable from it: ebm. Behind in every seed, but too spread to separate: gmm." in text
+    found = findings(made, "ring8", tables(made, "ring8"))[0]
+    assert "indistinguishable from it: ebm." in found.short and found.more[0].endswith(": gmm.")
+    scores.loc[chosen & (scores["model"] == "ebm"), "value"] = 90.0
+    alone = replace(results, scores=scores.assign(se=0.0))
+    assert "prove gmm worse" in findings(alone, "ring8", tables(alone, "ring8"))[0].short
 
 
 def test_nothing_ranks_past_a_perfect_sampler(results):
@@ -284,9 +287,8 @@ def test_nothing_ranks_past_a_perfect_sampler(results):
     made = replace(results, scores=scores)
     table, place = next((t, i) for t in tables(made, "ring8") for i, c in enumerate(t.columns) if c.metric == "c2st")
     assert {row.label for row in table.rows if row.cells[place].state == "best"} == {"vae", "gmm"}
-    text = _ranking(table, place)[0]
-    assert "as good as a perfect sampler's 0.500, past which nothing ranks, in every seed of" in text
-    assert "in every seed of vae and gmm. Separable from all others." in text or "in every seed of gmm and vae." in text
+    text = _ranking(table, place).short
+    assert "0.500" in text and ("vae and gmm" in text or "gmm and vae" in text) and "All others are worse." in text
 
 
 def test_references_are_shown_first_and_never_ranked(results):
@@ -297,8 +299,8 @@ def test_references_are_shown_first_and_never_ranked(results):
             assert labels[0] == "gmm" and [row.reference for row in table.rows] == [True] + [False] * (len(labels) - 1)
             assert not any(cell.state for cell in table.rows[0].cells) and table.rows[0].difference is None
             assert "gmm" not in [row.label for row in table.contenders]
-    text = findings(made, "ring8", tables(made, "ring8"))
-    assert "Reference (no contender): gmm, 0." in text[0] and "best mean gmm" not in " ".join(text)
+    found = findings(made, "ring8", tables(made, "ring8"))
+    assert any("(no contender): gmm, 0." in line for line in found[0].more) and not any("gmm" in each.short for each in found)
     assert not any(row.reference for table in tables(made, "digits") for row in table.rows)
 
 
@@ -332,8 +334,8 @@ def test_the_same_examples_are_counted_for_every_pair(results):
     scores.loc[chosen, "n"] = 50
     made = replace(results, scores=scores, examples=examples[~short])
     every = tables(made, "ring8")
-    text = next(each for each in findings(made, "ring8", every) if "log-likelihood, exact" in each)
-    assert "Compared on the same 50 to 200 test examples." in text
+    found = next(each for each in findings(made, "ring8", every) if each.short.startswith("Negative log-likelihood, exact"))
+    assert "same 50 to 200 test examples" in found.more[0]
     table = next(table for table in every if table.kind == "exact")
     assert {row.label: row.cells[0].size for row in table.rows} == {"gmm": "1,000", "realnvp": "1,000", "ebm": "50"}
     assert not any(row.cells[0].size for table in tables(results, "ring8") for row in table.rows)
@@ -349,11 +351,11 @@ def test_copies_of_training_data_are_a_floor_of_the_primary_encoder(results, eve
 
 
 def test_notes_name_only_models_of_their_table():
-    assert note("exact", {"gmm": "the model's log-density"}, True).startswith("No bound and no sampling. Ranked")
+    assert "gmm" not in note("exact", {"gmm": "the model's log-density"}, True)
     text = note("exact", {"cnf": "the model's log-density", "ebm": "quadrature"}, False)
     assert "a solver (cnf) or a grid (ebm: quadrature)" in text
-    text = note("estimate", {"ddpm": "probability-flow ODE (another law)", "ebm": "AIS"}, True)
-    assert "An ODE's density (ddpm) is of another law" in text and "dequantised images" in text and "ebm" not in text
+    text = note("estimate", {"ddpm": "probability-flow ODE (another distribution)", "ebm": "AIS"}, True)
+    assert "ddpm" in text and "dequantised images" in text and "ebm" not in text
     assert "dequantised" not in note("estimate", {"ddpm": "probability-flow ODE"}, False)
     assert "ODE" not in note("estimate", {"ebm": "AIS"}, True)
 
@@ -364,8 +366,8 @@ def test_the_bound_of_a_long_chain_has_a_table_of_its_own(results):
     made = replace(results, scores=pd.concat([scores, scores[chosen].assign(metric="long_bound", value=1.5)]))
     (table,) = [t for t in tables(made, "digits") for column in t.columns if column.metric == "long_bound"]
     assert table.kind == "long" and "bits/dim" not in table.details  # it is in that unit already
-    text = findings(made, "digits", tables(made, "digits"))[-1]
-    assert text.startswith("Of one model only") and "bound of a long chain: vae, 1.5" in text
+    (text,) = findings(made, "digits", tables(made, "digits"))[-1].more
+    assert "bound of a long chain: vae, 1.5" in text
 
 
 def test_a_floor_of_other_sizes_gives_way_to_the_formula(results):

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.style import DASHES, log_axis, too_wide
 from genbench.report.text import count, listing, number, percent, plural
+from genbench.results.paths import HISTORY
 from genbench.results.study import Results
 
 __all__ = ["CHAPTER", "PLACE", "collapse", "report"]
@@ -96,7 +97,7 @@ def _histories(results: Results, dataset: str) -> pd.DataFrame:
     """Diagnostics of all trials of a dataset: label, seed, trial, status, key, update, value."""
     parts = []
     for row in results.trials[results.trials["dataset"] == dataset].itertuples():
-        path = results.store / row.trial / "history.parquet"
+        path = results.paths.trial(row.trial) / HISTORY
         if path.is_file():
             history = pd.read_parquet(path, columns=["update", "series", "value"])
             history["key"] = history["series"].str.removeprefix("diagnostic/")

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.questions.phrases import GEOMETRIC, INTERVALS, METHOD, factor, failed, log_ratio
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import inks, seed_lines
 from genbench.report.means import averaged
+from genbench.report.style import inks, seed_lines
 from genbench.results.study import Results
 
 __all__ = ["CHAPTER", "PLACE", "report"]

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.questions.phrases import INTERVALS, LINES, METHOD, clear_pairs, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.means import averaged
+from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.text import listing, number, value
 from genbench.results.study import Results
 

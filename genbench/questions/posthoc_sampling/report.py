@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,8 @@ from matplotlib.figure import Figure as Drawing
 from genbench.metrics.cards import METRICS
 from genbench.questions.drawing import blank, sheet
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import log_axis
 from genbench.report.means import Mean, averaged
+from genbench.report.style import log_axis
 from genbench.report.text import listing, number, plural, value
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import interval
@@ -219,7 +218,7 @@ def _pictures(results: Results, parts: dict[str, pd.DataFrame]) -> dict[str, dic
     """Arrays of each label's first trial."""
     found = {}
     for label, part in parts.items():
-        path = results.store.parent / Path(str(part["pictures"].iloc[0]))
+        path = results.paths.results / str(part["pictures"].iloc[0])
         if path.is_file():
             with np.load(path, allow_pickle=False) as file:
                 found[label] = {key: file[key] for key in file.files}

@@ -7,11 +7,11 @@ import pandas as pd
 
 from genbench.questions.phrases import INTERVALS
 from genbench.report.blocks import Block, Fold, Heading, Paragraph, Points, Table
-from genbench.report.published import published
 from genbench.report.means import Mean, averaged
-from genbench.report.text import listing, number, plural
+from genbench.report.published import published
 from genbench.report.reliability import estimator
 from genbench.report.sentences import KINDS
+from genbench.report.text import listing, number, plural
 from genbench.results.scores import parse
 from genbench.results.study import Results
 

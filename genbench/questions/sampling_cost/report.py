@@ -8,8 +8,8 @@ from matplotlib.figure import Figure as Drawing
 
 from genbench.questions.phrases import INTERVALS, METHOD
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.means import averaged
+from genbench.report.style import inks, log_axis, seed_lines
 from genbench.report.text import count, listing, value
 from genbench.results.study import Results
 

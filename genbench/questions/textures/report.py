@@ -7,8 +7,8 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import blank
 from genbench.questions.phrases import LINES, METHOD, sign
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import inks, seed_lines
 from genbench.report.means import Mean, averaged
+from genbench.report.style import inks, seed_lines
 from genbench.report.text import number, value
 from genbench.results.study import Results
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure as Drawing
 from genbench.questions.drawing import sheet
 from genbench.questions.phrases import INTERVALS, METHOD, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.style import inks
 from genbench.report.means import averaged
+from genbench.report.style import inks
 from genbench.report.text import number, percent, value
 from genbench.results.study import Results
 

@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from genbench.report.chapters.game import chapter, collapse
 
+from genbench.questions.adversarial_games.report import collapse, report
 from genbench.report import style
-from genbench.report.blocks import Figure, Points, Table
+from genbench.report.blocks import Points, leaves
 from genbench.results.files import write_parquet
 from genbench.results.study import read
+from tests.questions.planted import figures, numbers, sentences, table
 
 UPDATES = np.arange(40, 2001, 40)
 ENDS = {"ns_gan": (0.55, 0.52), "wgan_gp": (0.97, 0.95)}  # shares of real and fake examples that a critic gets right
@@ -21,7 +22,7 @@ def _series(values: dict[str, np.ndarray], updates=UPDATES) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def blocks(make_run, tmp_path_factory):
-    """The chapter of the synthetic run with diagnostics of its GANs on ring8: wgan_gp's seed 1 collapses at update 1,200,
+    """The report of the synthetic run with diagnostics of its GANs on ring8: wgan_gp's seed 1 collapses at update 1,200,
     ns_gan's seed 2 broke off at 900; the ends of seeds differ by 0.01."""
     root = tmp_path_factory.mktemp("games")
     results = read(make_run(root), root / "store")
@@ -37,50 +38,47 @@ def blocks(make_run, tmp_path_factory):
             path = results.store / row.trial / "history.parquet"
             write_parquet(path, pd.concat([pd.read_parquet(path), _series(values, updates)], ignore_index=True))
     with style.theme():
-        return chapter(results).blocks
+        return report(results)
 
 
-def test_a_study_without_diagnostics_has_no_chapter(results):
-    assert chapter(results) is None
-    assert chapter(replace(results, trials=results.trials[results.trials["family"] != "gan"])) is None
+def test_a_study_without_diagnostics_has_no_report(results):
+    assert report(results) is None
+    assert report(replace(results, trials=results.trials[results.trials["family"] != "gan"])) is None
 
 
 def test_the_table_holds_means_over_the_last_tenth_of_trials_that_ended_ok(blocks):
-    table = next(block for block in blocks if isinstance(block, Table))
-    rows = table.frame.set_index("model")
-    assert list(rows.index) == ["ns_gan", "wgan_gp"] and table.name == "ring8_end"
-    assert rows.loc["wgan_gp", "real taken for real"] == pytest.approx(0.98)
-    assert rows.loc["ns_gan", "fakes taken for fakes"] == pytest.approx(0.525)  # seeds 0 and 1
+    end = table(blocks, "ring8_end")
+    rows = end.frame.set_index("model")
+    assert list(rows.index) == ["ns_gan", "wgan_gp"]
+    assert rows.loc["wgan_gp", "accuracy on real"] == pytest.approx(0.98)
+    assert rows.loc["ns_gan", "accuracy on fakes"] == pytest.approx(0.525)  # seeds 0 and 1
     assert rows.loc["ns_gan", ["trials", "ended ok", "collapsed"]].tolist() == [3, 2, 0]
     assert rows.loc["wgan_gp", "collapsed"] == 1 and np.isnan(rows.loc["wgan_gp", "Jensen-Shannon, nats"])
-    assert table.shown["real taken for real"] == ["0.555 (0.550 to 0.560)", "0.980 (0.970 to 0.990)"]
-    assert table.shown["Jensen-Shannon, nats"][1] == "–"
+    assert end.shown["accuracy on real"] == ["0.555 (0.550 to 0.560)", "0.980 (0.970 to 0.990)"]
+    assert end.shown["Jensen-Shannon, nats"][1] == "–"
 
 
-def test_every_trial_stands_in_the_folded_table(blocks):
-    table = [block for block in blocks if isinstance(block, Table)][1]
-    assert table.folded and len(table.frame) == 6
-    assert table.frame["collapsed from"].dropna().tolist() == [1200]
-    assert table.frame["broke off at"].dropna().tolist() == [900]
+def test_every_trial_stands_in_a_table(blocks):
+    frame = table(blocks, "ring8_trials").frame
+    assert len(frame) == 6
+    assert frame["collapsed from"].dropna().tolist() == [1200]
+    assert frame["broke off at"].dropna().tolist() == [900]
 
 
 def test_sentences_name_who_was_ahead_what_collapsed_and_what_broke_off(blocks):
-    said = [block for block in blocks if isinstance(block, Points)][1].items
-    assert said[0].startswith("At the end the critic is ahead for wgan_gp (97 %); the game is even for ns_gan (54 %):")
-    assert said[1:] == (
-        "ns_gan: training broke off: seed 2 at update 900.",
-        "wgan_gp: 1 of 3 trials collapsed: seed 1 from update 1,200 of 2,000 on (diversity 0.050).",
-    )
+    ahead, even, broke, collapsed = sentences(blocks)
+    assert "ahead for wgan_gp (97 %)" in ahead and "even for ns_gan (54 %)" in even
+    assert broke.startswith("ns_gan") and numbers(broke) == [2, 900]
+    assert collapsed.startswith("wgan_gp") and numbers(collapsed) == [1, 3, 1, 1200, 2000, 0.05]
 
 
 def test_only_diagnostics_that_were_recorded_are_explained_and_drawn(blocks):
-    told = next(block for block in blocks if isinstance(block, Points)).items
-    assert [each.split(":")[0] for each in told] == [
-        "real taken for real", "fakes taken for fakes", "Jensen-Shannon, nats", "diversity of fakes"
-    ]  # fmt: skip
-    figures = [block for block in blocks if isinstance(block, Figure)]
-    axes = figures[0].drawing.axes
-    assert len(figures) == 1 and [ax.get_title(loc="left") for ax in axes] == [each.split(":")[0] for each in told]
+    explained = [block for block in leaves(blocks) if isinstance(block, Points)][-1].items
+    titles = ["accuracy on real", "accuracy on fakes", "Jensen-Shannon, nats", "diversity of fakes"]
+    assert [each.split(":")[0] for each in explained] == titles
+    ((_, figure),) = figures(blocks).items()
+    axes = figure.drawing.axes
+    assert [ax.get_title(loc="left") for ax in axes] == titles
     # a line per seed, one for each model's mean, and a cross for the seed that broke off
     assert [len(ax.lines) for ax in axes] == [9, 9, 5, 9]
     assert [line.get_xdata()[0] for line in axes[0].lines if line.get_marker() == "x"] == [880]
