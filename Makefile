@@ -1,5 +1,7 @@
 # make benchmark   set up, run the default benchmark, say where its report is
-# make test        set up, run the checks and tests
+# make test        set up, run the checks and tests: about ten minutes on two cores
+# make test-slow   the slow tests of the workflow and two others, drawn by the commit
+# make test-all    every test
 # VENV=path        the virtual environment to make or share (6.5 GB);  STUDY=smoke|default|laptop|full;  CORES=all
 
 VENV ?= .venv
@@ -9,7 +11,7 @@ CORES ?= all
 BIN := $(abspath $(VENV))/bin
 INSTALLED := $(VENV)/.genbench-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)-$(shell pwd | cksum | cut -d' ' -f1)
 
-.PHONY: benchmark test lint speed clean
+.PHONY: benchmark test test-slow test-all lint speed clean
 .DEFAULT_GOAL := benchmark
 
 $(INSTALLED):
@@ -27,8 +29,16 @@ lint: $(INSTALLED)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(TESTS) -m 'not slow'
+
+test-all: lint
+	$(TESTS)
+
+test-slow: $(INSTALLED)
+	$(TESTS) -m slow --sample 2
 
 speed: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/replicas.py

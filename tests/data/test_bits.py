@@ -73,7 +73,7 @@ def test_t09_discretised_logistic_is_finite_where_the_naive_difference_is_not():
 @pytest.mark.parametrize("name", ["uniform", "logit"])
 @pytest.mark.parametrize(("scale", "gap"), [(0.3, None), (1.0, None), (3.0, 0.0015)])
 def test_dequantisation_gap_is_positive_and_small_for_smooth_densities(name, scale, gap):
-    """log P(k) - E_u log p(k + u) for a logistic law of given scale in grey values: never negative, and by how much known."""
+    """log P(k) - E_u log p(k + u) for a logistic distribution of given scale: never negative, and by how much known."""
     levels, mean = 65, 32.5
     seen = space(images(levels, (1,)), name)
     nodes, weights = (torch.as_tensor(a) for a in leggauss(64))

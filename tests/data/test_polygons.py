@@ -1,4 +1,4 @@
-"""Polygons: their law, their exact rasteriser, and the projection of images onto them."""
+"""Polygons: their distribution, their exact rasteriser, and the projection of images onto them."""
 
 import math
 

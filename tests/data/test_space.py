@@ -24,7 +24,7 @@ def test_uniform_density_has_log2_levels_bits(levels, name):
     y = data.encode(k, torch.rand(k.shape)).double()
     if name == "uniform":  # uniform on [-1, 1]
         log_p = torch.full((50,), -data.dim * math.log(2), dtype=torch.float64)
-    else:  # the law of logit(a + (1-2a) x), x ~ U[0, 1]
+    else:  # the distribution of logit(a + (1-2a) x), x ~ U[0, 1]
         s = y.sigmoid()
         log_p = (s * (1 - s) / (1 - 2 * data.a)).log().flatten(1).sum(-1)
     bits = bits_per_dim(log_p + data.log_jacobian(y), data.dim)

@@ -1,12 +1,10 @@
 """A folder to run jobs in: the project's configuration with a small ring."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import yaml
-
-CONFIG = Path(__file__).resolve().parents[2] / "config"
+from kit import CONFIG
 
 
 @pytest.fixture(scope="session")

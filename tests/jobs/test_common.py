@@ -4,13 +4,11 @@ import functools
 from pathlib import Path
 
 import pytest
-import torch
+from kit import CPU
 
 from genbench.config.errors import UserError
 from genbench.jobs.common import choose_device, progress
 from genbench.results.paths import Paths
-
-CPU = torch.device("cpu")
 
 
 def test_devices():

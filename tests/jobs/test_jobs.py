@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from kit import CPU
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -22,7 +23,6 @@ from genbench.results.paths import Paths
 from genbench.training.checkpoint import load_tensors
 from genbench.training.trainer import Trainer
 
-CPU = torch.device("cpu")
 UPDATES = 40
 
 
@@ -334,7 +334,7 @@ def test_trials_are_scored(run, model, kinds):
         with np.load(run.file(model, seed, "samples.npz")) as file:
             assert file["samples"].shape == (100, 2) and file["samples"].dtype == np.float32
         assert run.file(model, seed, "preview.png").read_bytes()[:4] == b"\x89PNG"
-        assert run.file(model, seed, "density.npz").exists() == (bool(kinds) and seed == 0)  # dear: the first seed's
+        assert run.file(model, seed, "density.npz").exists() == (bool(kinds) and seed == 0)  # expensive: of the first seed only
         assert read_json(run.file(model, seed, "metrics.json")) == row
     assert rows[0]["scores"] != rows[1]["scores"]
     again = run.evaluate(model)["rows"]  # a seed of its own: the same scores each time

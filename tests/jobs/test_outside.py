@@ -23,6 +23,7 @@ def folder(tmp_path_factory, configure):
 
 def run(folder, monkeypatch, capsys, *arguments):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("genbench.jobs.outside.EPOCHS", 5)
     code = main(["evaluate", *arguments])
     return code, *capsys.readouterr()
 

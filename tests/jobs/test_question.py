@@ -1,4 +1,4 @@
-"""The job of an experiment, from the command line to what the report reads."""
+"""The job of a question, from the command line to what the report reads."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ SETTINGS = {"datasets": ["ring8"], "seeds": 1, "updates": 10, "batch": 8, "width
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project with a study of one experiment, and its data."""
+    """A project with a study of one question, and its data."""
     root = tmp_path_factory.mktemp("project")
     study = {"name": "tiny", "title": "Tiny", "seeds": 1, "questions": {"critic_gradients": SETTINGS}}
     study["cells"] = [{"datasets": ["ring8"], "models": ["gmm"], "budget": {"value": 1}, "batch": 8}]
@@ -29,17 +29,17 @@ def project(tmp_path_factory):
     return root, parse(Study, study, root / "config" / "studies" / "tiny.yaml")
 
 
-def run(root, name="critic_gradients", folder="results/experiments/x", study="tiny"):
-    return main(["experiment", name, "--study", study, "--out", str(root / folder / "about.json"), "--device", "cpu"])
+def run(root, name="critic_gradients", folder="results/questions/x", study="tiny"):
+    return main(["question", name, "--study", study, "--out", str(root / folder / "about.json"), "--device", "cpu"])
 
 
-def test_an_experiment_reaches_the_report(project, monkeypatch):
+def test_an_answer_reaches_the_report(project, monkeypatch):
     root, study = project
     monkeypatch.chdir(root)
     (folder,) = question_folders(study).values()
-    assert run(root, folder=f"results/experiments/{folder}") == 0
+    assert run(root, folder=f"results/questions/{folder}") == 0
     about = json.loads((root / "results" / "questions" / folder / "about.json").read_text())
-    assert about["experiment"] == "critic_gradients" and about["settings"]["width"] == 4 and about["settings"]["gp"] == 10
+    assert about["question"] == "critic_gradients" and about["settings"]["width"] == 4 and about["settings"]["gp"] == 10
     assert about["versions"]["torch"] and set(about["content_hashes"]) == {"ring8"} and about["seconds"] > 0
     listed = {"questions": {"critic_gradients": folder}}
     frame = pd.DataFrame()
@@ -68,17 +68,6 @@ def test_what_a_study_does_not_ask_for_is_one_line(project, monkeypatch, capsys,
 def test_unprepared_data_are_one_line(project, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(project[0])
     out = tmp_path / "x" / "about.json"
-    asked = [
-        "experiment",
-        "critic_gradients",
-        "--study",
-        "tiny",
-        "--out",
-        str(out),
-        "--results",
-        str(tmp_path),
-        "--device",
-        "cpu",
-    ]
+    asked = ["question", "critic_gradients", "--study", "tiny", "--out", str(out), "--results", str(tmp_path), "--device", "cpu"]
     assert main(asked) == 2 and "prepare the dataset first" in capsys.readouterr().err
     assert not out.exists()

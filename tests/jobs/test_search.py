@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
+from kit import CPU
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -17,7 +17,6 @@ from genbench.jobs.train import train_group
 from genbench.results.files import read_json, write_json
 from genbench.results.paths import Paths
 
-CPU = torch.device("cpu")
 CELL = {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 20}, "batch": 16, "tune": {"configurations": 3}}
 
 

@@ -1,4 +1,4 @@
-"""Perturbed modules and Jacobians of bijections by autograd, in float64 (loaded by path: tests are no package)."""
+"""Perturbed modules and Jacobians of bijections by autograd, in float64."""
 
 import torch
 

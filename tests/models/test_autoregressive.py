@@ -5,16 +5,13 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models import MODELS
 from genbench.models.outputs import discretised_logistic
 from genbench.training.replicas import build
 
 ROWWISE = {"pixelcnn": {"width": 16, "depth": 2}, "pixelrnn": {"width": 16, "depth": 2}}
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def wild(name, shape, levels=None, scale=1.0, **net):

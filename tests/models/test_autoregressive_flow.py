@@ -3,15 +3,12 @@
 import pytest
 import torch
 import zuko
+from kit import gen
 from torch.func import hessian, jacrev, vmap
 
 from genbench.models import MODELS
 from genbench.models.autoregressive_flow import AutoregressiveLayer
 from genbench.training.replicas import build
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def scatter(module, scale=0.5, seed=0):

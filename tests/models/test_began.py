@@ -1,24 +1,20 @@
 """BEGAN in training: the balance that k holds, its bounds, and the recipe for points."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
+from kit import CONFIG
 
 from genbench.config.read import dataset_spec, model_spec, recipe
 from genbench.config.schema import Budget
 from genbench.data import load, prepare, space
-from genbench.metrics.points import modes
+from genbench.metrics.cards import scores
+from genbench.metrics.sets import Points
 from genbench.models import MODELS
 from genbench.training.trainer import Switches, Trainer
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 CASE = tiny.Case("began", "points", net={"code": 1})  # too narrow to copy everything
 
 
@@ -54,9 +50,9 @@ def test_recipe_finds_the_modes_of_the_ring(tmp_path):
         functools.partial(MODELS["began"], spec.shape, spec.levels, **parts.net), [0, 1, 2], [parts.hp] * 3,
         data.splits["train"], data.splits["validation"], seen, 256, Budget(unit="updates", value=1000), Switches(**parts.train),
     )  # fmt: skip
-    law, found = data.density(), []
+    found = []
     for result in trainer.run():
         x = seen.decode(result.model.sample(2500, torch.Generator().manual_seed(3)))
-        scores = {s.metric: s.value for s in modes(x, law.means, law.std)}
-        found.append(scores["modes"] == 8 and scores["high_quality"] >= 0.8)
+        met, near = scores(Points(x, density=data.density()), ("modes", "high_quality"))
+        found.append(met.value == 8 and near.value >= 0.8)
     assert sum(found) >= 2

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from torchdiffeq import odeint
 
 from genbench.models import MODELS
@@ -13,10 +14,6 @@ from genbench.nets import rk4
 from genbench.training.replicas import Replicas
 
 HP = {"kinetic": torch.tensor(0.1, dtype=torch.float64), "jacobian": torch.tensor(0.1, dtype=torch.float64)}
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def points(n, d, seed=0):
@@ -64,7 +61,7 @@ def test_samples_have_the_density_of_their_latents():
 
 @pytest.mark.parametrize("d", [2, 5])
 def test_log_prob_is_that_of_an_adaptive_solver(d):
-    model, x = wild(d, test_steps=16).requires_grad_(False), points(12, d)
+    model, x = wild(d, test_steps=16).requires_grad_(False), points(4, d)
 
     def f(t, state):
         one = torch.func.jacrev(lambda v: model.net(float(t), v.unsqueeze(0))[0])
@@ -72,21 +69,21 @@ def test_log_prob_is_that_of_an_adaptive_solver(d):
         return model.net(float(t), state[0]), trace
 
     span = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    z, trace = odeint(f, (x, torch.zeros(12, dtype=torch.float64)), span, rtol=1e-10, atol=1e-10, method="dopri5")
+    z, trace = odeint(f, (x, torch.zeros(4, dtype=torch.float64)), span, rtol=1e-9, atol=1e-9, method="dopri5")
     exact = standard_normal(z[-1]) + trace[-1]
     assert float(trace[-1].abs().max()) > 0.1
     torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-4)
-    model.test_steps = 128
-    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-7)
+    model.test_steps = 64
+    torch.testing.assert_close(model.log_prob(x), exact, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "solver", [{"solver": "euler", "steps": 60}, {"solver": "midpoint", "steps": 8}, {}, {"solver": "dopri5"}], ids=str
+    "solver", [{"solver": "euler", "steps": 40}, {"solver": "midpoint", "steps": 8}, {}, {"solver": "dopri5"}], ids=str
 )
 def test_density_integrates_to_one_with_each_solver(solver):
     """What training maximises, by its own solver, is a density up to the solver's error; log_prob is one whatever the solver."""
     model = wild(2, scale=1.0, **solver).requires_grad_(False)
-    axis = torch.linspace(-7, 7, 101, dtype=torch.float64)
+    axis = torch.linspace(-7, 7, 71, dtype=torch.float64)
     x, area = torch.cartesian_prod(axis, axis), float(axis[1] - axis[0]) ** 2
     log_p, _ = model.solve(x, None, model._integrate)
     assert float(log_p.exp().sum() * area) == pytest.approx(1, abs=1e-2)
@@ -94,12 +91,12 @@ def test_density_integrates_to_one_with_each_solver(solver):
     assert float((log_p - standard_normal(x)).abs().max()) > 0.1  # not the identity
 
 
-@pytest.mark.parametrize("law", ["rademacher", "gaussian"])
-def test_hutchinson_averages_to_the_exact_trace_and_the_squared_jacobian(law):
+@pytest.mark.parametrize("distribution", ["rademacher", "gaussian"])
+def test_hutchinson_averages_to_the_exact_trace_and_the_squared_jacobian(distribution):
     d, probes = 6, 4000
-    model, exact = wild(d, "ffjord", steps=3, probe=law).requires_grad_(False), wild(d, steps=3).requires_grad_(False)
+    model, exact = wild(d, "ffjord", steps=3, probe=distribution).requires_grad_(False), wild(d, steps=3).requires_grad_(False)
     probe = model.noise((1, probes), gen(1))["probe"][0].double()
-    assert (set(probe.unique().tolist()) == {-1.0, 1.0}) == (law == "rademacher")
+    assert (set(probe.unique().tolist()) == {-1.0, 1.0}) == (distribution == "rademacher")
     for point in points(3, d):
         many = point.expand(probes, d)
         log_p, (energy, squared) = model.solve(many, probe, model._integrate)
@@ -149,13 +146,13 @@ def test_every_way_to_the_gradient_meets_the_finite_difference(name):
     """Backpropagation through RK4 and through dopri5, and the adjoint with either, with costs, in float64."""
     x, ways = points(6, 2), []
     for gradient_by in ("backprop", "adjoint"):
-        ways += [{"gradient": gradient_by, "steps": 60}, {"gradient": gradient_by, "solver": "dopri5", "tolerance": 1e-9}]
+        ways += [{"gradient": gradient_by, "steps": 40}, {"gradient": gradient_by, "solver": "dopri5", "tolerance": 1e-8}]
     models = [wild(2, name, **way) for way in ways]
     noise = {n: v[0].double() for n, v in models[0].noise((1, 6), gen()).items()}
     found = [gradient(model, x, noise) for model in models]
     assert max(gap(found[0], other) for other in found[1:]) < 1e-6
     weight = models[0].net.layers[1].weight
-    for i, j in ((0, 0), (3, 7), (15, 2)):
+    for i, j in ((0, 0), (15, 2)):
         ends = []
         for step in (1e-5, -1e-5):
             with torch.no_grad():
@@ -170,7 +167,7 @@ def test_adjoint_uses_the_weights_of_its_own_forward_pass():
     x = points(8, 2).float()
     grads = []
     for way in ("backprop", "adjoint"):
-        make = functools.partial(MODELS["cnf"], (2,), None, width=8, depth=2, steps=40, gradient=way)
+        make = functools.partial(MODELS["cnf"], (2,), None, width=8, depth=2, steps=20, gradient=way)
         replicas = Replicas(make, [0, 1], [{"kinetic": 0.1}] * 2, "cpu", torch.float32, lifted=False)
         for k, row in enumerate(replicas.rows):
             for i, p in enumerate(row.values()):

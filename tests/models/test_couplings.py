@@ -1,21 +1,15 @@
 """NICE's and RealNVP's layers against autograd, closed forms and zuko."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
 import torch
+from bijections import log_det, made, normal
 from torch import nn
 
 from genbench.models.flow import NICE, Bounded, Checkerboard, Coupling, RealNVP, Shift
 from genbench.nets import MLP
 from genbench.nets.coupling import ConvNet, ResidualConvNet, squeeze, unsqueeze
-
-_spec = importlib.util.spec_from_file_location("bijections", Path(__file__).with_name("bijections.py"))
-bijections = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(bijections)
-normal, made, log_det = bijections.normal, bijections.made, bijections.log_det
 
 
 def perceptron(inputs, outputs):

@@ -5,15 +5,12 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from scipy import stats
 
 from genbench.models import MODELS
 from genbench.models.outputs import discretised_logistic
 from genbench.training.replicas import build
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def scattered(name, shape, levels=None, scale=1.0, **net):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models.gan import GAN
 from genbench.models.gan_losses import LOSSES
@@ -14,10 +15,6 @@ from genbench.training.replicas import build
 double = functools.partial(torch.tensor, dtype=torch.float64)
 
 
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def hyper(**values):
     return {name: double(value) for name, value in values.items()}
 
@@ -25,7 +22,7 @@ def hyper(**values):
 # ---- losses
 
 
-def laws():
+def distributions():
     """Two densities on a line, as weights of the same points."""
     x = torch.linspace(-12, 14, 4001, dtype=torch.float64)
     p, q = (torch.exp(-0.5 * (x - m).square()) for m in (0.0, 2.0))
@@ -48,7 +45,7 @@ def expected(loss, d, p, q, hp):
 @pytest.mark.parametrize("name", ["minimax", "non_saturating"])
 def test_js_constant_is_log_4_minus_twice_js(name):
     """E13: the best critic is log p/q, and its loss log 4 - 2 JS with JS the mean of the divergences to the mixture."""
-    (p, q), loss = laws(), LOSSES[name]
+    (p, q), loss = distributions(), LOSSES[name]
     best = (p / q).log()
     middle = (p + q) / 2
     js = 0.5 * kl(p, middle) + 0.5 * kl(q, middle)
@@ -62,7 +59,7 @@ def test_js_constant_is_log_4_minus_twice_js(name):
 @pytest.mark.parametrize("targets", [(-1.0, 1.0, 0.0), (0.0, 2.0, 1.0)])
 def test_least_squares_generator_minimises_chi_square(targets):
     """E14: with b - c = 1 and b - a = 2 the generator's loss, data term included, is chi^2(q | (p + q)/2)."""
-    (p, q), loss = laws(), LOSSES["least_squares"]
+    (p, q), loss = distributions(), LOSSES["least_squares"]
     hp = hyper(**dict(zip("abc", targets, strict=True)))
     best = (hp["b"] * p + hp["a"] * q) / (p + q)
     value = expected(loss, best, p, q, hp)

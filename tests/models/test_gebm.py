@@ -1,16 +1,13 @@
-"""Generalised EBMs against closed forms: KALE, its gradients, the tilted law and its constant."""
+"""Generalised EBMs against closed forms: KALE, its gradients, the tilted distribution and its constant."""
 
 import math
 
 import pytest
 import torch
+from kit import gen
 from torch import nn
 
 from genbench.models.gebm import GEBM
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 class Quadratic(nn.Module):
@@ -33,7 +30,7 @@ def closed(k=3.0, m=(1.0, -0.5), c=0.7, **net):
     return model.requires_grad_(False)
 
 
-def test_samples_follow_the_tilted_law():
+def test_samples_follow_the_tilted_distribution():
     """exp(-k |x - m|^2 / 2) N(x; 0, 4 I) is normal with precision k + 1/4 around k m / (k + 1/4)."""
     n, k = 4000, 3.0
     x = closed(k, step=0.02, sample_steps=300).sample(n, gen())
@@ -102,7 +99,7 @@ def test_the_energy_corrects_a_base_that_cannot_fit():
         side = torch.randint(2, (n, 1), generator=gen(seed)) * 2 - 1
         return side * torch.tensor([1.0, 0.0]) + 0.3 * torch.randn(n, 2, generator=gen(seed + 10_000))
 
-    for i in range(300):
+    for i in range(200):
         noise = {"z": torch.randn(256, 2, generator=gen(i))}
         loss = model.loss_critic(draw(256, i), noise | {"fake": model.generate(noise["z"]).detach()}, hp)
         adam.zero_grad()

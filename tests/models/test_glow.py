@@ -1,12 +1,12 @@
 """Glow's layers against autograd, their inverses, the data that set them, and normflows on the same weights."""
 
-import importlib.util
 import math
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
+from bijections import log_det, made, normal
+from kit import gen
 from torch import nn
 
 from genbench.models.flow import Conditional, Coupling, Sigmoid
@@ -14,15 +14,6 @@ from genbench.models.glow import Glow, Mix
 from genbench.nets import MLP
 from genbench.nets.coupling import ConvNet
 from genbench.training.replicas import build
-
-_spec = importlib.util.spec_from_file_location("bijections", Path(__file__).with_name("bijections.py"))
-bijections = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(bijections)
-normal, made, log_det = bijections.normal, bijections.made, bijections.log_det
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def conv(inputs, outputs):
@@ -57,7 +48,7 @@ def test_layer_inverts_and_its_log_det_is_the_jacobians(name):
     torch.testing.assert_close(found.expand(4), log_det(lambda x: layer(x)[0], x), rtol=0, atol=1e-10)
 
 
-def test_prior_of_a_split_is_a_conditional_normal_law():
+def test_prior_of_a_split_is_a_conditional_normal_distribution():
     prior, h, z = made(lambda: Conditional(3)), normal(4, 2, 2, 3), normal(4, 2, 2, 3, seed=1)
     y, found = prior(z, h)
     mean, log_std = prior.net(h).chunk(2, -1)

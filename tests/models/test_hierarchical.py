@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 from torch.distributions import Normal, kl_divergence
 
 from genbench.likelihood.importance import importance_bounds
@@ -16,10 +17,6 @@ NVAE = ("nvae", (1, 8, 8), 17, {"channels": 2, "groups": 2, "width": 8})
 both = pytest.mark.parametrize(("name", "shape", "levels", "net"), [LADDER, NVAE], ids=["ladder", "nvae"])
 
 
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def made(name, shape, levels, net):
     torch.manual_seed(0)
     model = MODELS[name](shape, levels, **net).requires_grad_(False)
@@ -27,12 +24,12 @@ def made(name, shape, levels, net):
     return model, (((x.clamp(-1, 1) + 1) * 8).round() / 8 - 1 if levels else x)
 
 
-def test_precision_weighting_is_the_product_of_two_normal_laws():
-    told = (torch.tensor([1.5]), torch.tensor([-0.4]))
+def test_precision_weighting_is_the_product_of_two_normal_distributions():
+    encoded = (torch.tensor([1.5]), torch.tensor([-0.4]))
     prior = (torch.tensor([-0.7]), torch.tensor([0.6]))
-    shift, log_ratio = precision_weighted(told, prior)
+    shift, log_ratio = precision_weighted(encoded, prior)
     z = torch.linspace(-8, 8, 4001)
-    log_p = gaussian(z, *told) + gaussian(z, *prior)
+    log_p = gaussian(z, *encoded) + gaussian(z, *prior)
     p = log_p.softmax(0)
     mean = (p * z).sum()
     std = (p * (z - mean).square()).sum().sqrt()
@@ -41,32 +38,32 @@ def test_precision_weighting_is_the_product_of_two_normal_laws():
 
 
 def test_the_ladder_weights_what_x_says_by_what_the_upper_level_says():
-    """The lower posterior is the product of the encoder's law and the prior's, and the decoder sees z, not u."""
+    """The lower posterior is the product of the encoder's distribution and the prior's, and the decoder sees z, not u."""
     model, x = made(*LADDER)
     eps = torch.randn(6, 5, generator=gen(1))
     state, u, _ = model.descend(eps, x)
-    (top_mean, top_log_std), told = model.up(x)
+    (top_mean, top_log_std), encoded = model.up(x)
     z1 = top_mean + top_log_std.exp() * eps[:, :2]
     prior = model.prior_law(1, z1)
-    a, b = (-2 * told[1]).exp(), (-2 * prior[1]).exp()
-    mean, std = (a * told[0] + b * prior[0]) / (a + b), (a + b).rsqrt()
+    a, b = (-2 * encoded[1]).exp(), (-2 * prior[1]).exp()
+    mean, std = (a * encoded[0] + b * prior[0]) / (a + b), (a + b).rsqrt()
     torch.testing.assert_close(u[:, :2], z1)
     torch.testing.assert_close(state, mean + std * eps[:, 2:])
     torch.testing.assert_close(prior[0] + prior[1].exp() * u[:, 2:], state)
 
 
 @both
-def test_kl_of_each_level_is_that_of_its_laws(name, shape, levels, net):
+def test_kl_of_each_level_is_that_of_its_distributions(name, shape, levels, net):
     """KL(q(z_l | x, above) || p(z_l | above)) in the coordinates of z, not of u."""
     model, x = made(name, shape, levels, net)
     eps = torch.randn(6, model.latent, generator=gen(1))
     _, u, q = model.descend(eps, x)
     found = model.kl(q)
-    told, state = model.up(x), model.start(eps)
+    encoded, state = model.up(x), model.start(eps)
     assert found.shape == (6, len(model.sizes)) and sum(model.sizes) == model.latent
     for level, (own, noise) in enumerate(zip(u.split(model.sizes, -1), eps.split(model.sizes, -1), strict=True)):
         mean, log_std = model.prior_law(level, state) if level else (torch.zeros_like(own), torch.zeros_like(own))
-        shift, log_ratio = model.residual(level, state, told[level], (mean, log_std))
+        shift, log_ratio = model.residual(level, state, encoded[level], (mean, log_std))
         posterior = Normal(mean + log_std.exp() * shift, (log_std + log_ratio).exp())
         expected = kl_divergence(posterior, Normal(mean, log_std.exp())).sum(-1)
         torch.testing.assert_close(found[:, level], expected, rtol=1e-4, atol=1e-4)

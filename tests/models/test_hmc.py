@@ -1,9 +1,10 @@
-"""The leapfrog integrator's properties and the laws that the transitions keep."""
+"""The leapfrog integrator's properties and the distributions that the transitions keep."""
 
 import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models.hmc import hmc_step, leapfrog
 
@@ -24,10 +25,6 @@ def quartic(x):
 
 def steep(x):
     return 4 * x * (x.square() - 1)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def draw(*shape, seed=0):
@@ -85,7 +82,7 @@ def test_long_trajectories_of_a_gaussian_are_rotations():
 
 @pytest.mark.parametrize(("step", "count"), [(0.3, 1), (0.4, 4), (0.9, 3)])
 def test_transitions_keep_a_gaussian(step, count):
-    """Started from the law itself, moments stay; without the test of acceptance they would not, with these steps."""
+    """Started from the distribution itself, moments stay; without the test of acceptance they would not, with these steps."""
     n, generator = 20_000, gen(2)
     x = STD * draw(n, 3)
     value, share = energy(x), []
@@ -99,7 +96,7 @@ def test_transitions_keep_a_gaussian(step, count):
     assert float((fourth.mean(0) - 3).abs().max()) < 4 * (96 / n) ** 0.5
 
 
-def test_transitions_in_a_box_reach_the_truncated_law():
+def test_transitions_in_a_box_reach_the_truncated_distribution():
     """From a corner to the double well exp(-(x^2 - 1)^2) cut at 1.3; moments by quadrature."""
     n, generator = 4000, gen(3)
     x = torch.full((n, 2), 1.2, dtype=torch.float64)

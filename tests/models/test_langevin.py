@@ -4,13 +4,10 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models import MODELS
 from genbench.models.langevin import mala, ula
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def plain(x, slope, step, steps, generator, fold=None):
@@ -21,7 +18,7 @@ def plain(x, slope, step, steps, generator, fold=None):
 
 @pytest.mark.parametrize("step", [0.005, 0.02, 0.04])
 def test_variance_of_a_gaussian(step):
-    """ULA's law is N(0, s^2 / (1 - step / (2 s^2))), MALA's is N(0, s^2)."""
+    """ULA's distribution is N(0, s^2 / (1 - step / (2 s^2))), MALA's is N(0, s^2)."""
     s, n = 0.2, 20000
     energy, slope = (lambda x: 0.5 * (x / s).square().sum(-1)), (lambda x: x / s**2)
     start = s * torch.randn(n, 1, generator=gen(1))
@@ -99,7 +96,7 @@ def flow(step_of, x, seed):
 
 
 def test_detailed_balance():
-    """From exact samples of a skewed law on the line, one step and its reversal are equally likely; not so for ULA."""
+    """From exact samples of a skewed distribution on the line, one step and its reversal are equally likely; not so for ULA."""
     n, step = 100000, 0.05
     grid = torch.linspace(-3, 3, 60001, dtype=torch.float64).unsqueeze(1)
 
@@ -166,15 +163,15 @@ def bare(shape, levels, **net):
 
 
 def test_ebm_samples_have_its_density_and_not_the_wider_one_of_its_steps():
-    model, n = bare((2,), None, base=0.2, step=0.02, sample_steps=400), 20000
+    model, n = bare((2,), None, base=0.2, step=0.02, sample_steps=200), 5000
     x = model.sample(n, gen())
     wide = plain(x, model.slope, model.step, 60, gen(1))
-    assert float(wide.var()) == pytest.approx(0.04 / (1 - 0.02 / 0.08), rel=0.03)
+    assert float(wide.var()) == pytest.approx(0.04 / (1 - 0.02 / 0.08), rel=4 * (1 / n) ** 0.5)
     assert float(x.var()) == pytest.approx(0.04, rel=4 * (1 / n) ** 0.5)
 
 
 def test_ebm_samples_of_images_stay_in_the_box_and_have_its_density():
-    model, n = bare((1, 2, 2), 17, base=0.8, step=0.1, sample_steps=200), 10000
+    model, n = bare((1, 2, 2), 17, base=0.8, step=0.1, sample_steps=100), 4000
     x = model.sample(n, gen())
     assert x.shape == (n, 1, 2, 2) and float(x.abs().max()) <= 1
     expected = moments(lambda v: 0.5 * (v / 0.8).square().sum(-1), -1.0, 1.0)[1]
@@ -184,8 +181,8 @@ def test_ebm_samples_of_images_stay_in_the_box_and_have_its_density():
 def test_ebm_lowers_a_step_that_is_refused():
     """Steps of training may be too long for the energy: the corrected ones get shorter until they are accepted."""
     model = bare((8,), None, base=0.05, step=0.005, sample_steps=1000)  # twice as long is unstable
-    x = model.sample(4000, gen())
-    assert float(x.var()) == pytest.approx(0.0025, rel=0.05)
+    x = model.sample(1000, gen())
+    assert float(x.var()) == pytest.approx(0.0025, rel=0.07)
 
 
 def test_ebm_needs_a_buffer_of_a_batch():

@@ -2,12 +2,9 @@
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models.mixture import expectation_maximisation, log_joint, maximise
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def mixture(components=3, dim=2, seed=0):
@@ -29,8 +26,8 @@ def points(n=400, seed=1):
 def test_log_joint_is_that_of_torch():
     weights, means, factors = mixture()
     x = points(50)
-    law = torch.distributions.MultivariateNormal(means, scale_tril=factors)
-    expected = weights.log() + law.log_prob(x.unsqueeze(1))
+    distribution = torch.distributions.MultivariateNormal(means, scale_tril=factors)
+    expected = weights.log() + distribution.log_prob(x.unsqueeze(1))
     torch.testing.assert_close(log_joint(x, weights, means, factors), expected.T)
 
 

@@ -18,22 +18,22 @@ from genbench.models.outputs import (
 DISCRETISED = [discretised_logistic, discretised_gaussian]
 
 
-@pytest.mark.parametrize("law", DISCRETISED)
+@pytest.mark.parametrize("distribution", DISCRETISED)
 @pytest.mark.parametrize("levels", [2, 17, 256])
 @pytest.mark.parametrize("log_scale", [-7.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0])
-def test_discretised_laws_sum_to_one(law, levels, log_scale):
+def test_discretised_distributions_sum_to_one(distribution, levels, log_scale):
     x = 2 * torch.arange(levels, dtype=torch.float64) / (levels - 1) - 1
     for mean in (-1.5, -1.0, -0.013, 0.3, 1.0, 4.0):
-        log_p = law(x, torch.tensor(mean).double(), torch.tensor(log_scale).double(), levels)
+        log_p = distribution(x, torch.tensor(mean).double(), torch.tensor(log_scale).double(), levels)
         assert float(log_p.exp().sum()) == pytest.approx(1, abs=1e-9)
         assert bool((log_p <= 0).all())
 
 
-@pytest.mark.parametrize("law", DISCRETISED)
-def test_discretised_laws_in_float32(law):
+@pytest.mark.parametrize("distribution", DISCRETISED)
+def test_discretised_distributions_in_float32(distribution):
     x = 2 * torch.arange(256) / 255 - 1
     for log_scale in (-7.0, -3.0, 0.0, 2.0):
-        p = law(x, torch.tensor(0.1), torch.tensor(log_scale), 256).exp()
+        p = distribution(x, torch.tensor(0.1), torch.tensor(log_scale), 256).exp()
         assert float(p.sum()) == pytest.approx(1, abs=1e-3)
 
 
@@ -65,37 +65,37 @@ def test_log_normal_cdf_and_its_slope_are_those_of_torch():
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("law", DISCRETISED)
-def test_discretised_laws_are_finite_far_out_with_their_gradients(law):
+@pytest.mark.parametrize("distribution", DISCRETISED)
+def test_discretised_distributions_are_finite_far_out_with_their_gradients(distribution):
     mean = torch.tensor([-3.0, 3.0, 3.0, 0.9], requires_grad=True)
     log_scale = torch.full((4,), -7.0, requires_grad=True)
-    log_p = law(torch.tensor([0.0, 0.0, -1.0, -0.9]), mean, log_scale, 256)
+    log_p = distribution(torch.tensor([0.0, 0.0, -1.0, -0.9]), mean, log_scale, 256)
     assert bool(log_p.isfinite().all()) and log_p.min().item() < -1000
     grads = torch.autograd.grad(log_p.sum(), [mean, log_scale])
     assert all(bool(g.isfinite().all()) for g in grads)
 
 
 @pytest.mark.parametrize("name", LAWS["images"])
-def test_draws_of_an_image_law_have_its_probabilities_and_its_mean(name):
+def test_draws_of_an_image_distribution_have_its_probabilities_and_its_mean(name):
     levels = 2 if name == "bernoulli" else 9
-    law, n = law_of(name, levels), 50000
+    distribution, n = law_of(name, levels), 50000
     location, log_scale = torch.full((n,), 0.3), torch.full((n,), -1.0)
-    drawn = law.draw(location, log_scale, torch.Generator().manual_seed(0)).clamp(-1, 1)
+    drawn = distribution.draw(location, log_scale, torch.Generator().manual_seed(0)).clamp(-1, 1)
     seen = torch.bincount(torch.round((drawn + 1) / 2 * (levels - 1)).long(), minlength=levels) / n
     grid = 2 * torch.arange(levels) / (levels - 1) - 1
-    expected = law.log_prob(grid, location[:levels], log_scale[:levels], levels).exp()
+    expected = distribution.log_prob(grid, location[:levels], log_scale[:levels], levels).exp()
     assert float((seen - expected).abs().max()) < 0.01
-    mean = float(law.mean(torch.tensor(0.3)))  # of the law without clipping to grey values
+    mean = float(distribution.mean(torch.tensor(0.3)))  # of the distribution without clipping to grey values
     assert mean == pytest.approx(float(expected @ grid) if name == "bernoulli" else 0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", LAWS["points"])
-def test_draws_of_a_point_law_have_its_moments(name):
+def test_draws_of_a_point_distribution_have_its_moments(name):
     drawn = law_of(name, None).draw(torch.full((50000,), 0.3), torch.full((50000,), -1.0), torch.Generator().manual_seed(0))
     assert float(drawn.mean()) == pytest.approx(0.3, abs=0.01) and float(drawn.std()) == pytest.approx(math.exp(-1), abs=0.01)
 
 
-def test_a_law_is_refused_where_it_has_no_meaning():
+def test_a_distribution_is_refused_where_it_has_no_meaning():
     with pytest.raises(ValueError, match="decoder: bernoulli is for images of 2 levels, these have 17; allowed: logistic, "):
         law_of("bernoulli", 17)
     with pytest.raises(ValueError, match="decoder: allowed: gaussian, gaussian_fixed; got 'logistic'"):

@@ -1,19 +1,16 @@
-"""Diffusion recovery likelihood on data whose every conditional law is known: N(0, s^2 I)."""
+"""Diffusion recovery likelihood on data whose every conditional distribution is known: N(0, s^2 I)."""
 
 import math
 
 import pytest
 import torch
+from kit import gen
 from torch import nn
 
 from genbench.likelihood.partition import quadrature_log_z
 from genbench.models.recovery import RecoveryEBM
 
 STD = 0.5
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 class Exact(nn.Module):
@@ -71,7 +68,7 @@ def test_chains_recover_the_posterior():
         assert float(y.std()) == pytest.approx(std, rel=0.03)
 
 
-def test_what_is_recovered_has_the_law_of_what_was_clean():
+def test_what_is_recovered_has_the_distribution_of_what_was_clean():
     """With the right energies the two means of the loss agree: maximum likelihood has arrived."""
     model, n = exact(), 6000
     noise = {name: value[0] for name, value in model.noise((1, n), gen()).items()}
@@ -82,7 +79,7 @@ def test_what_is_recovered_has_the_law_of_what_was_clean():
         assert float(recovered / clean) == pytest.approx(1, abs=0.06), t
 
 
-def test_samples_from_noise_have_the_law_of_the_data():
+def test_samples_from_noise_have_the_distribution_of_the_data():
     x = exact().sample(5000, gen())
     torch.testing.assert_close(x.std(0), torch.full((2,), STD), rtol=0.04, atol=0)
     torch.testing.assert_close(x.mean(0), torch.zeros(2), rtol=0, atol=4 * STD / 5000**0.5)

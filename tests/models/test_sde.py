@@ -10,6 +10,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from kit import gen
 from scipy import stats
 
 from genbench.models import MODELS
@@ -17,10 +18,6 @@ from genbench.nets import rk4
 
 WEIGHTS, MEANS, STD = torch.tensor([0.3, 0.7]).double(), torch.tensor([-1.0, 0.8]).double(), 0.3
 KS = 1.95  # critical value times sqrt(n) of the Kolmogorov-Smirnov test at level .001
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def noise(*shape, seed=0):

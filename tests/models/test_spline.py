@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from kit import gen
 from torch.func import jacrev, vmap
 
 from genbench.config.read import dataset_spec, names
@@ -9,10 +10,6 @@ from genbench.data.space import Logit
 from genbench.models import MODELS
 from genbench.models.outputs import standard_normal
 from genbench.training.replicas import build
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def scattered(shape, levels=None, **net):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.models import MODELS
 from genbench.models.outputs import gaussian
@@ -17,10 +18,6 @@ B = torch.tensor([0.2, -0.1, 0.4], dtype=torch.float64)
 X = torch.randn(4, DIM, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
 COVARIANCE = W @ W.T + STD**2 * torch.eye(DIM, dtype=torch.float64)
 EVIDENCE = torch.distributions.MultivariateNormal(B, COVARIANCE).log_prob(X)
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def linear(name="vae", off=0.0, **net):
@@ -177,7 +174,7 @@ def test_log_weights_at_the_exact_posterior_are_log_p():
         torch.testing.assert_close(model.requires_grad_(False).log_weights(X, gen()), EVIDENCE)
 
 
-def test_draws_are_of_the_decoders_law():
+def test_draws_are_of_the_decoders_distribution():
     model = linear().requires_grad_(False)
     z = model.draw_prior(20_000, gen()).double()
     x = model.draw(z, gen(1))
@@ -201,7 +198,7 @@ def test_what_has_no_meaning_is_refused():
 # ---- autoencoder
 
 
-def test_codes_get_their_law_after_training():
+def test_codes_get_their_distribution_after_training():
     """Of two far clusters the mixture of two knows both, one Gaussian only their moments; samples decode draws of it."""
     x = torch.randn(400, 2, generator=gen()) * 0.1 + torch.tensor([2.0, 0.0]) * torch.arange(400)[:, None].remainder(2)
     models = {k: build(lambda k=k: MODELS["ae"]((2,), width=8, depth=1, components=k), 0).requires_grad_(False) for k in (1, 2)}

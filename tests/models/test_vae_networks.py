@@ -1,12 +1,12 @@
 """Convolutional networks inside models: a VAE's decoder and encoder, and a GAN's batch norms once training has ended."""
 
 import functools
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
+from kit import gen
 
 from genbench.models import MODELS
 from genbench.models.adversarial import STANDING
@@ -16,17 +16,9 @@ from genbench.nets.parts import BatchNorm
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.replicas import build
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
 SHAPE, LEVELS, LATENT = (1, 8, 8), 17, 4
 networks = pytest.mark.parametrize("network", GENERATORS)
 BATCHED = [name for name in GENERATORS if name not in ("mlp", "stylegan")]
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def make(name, network, **net):

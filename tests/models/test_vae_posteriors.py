@@ -1,6 +1,7 @@
-"""The inverse autoregressive flow in a posterior: its law by autograd, and the bounds it gives."""
+"""The inverse autoregressive flow in a posterior: its distribution by autograd, and the bounds it gives."""
 
 import torch
+from kit import gen
 
 from genbench.likelihood.importance import importance_bounds
 from genbench.models import MODELS
@@ -8,10 +9,6 @@ from genbench.models.outputs import gaussian
 from genbench.models.vae import VAE
 
 NET = {"latent": 3, "width": 16, "depth": 1, "steps": 3, "flow_width": 12, "context": 4}
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def moved(**net):
@@ -57,7 +54,7 @@ def test_the_context_tells_the_flow_of_x():
 
 
 def test_gates_start_open():
-    """The encoder's law passes almost as it is: a positive bias of the gates, near 0.9 each, and small shifts."""
+    """The encoder's distribution passes almost as it is: a positive bias of the gates, near 0.9 each, and small shifts."""
     model = MODELS["iaf_vae"]((2,), **NET)
     x, eps = torch.randn(50, 2, generator=gen()), torch.randn(50, 3, generator=gen(1))
     mean, log_std = VAE.encode(model, x)
@@ -82,7 +79,7 @@ def test_weights_average_to_the_likelihood():
     model = moved(latent=2)
     model.net["encoder"].head.bias[2:] += 1.0  # wide enough for its weights to have a variance
     x = torch.randn(4, 2, generator=gen()).double()
-    axis = torch.linspace(-7, 7, 281).double()
+    axis = torch.linspace(-7, 7, 141).double()
     z = torch.cartesian_prod(axis, axis)
     area = float(axis[1] - axis[0]) ** 2
     exact = torch.stack([(model.log_likelihood(one.expand(len(z), 2), z) + model.log_prior(z)).exp().sum() * area for one in x])

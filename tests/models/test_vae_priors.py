@@ -1,11 +1,11 @@
 """Learned priors: densities by quadrature, draws against densities, and bounds that a diffusion gives."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
+from kit import gen
 
 from genbench.data import Dataset, space
 from genbench.likelihood.decoders import annealed_scores
@@ -16,16 +16,8 @@ from genbench.models.vae_posteriors import IAFVAE
 from genbench.models.vae_priors import DiffusionPrior
 from genbench.training.replicas import build
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
 DENSITIES = ("flow_prior_vae", "mixture_vae", "vamp_vae")
 PRIORS = (*DENSITIES, "diffusion_prior_vae")
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def moved(name, mixin=None, **net):
@@ -57,7 +49,7 @@ def test_priors_are_densities_and_their_draws_have_them(name):
     assert float((log_p - standard_normal(z)).std()) > 0.1 and not model.normal_prior
 
 
-def test_a_flow_prior_starts_at_the_normal_law():
+def test_a_flow_prior_starts_at_the_normal_distribution():
     model = MODELS["flow_prior_vae"]((2,), latent=3)
     z = torch.randn(20, 3, generator=gen())
     torch.testing.assert_close(model.log_prior(z), standard_normal(z))
@@ -91,12 +83,12 @@ def test_weights_average_to_the_likelihood(name, mixin):
     w = bounds.iwae.unflatten(0, (500, 3))
     found = w.logsumexp(0) - math.log(500)
     error = (w.exp().std(0) / w.exp().mean(0)) / 500**0.5
-    assert float(error.max()) < 0.05 and float(se.max()) < 0.05
+    assert float(error.max()) < 0.08 and float(se.max()) < 0.05
     assert bool(((found - p.mean(1).log()).abs() < 4 * (se + error)).all()), (found, p.mean(1).log(), error)
     assert bool((bounds.elbo.unflatten(0, (500, 3)).mean(0) < found).all())
 
 
-def test_a_diffusion_whose_velocity_is_zero_is_the_normal_law():
+def test_a_diffusion_whose_velocity_is_zero_is_the_normal_distribution():
     """Its path's weights are then all the same: with the variances that fit N(0, I), the reverse chain is exact in any steps."""
     prior = DiffusionPrior(3, steps=5).requires_grad_(False)
     prior.logit.fill_(30.0)
@@ -114,13 +106,13 @@ def test_a_diffusions_bound_is_the_mean_of_its_paths_weights():
     prior = DiffusionPrior(2, steps=6, width=16).requires_grad_(False)
     for value in (prior.net.outward.weight, prior.logit):
         value.copy_(0.5 * torch.randn(value.shape, generator=gen()))
-    n = 40000
+    n = 20000
     z = torch.randn(3, 2, generator=gen(1)).repeat_interleave(n, 0)
     by_step = [prior.bound(z, torch.full((3 * n,), i), torch.randn(3 * n, 2, generator=gen(2 + i))) for i in range(6)]
     by_step = torch.stack(by_step).unflatten(1, (3, n))
     by_path = prior.log_weights(z, gen(9)).unflatten(0, (3, n))
     error = ((by_step.var(2).sum(0) / 36 + by_path.var(1)) / n).sqrt()
-    assert float(error.max()) < 0.05
+    assert float(error.max()) < 0.08
     assert bool(((by_step.mean((0, 2)) - by_path.mean(1)).abs() < 4 * error).all())
     assert bool((by_path.mean(1) < by_path.logsumexp(1) - math.log(n) - 0.1).all())  # and both lie below log p(z)
 
@@ -129,20 +121,20 @@ def test_a_diffusions_draws_have_its_density():
     """Importance weights of paths give p(z), whose integral is 1 and whose mass in a square is the share of draws there."""
     prior = DiffusionPrior(2, steps=6, width=16).requires_grad_(False)
     prior.net.outward.weight.copy_(0.3 * torch.randn(2, 16, generator=gen()))
-    z, area = plane(6.0, 121)
+    z, area = plane(6.0, 61)
     log_p = torch.stack([prior.log_weights(z, gen(i)) for i in range(30)]).logsumexp(0) - math.log(30)
     assert float(log_p.exp().sum() * area) == pytest.approx(1, abs=0.03)
     corner = (z > 0).all(-1)
     share = float((prior.sample(20000, gen(50)) > 0).all(-1).float().mean())
     assert float(log_p[corner].exp().sum() * area) == pytest.approx(share, abs=0.03)
-    assert abs(share - 0.25) > 0.03  # another law than N(0, I)
+    assert abs(share - 0.25) > 0.03  # another distribution than N(0, I)
 
 
 def test_a_diffusion_prior_learns_two_modes():
     """z from two narrow modes: after training, the bound is near the entropy and draws lie in both."""
     prior = build(lambda: DiffusionPrior(1, steps=32, width=32), 0)
     adam, generator = torch.optim.Adam(prior.parameters(), 5e-3), gen()
-    for _ in range(600):
+    for _ in range(400):
         z = torch.randn(256, 1, generator=generator) * 0.2 + torch.randn(256, 1, generator=generator).sign()
         loss = -prior.bound(z, torch.randint(32, (256,), generator=generator), torch.randn(256, 1, generator=generator)).mean()
         adam.zero_grad()

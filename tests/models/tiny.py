@@ -1,4 +1,4 @@
-"""Every model in a size that trains in a moment, with data to match (loaded by path: tests are no package)."""
+"""Every model in a size that trains in a moment, with data to match."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ from genbench.models import MODELS, Model
 from genbench.models.adversarial import Adversarial
 from genbench.training.trainer import Switches, Trainer
 
-__all__ = ["CASES", "Case", "trainer"]
+__all__ = ["CASES", "NETS", "Case", "case_of", "trainer"]
 
 torch.set_num_threads(1)
 
@@ -116,7 +116,7 @@ CASES = [
     Case("made", "images", "binary-orders", {"orders": 2}, levels=2),
     Case("pixelcnn", "images", "logistic", levels=40),
     Case("pixelrnn", "images", "binary", levels=2),
-    Case("cnf", "points", "dopri5", {"solver": "dopri5"}),
+    Case("cnf", "points", "dopri5", {"solver": "dopri5", "tolerance": 1e-2}),
     Case("cnf", "points", "adjoint", {"gradient": "adjoint", "solver": "midpoint", "steps": 4}),
     Case("ffjord", "points", "gaussian", {"probe": "gaussian", "depth": 3}),
     Case("ebm", "images", "cold", {"step": 0.00125, "temperature": 0.0125}, levels=17),
@@ -148,6 +148,11 @@ CASES = [
     Case("vae", "images", "dcgan", {"network": "dcgan", "width": 4}, levels=17),
     Case("lsgan", "points", "spectral-clipping-sigmoid", {"norm": "spectral", "penalty": "clipping", "output": "sigmoid"}),
 ]
+
+
+def case_of(name: str) -> Case:
+    """The case that is printed so."""
+    return next(case for case in CASES if str(case) == name)
 
 
 def trainer(case: Case, seeds, hps, updates: int, *, batch: int = 16, switches: dict[str, Any] | None = None, **more):

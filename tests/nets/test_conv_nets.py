@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+from kit import gen
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional as F
@@ -20,10 +21,6 @@ WIDTH = 8
 LATENT = 6
 every = pytest.mark.parametrize("name", GENERATORS)
 conv = pytest.mark.parametrize("name", [n for n in GENERATORS if n != "mlp"])
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

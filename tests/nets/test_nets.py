@@ -2,13 +2,10 @@
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.nets import MLP, MaskedMLP, PatchUNet, TimeMLP, time_features
 from genbench.nets.mlp import ACTIVATIONS
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize(("depth", "outputs"), [(0, 1), (1, 1), (3, 1), (2, 4)])

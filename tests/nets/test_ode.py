@@ -4,14 +4,11 @@ import functools
 
 import pytest
 import torch
+from kit import gen
 from torchdiffeq import odeint, odeint_adjoint
 
 from genbench.nets import VelocityField, adjoint, dopri5, rk4, runge_kutta
 from genbench.nets.ode import SOLVERS
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def noise(*shape, seed=0):

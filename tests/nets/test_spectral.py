@@ -4,14 +4,11 @@ import copy
 
 import pytest
 import torch
+from kit import gen
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from genbench.nets import MLP, Spectral, largest_singular_value
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def jolted(net, seed=0):

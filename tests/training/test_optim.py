@@ -2,12 +2,9 @@
 
 import pytest
 import torch
+from kit import gen
 
 from genbench.training.optim import RowAdam, clip_norm
-
-
-def gen(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])

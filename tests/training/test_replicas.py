@@ -1,22 +1,18 @@
 """Replicas: whatever the group and the mode, a trial is what it is alone."""
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
 from genbench.training import replicas as module
 from genbench.training.replicas import Replicas, build
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "models" / "tiny.py")
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
 LIFTABLE = [c for c in tiny.CASES if c.cls.players and c.make().liftable]
 SEEDS = [11, 5, 3]
+UPDATES = 4
 DOUBLE = {"dtype": torch.float64}
 SWITCHES = {"ema": 0.9, "warmup": 0.2}
 
@@ -51,15 +47,21 @@ def assert_same(one, other, tolerance=1e-9):
         assert float((tensor.double() - right[name].double()).abs().max()) <= tolerance * max(size, 1e-3), name
 
 
-@cases(argvalues=LIFTABLE)
-def test_lifted_equals_loop(case):
-    hps = hyperparameters(case)
-    lifted, loop = (
-        tiny.trainer(case, SEEDS, hps, 12, batch=8, switches=SWITCHES, lifted=lifted, **DOUBLE) for lifted in (True, False)
-    )
-    assert lifted.replicas.lifted and not loop.replicas.lifted
+@pytest.fixture(scope="module", params=LIFTABLE, ids=str)
+def group(request):
+    """A case, what its three trials are trained with, their trainer, and their results when trained together."""
+    case, hps = request.param, hyperparameters(request.param)
+    trainer = tiny.trainer(case, SEEDS, hps, UPDATES, batch=8, switches=SWITCHES, lifted=True, **DOUBLE)
+    assert trainer.replicas.lifted
+    return case, hps, trainer, trainer.run()
+
+
+def test_lifted_equals_a_loop_in_another_order(group):
+    case, hps, _, lifted = group
+    loop = tiny.trainer(case, SEEDS[::-1], hps[::-1], UPDATES, batch=8, switches=SWITCHES, lifted=False, **DOUBLE)
+    assert not loop.replicas.lifted
     finals = []
-    for a, b in zip(lifted.run(), loop.run(), strict=True):
+    for a, b in zip(lifted, loop.run()[::-1], strict=True):
         assert a.status == "ok"
         assert_same(a, b)
         finals.append(torch.cat([t.flatten() for t in a.model.parameters()]))
@@ -67,40 +69,26 @@ def test_lifted_equals_loop(case):
     assert not torch.allclose(finals[0], finals[1]) and not torch.allclose(finals[1], finals[2])
 
 
-@cases(argvalues=LIFTABLE)
-def test_a_trial_alone_equals_the_trial_in_a_group(case):
-    hps = hyperparameters(case)
-    group = tiny.trainer(case, SEEDS, hps, 10, batch=8, lifted=True, **DOUBLE).run()
-    for k in (0, 2):
-        (alone,) = tiny.trainer(case, [SEEDS[k]], [hps[k]], 10, batch=8, **DOUBLE).run()
-        assert_same(group[k], alone)
+def test_a_trial_alone_equals_the_trial_in_a_group(group):
+    case, hps, trainer, results = group
+    single = tiny.trainer(case, SEEDS[1:2], hps[1:2], UPDATES, batch=8, switches=SWITCHES, **DOUBLE)
+    assert single.cost == trainer.cost and trainer.cost.flops > 0
+    assert trainer.cost.evaluations >= 8 and trainer.cost.samples % 8 == 0
+    assert_same(results[1], *single.run())
 
 
 @cases(argvalues=[c for c in tiny.CASES if not (c.cls.players and c.make().liftable)])
 def test_an_unlifted_trial_alone_equals_the_trial_in_a_group(case):
     hps = [dict(case.hp)] * 3
-    group = tiny.trainer(case, SEEDS, hps, 10, batch=8, **DOUBLE).run()
-    for k in range(3):
-        (alone,) = tiny.trainer(case, [SEEDS[k]], [hps[k]], 10, batch=8, **DOUBLE).run()
-        for name, tensor in group[k].model.state_dict().items():
-            torch.testing.assert_close(tensor, alone.model.state_dict()[name], rtol=1e-9, atol=1e-12, msg=f"{k} {name}")
-
-
-@cases(argvalues=LIFTABLE)
-def test_the_order_of_a_group_does_not_matter(case):
-    hps = hyperparameters(case)
-    forth = tiny.trainer(case, SEEDS, hps, 6, batch=8, lifted=True, **DOUBLE).run()
-    back = tiny.trainer(case, SEEDS[::-1], hps[::-1], 6, batch=8, lifted=True, **DOUBLE).run()
-    for a, b in zip(forth, back[::-1], strict=True):
-        assert_same(a, b)
-
-
-def case_of(name):
-    return next(c for c in tiny.CASES if str(c) == name)
+    trainer, single = (tiny.trainer(case, seeds, hps[: len(seeds)], 4, batch=8, **DOUBLE) for seeds in (SEEDS, SEEDS[2:]))
+    assert trainer.cost == single.cost and trainer.cost.flops > 0
+    (alone,) = single.run()
+    for name, tensor in trainer.run()[2].model.state_dict().items():
+        torch.testing.assert_close(tensor, alone.model.state_dict()[name], rtol=1e-9, atol=1e-12, msg=name)
 
 
 def test_weights_and_stream_depend_on_the_seed_alone():
-    case = case_of("vae-points")
+    case = tiny.case_of("vae-points")
     torch.manual_seed(1)
     first = build(case.make, 7)
     torch.manual_seed(2)
@@ -112,7 +100,7 @@ def test_weights_and_stream_depend_on_the_seed_alone():
 
 
 def test_extract_gives_the_replicas_own_weights():
-    case = case_of("ebm-points")
+    case = tiny.case_of("ebm-points")
     for lifted in (True, False):
         replicas = Replicas(case.make, SEEDS, [{"lr": 1.0}] * 3, "cpu", torch.float32, lifted)
         for k, seed in enumerate(SEEDS):
@@ -129,7 +117,7 @@ def test_extract_gives_the_replicas_own_weights():
 
 def test_draws_are_cut_into_blocks_without_a_seam(monkeypatch):
     """What a trial sees must not depend on how many companions share a block, only on model and batch."""
-    case = case_of("vae-points")
+    case = tiny.case_of("vae-points")
 
     def draws(seeds, count):
         replicas = Replicas(case.make, seeds, [{"lr": 1.0}] * len(seeds), "cpu", torch.float32, len(seeds) > 1)
@@ -144,7 +132,7 @@ def test_draws_are_cut_into_blocks_without_a_seam(monkeypatch):
 
 
 def test_a_block_of_large_noise_is_shorter(monkeypatch):
-    case = case_of("ebm-images")
+    case = tiny.case_of("ebm-images")
     replicas = Replicas(case.make, [0], [{"lr": 1.0}], "cpu", torch.float32, False)
     assert replicas.block(16) == module.BLOCK
     monkeypatch.setattr(module, "BLOCK_BYTES", 16 * 4 * 64 * 4 * 10)  # batch x steps x dim x float32, ten times
@@ -154,7 +142,7 @@ def test_a_block_of_large_noise_is_shorter(monkeypatch):
 
 
 def test_parameter_count():
-    case = case_of("ns_gan-points")
+    case = tiny.case_of("ns_gan-points")
     for lifted in (True, False):
         replicas = Replicas(case.make, SEEDS, [{"lr": 1.0}] * 3, "cpu", torch.float32, lifted)
         assert replicas.parameter_count() == sum(p.numel() for p in case.make().parameters())

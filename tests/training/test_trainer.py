@@ -1,28 +1,20 @@
 """The training loop: resuming, divergence, averaging, curves."""
 
 import functools
-import importlib.util
 import math
 import re
-from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
 from genbench.config.schema import Budget
 from genbench.data.space import Standard
 from genbench.models.base import Model
+from genbench.training import replicas
 from genbench.training.trainer import HP, Switches, Trainer
 
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "models" / "tiny.py")
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
-
 cases = functools.partial(pytest.mark.parametrize, "case", ids=str)
-
-
-def case_of(name):
-    return next(c for c in tiny.CASES if str(c) == name)
 
 
 class Point(Model):
@@ -108,18 +100,17 @@ def stop_at(limit):
 @pytest.mark.parametrize(
     ("name", "lifted"),
     [
-        ("vae-points", True),
-        ("vae-images", False),
+        ("vae-images", True),
         ("ebm-points", True),
         ("ebm-points", False),
-        ("ns_gan-points", True),
         ("wgan_gp-points", True),
         ("made-images-dropout", True),
         ("ffjord-points", False),
     ],
 )
-def test_a_resumed_run_equals_an_uninterrupted_one(name, lifted, tmp_path):
-    case, updates, file = case_of(name), 100, tmp_path / "checkpoint.safetensors"
+def test_a_resumed_run_equals_an_uninterrupted_one(name, lifted, tmp_path, monkeypatch):
+    monkeypatch.setattr(replicas, "BLOCK", 8)
+    case, updates, file = tiny.case_of(name), 30, tmp_path / "checkpoint.safetensors"
 
     def make(log=None, checkpoint=None):
         hps = [{"lr": 3e-3, "clip": 1.0}, {"lr": 1e-2, "weight_decay": 0.1}]
@@ -128,14 +119,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, lifted, tmp_path):
         )  # fmt: skip
 
     whole = make().run()
-    for limit in (60, 90):  # killed twice, the second time after resuming
+    for limit in (16, 24):  # killed twice, the second time after resuming
         log, _ = stop_at(limit)
         with pytest.raises(Interrupt):
             make(log, file).run()
         assert file.exists()
     log, seen = stop_at(math.inf)
     resumed = make(log, file).run()
-    assert seen[0] > 60, "it started from the beginning"
+    assert seen[0] == 24, "it started from the beginning"
     for a, b in zip(whole, resumed, strict=True):
         assert (a.status, a.selected_update) == (b.status, b.selected_update) and a.status == "ok"
         for (key, left), right in zip(a.model.state_dict().items(), b.model.state_dict().values(), strict=True):
@@ -169,7 +160,7 @@ def test_the_best_weights_survive_an_interruption(lifted, tmp_path):
 
 def test_a_checkpoint_made_for_something_else_is_ignored(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
-    case = case_of("vae-points")
+    case = tiny.case_of("vae-points")
 
     def make(key, log=None, **more):
         return tiny.trainer(case, [1], [{}], 80, batch=8, interval=0.0, key=key, log=log, **more)
@@ -202,19 +193,18 @@ def test_no_checkpoint_is_written_before_the_interval(tmp_path):
 
 
 @pytest.mark.parametrize("lifted", [True, False])
-@pytest.mark.parametrize("lr", [1e8, math.nan])
-@pytest.mark.parametrize("name", ["vae-points", "ns_gan-points", "ebm-points", "realnvp-points"])
-def test_a_diverged_replica_does_not_disturb_the_others(name, lr, lifted):
-    case, updates = case_of(name), 40
+@pytest.mark.parametrize("name", ["vae-points", "ns_gan-points", "ebm-points"])
+def test_a_diverged_replica_does_not_disturb_the_others(name, lifted):
+    case, updates = tiny.case_of(name), 40
     good = [{"lr": 1e-3}, {"lr": 3e-3}]
-    with_bad = [good[0], {"lr": lr}, good[1]]
+    with_bad = [good[0], {"lr": 1e8}, good[1], {"lr": math.nan}]
     common = {"batch": 8, "dtype": torch.float64, "lifted": lifted}
-    first, bad, second = tiny.trainer(case, [0, 1, 2], with_bad, updates, **common).run()
-    assert bad.status == "diverged" and bad.model is None and bad.cause
-    assert 1 <= bad.step <= updates
-    if math.isnan(lr):  # the first update after the weights became nan
-        assert bad.step == (1 if "gan" in name else 2)
-    assert all(math.isfinite(value) for _, _, value, _ in bad.history)
+    first, wild, second, broken = tiny.trainer(case, [0, 1, 2, 3], with_bad, updates, **common).run()
+    for bad in (wild, broken):
+        assert bad.status == "diverged" and bad.model is None and bad.cause
+        assert 1 <= bad.step <= updates
+        assert all(math.isfinite(value) for _, _, value, _ in bad.history)
+    assert broken.step == (1 if "gan" in name else 2)  # the first update after the weights became nan
     for got, want in zip((first, second), tiny.trainer(case, [0, 2], good, updates, **common).run(), strict=True):
         assert got.status == "ok" and got.step is None and got.cause is None
         for (key, a), b in zip(got.model.state_dict().items(), want.model.state_dict().values(), strict=True):
@@ -294,7 +284,7 @@ def rates(switches, updates=20):
     trainer = small(Point, [{"lr": 1.0}], updates, switches=switches)
     out = []
     for trainer.done in range(updates):
-        out.append(trainer._rate())
+        out.append(trainer.rate())
     return out
 
 
@@ -316,7 +306,7 @@ def test_each_player_can_have_its_own_rate():
 
 
 def test_missing_hyperparameters_take_the_defaults():
-    trainer = tiny.trainer(case_of("wgan_gp-points"), [0], [{"lr": 0.5}], 1, batch=4)
+    trainer = tiny.trainer(tiny.case_of("wgan_gp-points"), [0], [{"lr": 0.5}], 1, batch=4)
     assert trainer.replicas.hps == [{**HP, "gp": 10.0, "lr": 0.5}]
 
 
@@ -331,7 +321,7 @@ def test_validation_chooses_the_weights():
 
 
 def test_a_model_that_does_not_select_keeps_its_last_weights():
-    (result,) = tiny.trainer(case_of("ns_gan-points"), [0], [{}], 30, batch=4).run()
+    (result,) = tiny.trainer(tiny.case_of("ns_gan-points"), [0], [{}], 30, batch=4).run()
     assert result.selected_update == 30 and not curve(result, "validation")
 
 
@@ -347,7 +337,7 @@ def test_validation_does_not_change_training():
 # ---- curves
 
 
-@pytest.mark.parametrize("updates", [1, 7, 20, 39, 59, 300, 599, 1000])
+@pytest.mark.parametrize("updates", [1, 7, 20, 39, 59, 300, 599])
 def test_curves_have_few_points_and_the_last(updates):
     trainer = small(Point, [{"lr": 0.01}], updates)
     (result,) = trainer.run()
@@ -361,7 +351,7 @@ def test_curves_have_few_points_and_the_last(updates):
         assert steps == sorted(set(steps)) and steps[-1] == updates and steps[0] >= 1
 
 
-def test_progress_is_told():
+def test_progress_is_reported():
     calls = []
     small(Duel, [{}, {}], 70, log=lambda done, total, values: calls.append((done, total, sorted(values)))).run()
     assert calls[-1] == (70, 70, ["first", "second"])
@@ -369,7 +359,7 @@ def test_progress_is_told():
 
 
 def test_a_fit_without_gradient_steps_is_a_result_too():
-    case = case_of("gmm-points")
+    case = tiny.case_of("gmm-points")
     results = tiny.trainer(case, [0, 1], [{}, {}], 30).run()
     assert [r.status for r in results] == ["ok", "ok"]
     first = results[0]

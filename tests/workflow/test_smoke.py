@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,26 +9,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from genbench.report.claim import VERDICTS
-from genbench.report.claims import CLAIMS
-
-REPOSITORY = Path(__file__).parents[2]
-
 
 @pytest.mark.slow
-def test_the_smoke_scale_tells_the_whole_tale(tmp_path):
-    for name in ("genbench", "workflow", "config"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "Snakefile", tmp_path)
-    (tmp_path / "profiles").symlink_to("workflow/profiles")
+def test_the_smoke_scale_tells_the_whole_tale(tmp_path, copy_project):
+    copy_project(tmp_path)
     command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--configfile", "config/smoke.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     report = tmp_path / "reports" / "smoke"
     claims = pd.read_csv(report / "tables" / "tale_claims.csv")
-    assert list(claims["claim"].str.split(":").str[0]) == ["C1", "C2", "C3", "C4", "C5", "C6", "FID"] and len(CLAIMS) == 7
-    assert set(claims["verdict here"]) <= set(VERDICTS)
+    assert list(claims["claim"].str.split(":").str[0]) == ["C1", "C2", "C3", "C4", "C5", "C6", "FID"]
+    assert claims["verdict here"].notna().all()
     page = (report / "index.html").read_text(encoding="utf-8")
     chapters = re.findall(r'<section id="([a-z]+)">', page)
     assert chapters.index("tale") < chapters.index("samples") and {"game", "refined", "critics", "gradients"} <= set(chapters)
