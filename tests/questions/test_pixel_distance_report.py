@@ -139,4 +139,4 @@ def test_crossed_means_of_little():
 def test_bars_and_ratios():
     assert [exceeds(Mean(math.log(x), 0.1), 2.0) for x in (3, 2, 1)] == [HOLDS, OPEN, REFUTED]
     assert exceeds(Mean(9.0, math.nan), 2.0) == OPEN
-    assert ratio(Mean(0.0, math.log(2))) == "1.00 (0.500 to 2.00)" and ratio(Mean(0.0, math.nan)) == "1.00"
+    assert ratio(Mean(0.0, math.log(2))) == "1.00 times (0.500 to 2.00)" and ratio(Mean(0.0, math.nan)) == "1.00 times"
