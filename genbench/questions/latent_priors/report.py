@@ -24,9 +24,9 @@ DISTANCES = {"points": "W1", "images": "Fréchet distance"}
 BETTER, WORSE, NEITHER, ONE_SEED = "better", "worse", "neither", "one seed"
 # of one, and of several
 VERDICTS = {
-    BETTER: ("is better {base}", "are better {base}"),
-    WORSE: ("is worse", "are worse"),
-    NEITHER: ("is not clearly different", "are not clearly different"),
+    BETTER: ("is better than {base}", "are better than {base}"),
+    WORSE: ("is worse than {base}", "are worse than {base}"),
+    NEITHER: ("is not clearly different from {base}", "are not clearly different from {base}"),
     ONE_SEED: ("has too few seeds to tell", "have too few seeds to tell"),
 }
 LEAD = (
@@ -95,10 +95,10 @@ def _said(dataset: str, part: pd.DataFrame, distance: str) -> list[str]:
             pairs = {PRIORS[prior]: (cells["normal", posterior][key], cells[prior, posterior][key]) for prior in others}
             if pairs:
                 about = f"with {'an' if posterior == 'iaf' else 'a'} {POSTERIORS[posterior]} posterior"
-                said.append(f"{dataset}: by the {name} {about}, {_sorted(pairs, 'than N(0, I)')}.")
+                said.append(f"{dataset}: by the {name} {about}, {_sorted(pairs, 'N(0, I)')}.")
     if {"normal", "iaf"} <= set(posteriors):
         pairs = {f"{PRIORS[prior]} prior": (cells[prior, "normal"]["bound"], cells[prior, "iaf"]["bound"]) for prior in priors}
-        said.append(f"{dataset}: by the {bound}, an IAF with {_sorted(pairs, 'than a normal posterior')}.")
+        said.append(f"{dataset}: by the {bound}, an IAF with {_sorted(pairs, 'a normal posterior')}.")
     return said
 
 
