@@ -180,12 +180,12 @@ def test_post_hoc_samples_reach_the_report(here):
         extra.append(sampled(here, group.model)[1])
     collect("tiny", manifests, here, extra)
     results = read(here.study("tiny"), here.store)
-    frame = results.refined
+    frame = results.posthoc
     assert set(frame["label"]) == set(NETS) and set(frame["seed"]) == {0, 1}
     assert set(frame.loc[frame["cause"].notna(), "method"]) == {"metropolis", "ddls"}
     assert all((here.results / each).is_file() for each in set(frame["pictures"]))
     collect("tiny", manifests, here)  # a study without sampling methods
-    assert read(here.study("tiny"), here.store).refined.empty
+    assert read(here.study("tiny"), here.store).posthoc.empty
 
 
 @pytest.mark.parametrize(

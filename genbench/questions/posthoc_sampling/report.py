@@ -59,7 +59,7 @@ RULE = (
 
 def report(results: Results) -> tuple[Block, ...] | None:
     """Return what other sampling methods did to each dataset's generators; None where a study has none."""
-    frame = results.refined
+    frame = results.posthoc
     if not frame["metric"].notna().any():
         return None
     place = {name: i for i, name in enumerate((*CHAINS, "truncation", "interpolation"))}
