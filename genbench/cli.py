@@ -100,11 +100,11 @@ def choose(args) -> None:
     choose(args.manifests, args.out)
 
 
-def refine(args) -> None:
-    """Refine what the generators of a group make, and score it beside the raw samples."""
-    from genbench.jobs.refine import refine_group
+def posthoc(args) -> None:
+    """Sample the generators of a group by a study's post-hoc methods, and score these samples beside the raw ones."""
+    from genbench.jobs.posthoc import sample_group
 
-    refine_group(args.study, args.group, _paths(args), args.out, _device(args))
+    sample_group(args.study, args.group, _paths(args), args.out, _device(args))
 
 
 def question(args) -> None:
@@ -118,7 +118,7 @@ def collect(args) -> None:
     """Gather a study's tables."""
     from genbench.jobs.collect import collect
 
-    collect(args.study, args.manifests, _paths(args), args.refined, args.searched)
+    collect(args.study, args.manifests, _paths(args), args.posthoc, args.searched)
 
 
 def parzen(args) -> None:
@@ -294,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     for option in ("study", "group"):
         sub.add_argument(f"--{option}", default=os.environ.get(f"GENBENCH_{option.upper()}"), help="of trials to score")
     sub.add_argument("--out", type=Path, help="JSON file to write")
-    for job in (score, refine):
+    for job in (score, posthoc):
         computes(verb(job, "study", "group")).add_argument("--out", type=Path, required=True)
     sub = verb(choose)
     sub.add_argument("manifests", type=Path, nargs="+", help="of a search's scores")
@@ -304,7 +304,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True, help="JSON file to write; its tables go beside it")
     sub = verb(collect, "study")
     sub.add_argument("manifests", type=Path, nargs="+", help="of scores")
-    sub.add_argument("--refined", type=Path, nargs="*", default=[], help="manifests of refined samples")
+    sub.add_argument("--posthoc", type=Path, nargs="*", default=[], help="manifests of post-hoc samples")
     sub.add_argument("--searched", type=Path, nargs="*", default=[], help="manifests of searches")
     verb(parzen, "dataset").add_argument("--out", type=Path, required=True, help="picture to write; its table goes beside it")
     sub = verb(sync, "study")

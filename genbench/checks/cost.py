@@ -2,11 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genbench import questions
 from genbench.checks.clock import Clock, network, recorded
 from genbench.checks.trials import built
 from genbench.config.expand import Trial
@@ -19,12 +18,12 @@ __all__ = ["Cost", "Work", "bytes_of", "estimate"]
 
 LIMIT = 10.0  # seconds for timing updates
 STARTUP = 4.0  # seconds that a job's imports take
-# Seconds, seen on one core, of what has no updates to time: metrics of so many examples, for a trial's evaluation and for a
-# judgement of a checkpoint; more where a likelihood takes many passes; and two classifiers with what real data score.
+# Seconds, seen on one core, of what has no updates to time: metrics of so many examples, for a trial's evaluation and for the
+# choice of a checkpoint; more where a likelihood takes many passes; and two classifiers with what real data score.
 SEEN = {"points": 2500, "images": 1000}
 EVALUATE = {"points": 1.2, "images": 0.5}
-JUDGE = {"points": 1.2, "images": 0.1}
-DEAR = {"ebm": 5.0, "diffusion": 10.0, "continuous_flow": 1.5, "vae": 3.0}
+CHECKPOINT = {"points": 1.2, "images": 0.1}
+EXPENSIVE = {"ebm": 5.0, "diffusion": 10.0, "continuous_flow": 1.5, "vae": 3.0}
 REFERENCE = {"points": 4.0, "images": 30.0}
 KEPT = 100_000  # bytes of a trial's curves, picture and JSON
 
@@ -57,13 +56,14 @@ class Cost:
 
 
 def estimate(
-    study: Study, works: Sequence[Work], results: Path, device: str = "cpu", limit: float = LIMIT, root: Path = ROOT
-) -> tuple[list[Cost], list[str]]:
+    study: Study, works: Sequence[Work], asked: Mapping[str, str], results: Path,
+    device: str = "cpu", limit: float = LIMIT, root: Path = ROOT,
+) -> tuple[list[Cost], list[str]]:  # fmt: skip
     """Costs by part, and what to know of them, one line each.
 
     Arguments:
-        works: what is to be trained. results: folder that earlier runs filled. device: "cpu" or "cuda".
-        limit: seconds for timing updates of networks that the store has no trial of.
+        works: what is to be trained. asked: folders of questions by name. results: folder that earlier runs filled.
+        device: "cpu" or "cuda". limit: seconds for timing updates of networks that the store has no trial of.
     """
     trials = [trial for work in works for trial in work.trials]
     paths = Paths(results)
@@ -82,15 +82,15 @@ def estimate(
     costs.append(_references(works, results, root))
     jobs = sum(2 * work.jobs for work in works)
     costs.append(Cost("starting jobs", jobs, jobs, jobs * STARTUP / 3600, 0))
-    asked, unknown = _questions(study, results, root)
+    answers, unknown = _questions(asked, results)
     scaled = len(clock.scaled.keys() - clock.known.keys())
     how = f"{len(clock.timed)} from a few timed updates, {scaled} scaled from these by parameters and examples"
     lines = [f"{len(clock.known)} networks from trials that ran, {how}"]
     if unknown:
         lines.append(f"questions that never ran here are not counted: {', '.join(unknown)}")
-    if study.refine:
-        lines.append("refined samples are not counted")
-    return costs + asked, lines
+    if study.posthoc:
+        lines.append("post-hoc samples are not counted")
+    return costs + answers, lines
 
 
 class Prices:
@@ -98,7 +98,7 @@ class Prices:
 
     def __init__(self, study: Study, clock: Clock, paths: Paths, root: Path):
         self.study, self.clock, self.root = study, clock, root
-        self.evaluated, self.judged = (_scored(paths.all_scored(searched)) for searched in (False, True))
+        self.evaluated, self.searched = (_scored(paths.all_scored(searched)) for searched in (False, True))
         self.found: dict[tuple[str, str], tuple[float, float, float]] = {}
 
     def of(self, work: Work) -> tuple[float, float, float]:
@@ -115,10 +115,10 @@ class Prices:
             share, drawing, scoring = count / SEEN[spec.kind], count * speed.sampling, 0.0
             pair = (trial.dataset, trial.model)
             if what != "train":
-                usual = trial.train.get("checkpoints", 1) * (JUDGE[spec.kind] * share + drawing)
-                scoring += self.judged.get(pair, usual)
+                usual = trial.train.get("checkpoints", 1) * (CHECKPOINT[spec.kind] * share + drawing)
+                scoring += self.searched.get(pair, usual)
             if what != "search":
-                usual = EVALUATE[spec.kind] * share + DEAR.get(trial.family, 0.0) + drawing
+                usual = EVALUATE[spec.kind] * share + EXPENSIVE.get(trial.family, 0.0) + drawing
                 scoring += self.evaluated.get(pair, usual)
             kept = bytes_of(trial, 0 if what == "search" else count, self.root)
             self.found[key] = (speed.training, scoring, kept)
@@ -150,9 +150,9 @@ def _references(works: Sequence[Work], results: Path, root: Path) -> Cost:
     return Cost("datasets", len(names), len(todo), seconds / 3600, 0)
 
 
-def _questions(study: Study, results: Path, root: Path) -> tuple[list[Cost], list[str]]:
+def _questions(folders: Mapping[str, str], results: Path) -> tuple[list[Cost], list[str]]:
     """What questions took that ran before, with these settings (none are left to do) or with others; the rest by name."""
-    folders, seconds, unknown, done = questions.folders(study, root), 0.0, [], 0
+    seconds, unknown, done = 0.0, [], 0
     for name, folder in folders.items():
         if (Paths(results).question(folder) / ABOUT).is_file():
             done += 1

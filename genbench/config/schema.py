@@ -12,12 +12,12 @@ from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
 
 __all__ = [
-    "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study",
+    "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search", "Spaces", "Split", "Study",
     "Tune", "load_yaml", "parse",
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
-RENAMED = {"experiments": "questions"}  # old keys, for files that still have them
+RENAMED = {"experiments": "questions", "refine": "posthoc"}  # old keys, for files that still have them
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
 
 
@@ -171,8 +171,8 @@ class Cell(Frozen):
         return out
 
 
-class Refine(Frozen):
-    """What is done after training with the generators of a study, and on which of its datasets (none named: all)."""
+class Posthoc(Frozen):
+    """Sampling methods for the trained generators of a study, and on which of its datasets (none named: all)."""
 
     methods: tuple[Literal["truncation", "metropolis", "ddls", "interpolation"], ...] = Field(min_length=1)
     datasets: tuple[str, ...] = ()
@@ -187,7 +187,7 @@ class Study(Frozen):
         "samples", "point_samples", "likelihood_points", "encoders", "annealed_points", "annealed_temperatures", "metrics",
     )  # fmt: skip
 
-    REFINING: ClassVar = ("samples", "point_samples", "encoders", "refine")  # ... and refined samples' scores
+    POSTHOC: ClassVar = ("samples", "point_samples", "encoders", "posthoc")  # ... and scores of post-hoc samples
 
     FLOORS: ClassVar = ("samples", "point_samples", "encoders", "metrics")  # ... and floors
 
@@ -209,7 +209,7 @@ class Study(Frozen):
     annealed_temperatures: int = Field(default=200, ge=10)
     margin: FiniteFloat = Field(default=1.1, gt=1)  # ratio of two scores that still counts as equal
     cells: tuple[Cell, ...] = Field(min_length=1)
-    refine: Refine | None = None
+    posthoc: Posthoc | None = None
     questions: dict[str, dict[str, Any]] = {}  # settings by question; see genbench/questions
     accepts: dict[str, str] = {}  # findings of the fairness linter by rule, each with its reason; see genbench/checks/rules.py
 
@@ -231,9 +231,9 @@ class Study(Frozen):
             raise ValueError("at least one cell needs to be without tune, or to confirm its search's choice")
         return value
 
-    @field_validator("refine")
+    @field_validator("posthoc")
     @classmethod
-    def _known_datasets(cls, value: Refine | None, info: ValidationInfo) -> Refine | None:
+    def _known_datasets(cls, value: Posthoc | None, info: ValidationInfo) -> Posthoc | None:
         known = list(dict.fromkeys(name for cell in info.data.get("cells", ()) for name in cell.datasets))
         if value and (bad := [name for name in value.datasets if name not in known]):
             raise ValueError(f"datasets: {bad[0]!r} is not one of the study's: {', '.join(known)}")
@@ -246,9 +246,9 @@ class Study(Frozen):
             raise ValueError("seeds must be distinct and >= 0")
         return value
 
-    def refines(self, dataset: str, family: str) -> bool:
-        """Whether trials of a family on a dataset are refined: those that decode a normal z."""
-        return bool(self.refine) and family in ("gan", "vae") and dataset in (self.refine.datasets or (dataset,))
+    def samples_posthoc(self, dataset: str, family: str) -> bool:
+        """Whether trials of a family on a dataset are sampled by other methods: those that decode a latent z."""
+        return bool(self.posthoc) and family in ("gan", "vae") and dataset in (self.posthoc.datasets or (dataset,))
 
 
 def check_encoders(names: tuple[str, ...]) -> None:

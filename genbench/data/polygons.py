@@ -44,7 +44,7 @@ def polygons(spec: "DatasetSpec") -> dict[str, Pool]:
     if not counts:
         raise fault(spec, "parameters.vertices", f"distinct numbers from 3 to 8, got {spec.parameters['vertices']!r}")
     if spec.shape[0] != 1 or spec.shape[1] != spec.shape[2] or spec.levels != 256:
-        raise fault(spec, "shape", f"polygons are [1, S, S] with 256 levels, got {list(spec.shape)}, {spec.levels}")
+        raise fault(spec, "shape", f"polygons are [1, S, S] with 256 grey levels, got {list(spec.shape)}, {spec.levels}")
     pools = {}
     for stream, split in enumerate(SPLITS):
         rng, n = np.random.default_rng([spec.seed, stream]), getattr(spec.split, split)
@@ -169,7 +169,7 @@ def _edges(state: Tensor, size: int) -> Tensor:
 
 def _fit(state: Tensor, images: Tensor, size: int, steps: int) -> Tensor:
     """Levenberg-Marquardt from states (B, 1 + n), turn and share, towards images (B, S*S) with shares in 0..1; returns states."""
-    edges, slopes = (vmap(f, in_dims=(0, None)) for f in (_edges, jacfwd(_edges)))
+    edges, jacobians = (vmap(f, in_dims=(0, None)) for f in (_edges, jacfwd(_edges)))
     place = torch.arange(size, dtype=state.dtype) + 0.5
     y, x = (t.reshape(-1) for t in torch.meshgrid(place, place, indexing="ij"))
     basis = torch.stack([x, y, torch.ones_like(x)], 1)
@@ -179,12 +179,12 @@ def _fit(state: Tensor, images: Tensor, size: int, steps: int) -> Tensor:
         inside, active = (edges(state, size) @ basis.T).min(1)
         rest = 1 - inside.clamp(0, 1) - images
         ramp = (inside > 0) & (inside < 1)
-        # a pixel's slope is linear in its place, with coefficients of its edge: sums over pixels come first
+        # a pixel's derivative is linear in its place, with coefficients of its edge: sums over pixels come first
         mine = ((active[:, None] == torch.arange(state.shape[1] - 1)[:, None]) & ramp[:, None]).to(state.dtype)
-        slope = slopes(state, size)
+        jacobian = jacobians(state, size)
         second = (mine @ products).unflatten(2, (3, 3))
-        matrix = torch.einsum("beip,beij,bejq->bpq", slope, second, slope)
-        gradient = -torch.einsum("beip,bei->bp", slope, (mine * rest[:, None]) @ basis)
+        matrix = torch.einsum("beip,beij,bejq->bpq", jacobian, second, jacobian)
+        gradient = -torch.einsum("beip,bei->bp", jacobian, (mine * rest[:, None]) @ basis)
         return rest.square().sum(1), matrix, gradient
 
     loss, matrix, gradient = normal_equations(state)

@@ -14,7 +14,7 @@ from genbench.data.images import channels_first, folder
 
 __all__ = ["read_samples"]
 
-LEAST = 100  # fewer tell nothing
+LEAST = 100  # fewer say nothing
 
 
 def read_samples(path: Path, spec: DatasetSpec) -> Tensor:

@@ -1,4 +1,4 @@
-"""Spaces: every transform between raw data and what a model sees, with its log-Jacobian."""
+"""Data spaces: every transform between raw data and what a model sees, with its log-Jacobian."""
 
 import functools
 import math
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SPACES", "Logit", "Space", "Standard", "Symmetric", "Uniform", "bits_per_dim", "space"]
 
-# dequantisation noise keeps this far from the borders of a level, where float32 could round into the next one
+# dequantisation noise keeps this far from the borders of a grey level, where float32 could round into the next one
 EDGE = 2**-12
 
 
@@ -31,7 +31,7 @@ class Space:
     name: ClassVar[str]
     kind: ClassVar[str]
     dequantises: ClassVar[bool] = False  # encode needs noise u ~ U[0, 1)
-    discrete: ClassVar[bool] = False  # the model returns log P of the levels itself
+    discrete: ClassVar[bool] = False  # the model returns log P of the grey levels itself
 
     shape: tuple[int, ...]
     levels: int | None = None
@@ -57,7 +57,7 @@ class Space:
         return y, self.log_jacobian(y)
 
     def continuous(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Inputs for a density on the whole space, dequantised where x is discrete, and the nats (...) to add to log p(y)."""
+        """Inputs for a density on all of R^d, dequantised where x is discrete, and the nats (...) to add to log p(y)."""
         return self.seen(x, generator)
 
     def decode(self, y: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ SPACES = {"standard": Standard, "symmetric": Symmetric, "uniform": Uniform, "log
 
 
 def space(dataset: "Dataset", name: str, a: float = 0.02) -> Space:
-    """A dataset's space: "standard" for points; "symmetric", "uniform", "logit" (with a) for images."""
+    """A dataset's data space: "standard" for points; "symmetric", "uniform", "logit" (with a) for images."""
     cls = SPACES.get(name)
     if cls is None or cls.kind != dataset.kind:
         raise UserError(

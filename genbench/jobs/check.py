@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from genbench import questions
 from genbench.checks.cost import Cost, Work, estimate
 from genbench.checks.fairness import Finding, lint, notes
 from genbench.checks.trials import check_trial
@@ -54,7 +55,7 @@ def cost(study: Study, parts: Sequence[Group], paths: Paths, device: str) -> tup
         else:
             size = len(group.seeds)
             works.append(Work("confirm", size, size, 1, group.trials))
-    return estimate(study, works, paths.results, device)
+    return estimate(study, works, questions.folders(study), paths.results, device)
 
 
 def shown(costs: list[Cost], device: str, cores: int) -> tuple[list[dict[str, str]], str]:

@@ -17,13 +17,13 @@ from genbench.jobs.common import chosen, commit, machine, versions
 from genbench.models import MODELS
 from genbench.results.files import read_json, write_json, write_parquet
 from genbench.results.paths import ENCODER, FLOOR, LIKELIHOODS, META, STUDY, TRAINED, Paths, table
-from genbench.results.tables import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED, TRIALS
+from genbench.results.tables import COSTS, EXAMPLES, POSTHOC, SCORES, SEARCHED, TRIALS
 
 __all__ = ["collect"]
 
 
 def collect(
-    study_name: str, manifests: list[Path], paths: Paths, refined: Sequence[Path] = (), searched: Sequence[Path] = ()
+    study_name: str, manifests: list[Path], paths: Paths, posthoc: Sequence[Path] = (), searched: Sequence[Path] = ()
 ) -> None:
     """results/studies/<study>: trials, scores and floors as tables, study.json with the provenance."""
     study = read_study(study_name)
@@ -50,7 +50,7 @@ def collect(
         "examples": pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)),
         "floors": pd.DataFrame(floors),
         "searched": pd.DataFrame(_searched(searched, members), columns=list(SEARCHED)),
-        "refined": pd.DataFrame(_refined(refined, members, paths), columns=list(REFINED)),
+        "posthoc": pd.DataFrame(_posthoc(posthoc, members, paths), columns=list(POSTHOC)),
     }
     folder = paths.study(study_name)
     for name, frame in made.items():
@@ -104,8 +104,8 @@ def _searched(manifests: Sequence[Path], members: dict[str, dict[str, Trial]]) -
     return rows
 
 
-def _refined(manifests: Sequence[Path], members: dict[str, dict[str, Trial]], paths: Paths) -> list[dict]:
-    """Numbers of refined samples, and faults as rows with a cause and no number; `pictures`: a file of the results folder."""
+def _posthoc(manifests: Sequence[Path], members: dict[str, dict[str, Trial]], paths: Paths) -> list[dict]:
+    """Numbers of post-hoc samples, and faults as rows with a cause and no number; `pictures`: a file of the results folder."""
     rows = []
     for path in manifests:
         pictures, manifest = str(path.with_suffix(".npz").relative_to(paths.results)), read_json(path)

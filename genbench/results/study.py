@@ -15,7 +15,7 @@ from genbench.results.files import read_json
 from genbench.results.labels import GIVEN, labels, recipe
 from genbench.results.paths import ABOUT, STUDY, Paths, table
 from genbench.results.scores import OWN, parse, primary
-from genbench.results.tables import EXAMPLES, FLOORS, REFINED, SCORES, SEARCHED, read_table
+from genbench.results.tables import EXAMPLES, FLOORS, POSTHOC, SCORES, SEARCHED, read_table
 
 __all__ = ["GIVEN", "Answer", "Results", "about", "read"]
 
@@ -43,7 +43,7 @@ class Results:
     primary encoder and of metrics without one; `further_scores`, `further_floors`: those of its other encoders.
     Floors are of real data against real data; `copies`: of training data against the test split, by all encoders.
     `searched`: trials of searches, which are in no other table.
-    `refined`: numbers of samples that were refined after training, and of the raw ones beside them; empty in most studies.
+    `posthoc`: numbers of post-hoc samples, and of the raw ones beside them; empty in most studies.
     """
 
     study: dict[str, Any]
@@ -55,7 +55,7 @@ class Results:
     further_scores: pd.DataFrame = _empty(*SCORES, "encoder", "label")
     further_floors: pd.DataFrame = _empty(*FLOORS, "encoder")
     copies: pd.DataFrame = _empty(*FLOORS, "encoder")
-    refined: pd.DataFrame = _empty(*REFINED, "label")
+    posthoc: pd.DataFrame = _empty(*POSTHOC, "label")
     searched: pd.DataFrame = _empty(*SEARCHED)
 
     @property
@@ -98,7 +98,7 @@ class Results:
         return found if len(found) > 1 else dict.fromkeys(found, self)
 
     def _only(self, trials: pd.Series) -> "Results":
-        names = ("trials", "scores", "examples", "further_scores", "refined")
+        names = ("trials", "scores", "examples", "further_scores", "posthoc")
         return replace(self, **{name: frame[frame["trial"].isin(trials)] for name in names if len(frame := getattr(self, name))})
 
     def answer(self, name: str) -> Answer | None:
@@ -109,10 +109,13 @@ class Results:
         about = read_json(folder / ABOUT)
         return Answer(about["settings"], {name: pd.read_parquet(table(folder, name)) for name in about["tables"]})
 
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return dict(list(self.trials.groupby(["dataset", "label"], sort=False)))
+
     def of(self, dataset: str, label: str) -> pd.DataFrame:
         """Trials of one row of the tables, by seed."""
-        trials = self.trials
-        return trials[(trials["dataset"] == dataset) & (trials["label"] == label)]
+        return self._rows.get((dataset, label), self.trials[:0])
 
     def is_reference(self, dataset: str, label: str) -> bool:
         """Whether a model is no contender on a dataset: its class of distributions contains the true one."""
@@ -158,7 +161,7 @@ def read(study_dir: Path, store: Path) -> Results:
     """Read a study; UserError if it has not been gathered yet. Missing scores or floors are empty frames."""
     study_dir, store = Path(study_dir), Path(store)
     study = about(study_dir)
-    found = {name: read_table(study_dir, name) for name in ("scores", "floors", "examples", "searched", "refined")}
+    found = {name: read_table(study_dir, name) for name in ("scores", "floors", "examples", "searched", "posthoc")}
     trials = _in_order(read_table(study_dir, "trials"), study)
     recipes = [recipe(store / trial) for trial in trials["trial"]]
     trials["conditional"] = [bool((each["net"] or {}).get("conditional")) for each in recipes]
@@ -174,9 +177,9 @@ def read(study_dir: Path, store: Path) -> Results:
     floors = _values(found["floors"])
     copied = floors["role"] == "training"  # older studies have floors of real data only
     copies, (floors, other_floors) = floors[copied].reset_index(drop=True), _apart(floors[~copied], chosen)
-    examples, refined = (found[name].merge(named, on="trial", how="inner") for name in ("examples", "refined"))
+    examples, posthoc = (found[name].merge(named, on="trial", how="inner") for name in ("examples", "posthoc"))
     scores = _distinguish(scores)
-    return Results(study, trials, scores, floors, store, examples, others, other_floors, copies, refined, found["searched"])
+    return Results(study, trials, scores, floors, store, examples, others, other_floors, copies, posthoc, found["searched"])
 
 
 def _in_order(trials: pd.DataFrame, study: dict[str, Any]) -> pd.DataFrame:

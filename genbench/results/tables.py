@@ -6,7 +6,7 @@ import pandas as pd
 
 from genbench.results.paths import table
 
-__all__ = ["COSTS", "EXAMPLES", "FLOORS", "REFINED", "SCORES", "SEARCHED", "TABLES", "TRIALS", "read_table"]
+__all__ = ["COSTS", "EXAMPLES", "FLOORS", "POSTHOC", "SCORES", "SEARCHED", "TABLES", "TRIALS", "read_table"]
 
 COSTS = (
     "updates", "samples", "evaluations", "flops", "seconds", "replicas", "group_seconds", "peak_memory_mb", "parameters",
@@ -21,7 +21,7 @@ SCORES = (
 )  # fmt: skip
 FLOORS = ("dataset", "metric", "repeat", "value", "unit", "n", "settings", "role")
 EXAMPLES = ("trial", "dataset", "model", "seed", "metric", "kind", "index", "value")  # likelihoods of single test examples
-REFINED = (
+POSTHOC = (
     "trial", "dataset", "model", "family", "seed", "method", "threshold", "metric", "value", "n", "cause", "pictures",
 )  # fmt: skip
 SEARCHED = (
@@ -33,7 +33,7 @@ TABLES = {
     "scores": SCORES,
     "floors": FLOORS,
     "examples": EXAMPLES,
-    "refined": REFINED,
+    "posthoc": POSTHOC,
     "searched": SEARCHED,
 }
 OLDER = {"variant": "", "phase": "", "configuration": 0, "levels": "{}", "checkpoints": "[]"}  # what older studies lack

@@ -1,1 +1,1 @@
-"""What can be done with a generator after its training: better samples at a price, and looks at its latent space."""
+"""Post-hoc sampling: what can be done with a trained generator, from truncation to chains by the critic's advice."""

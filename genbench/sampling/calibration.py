@@ -81,7 +81,7 @@ class Reliability:
     """How probabilities compare with outcomes.
 
     `z`: Dawid's statistic, standard normal where the probabilities are right; above 0 too few examples were called real. A fit
-    to the same law keeps it near 0.
+    to the same distribution keeps it near 0.
     `ece`: expected calibration error over 10 bins of equally many examples; `ece_floor`: what right probabilities get, about.
     """
 

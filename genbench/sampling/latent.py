@@ -1,4 +1,4 @@
-"""Walks and laws in a generator's latent space: Langevin chains by the critic's advice, truncation, interpolation."""
+"""A generator's latent space: Langevin chains by the critic's advice, truncated normals, paths between latents."""
 
 import math
 from collections.abc import Callable
@@ -23,10 +23,10 @@ def ddls(
 ) -> tuple[Tensor, float, float]:  # fmt: skip
     """Discriminator-driven latent sampling: Langevin chains from z (n, d) down the energy -log p(z) - logit(z).
 
-    With logit(z) the log odds of G(z) being real, a calibrated critic's, the chains' law of G(z) is that of Metropolis-Hastings
-    over the generator's samples. The steps are Metropolis-corrected, other than the authors', so that their length does not
-    bias the law; in the first half of the steps one length for all chains is tuned to an acceptance of 0.574, then it is
-    kept. Chains rarely cross between modes, so that the modes' shares stay about the generator's.
+    With logit(z) the log odds of G(z) being real, a calibrated critic's, G(z) has the distribution that Metropolis-Hastings over
+    the generator's samples has. Unlike the authors' steps these are Metropolis-corrected, so their length does not bias the
+    distribution. In the first half of the steps one length for all chains is tuned to an acceptance of 0.574; then it is kept.
+    Chains rarely cross between modes, so the modes' shares stay about the generator's.
 
     Returns the ends (n, d), the acceptance and the length of the steps of the second half. A step costs one forward and one
     backward pass through generator and critic.
@@ -44,8 +44,8 @@ def ddls(
         with torch.enable_grad():
             z = z.detach().requires_grad_()
             energy = -log_prior(z) - logit(z)
-            (slope,) = torch.autograd.grad(energy.sum(), z)
-        return energy.detach(), slope
+            (gradient,) = torch.autograd.grad(energy.sum(), z)
+        return energy.detach(), gradient
 
     now, length, accepted, tuning = look(z), 0.5, 0.0, steps // 2
     for i in range(steps):
@@ -59,14 +59,14 @@ def ddls(
 
 
 def _step(look, z: Tensor, now: tuple[Tensor, Tensor], length: float, generator) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
-    """One Metropolis-corrected Langevin step that computes energy and slope once, at the proposal."""
+    """One Metropolis-corrected Langevin step that computes energy and gradient once, at the proposal."""
     at = LastLook(look, z, now)
     z, _, moved = hmc_step(z, now[0], lambda v: at(v)[0], lambda v: at(v)[1], length, 1, generator)
     return z, at.kept(moved), moved
 
 
 def truncated_normal(shape: tuple[int, ...], threshold: float, generator: torch.Generator) -> Tensor:
-    """Standard normal numbers given that each lies within [-threshold, threshold]: the law of redrawing those beyond it.
+    """Standard normal numbers given that each lies within [-threshold, threshold]: as if those beyond it were redrawn.
 
     The variance is 1 - 2 t phi(t) / (2 Phi(t) - 1).
 

@@ -21,13 +21,13 @@ class Chains:
 
 
 def metropolis(propose: Callable[[int], tuple[Tensor, Tensor]], start: Tensor, steps: int, generator: torch.Generator) -> Chains:
-    """Run a chain of `steps` proposals from each start; its law tends to p_generator(x) exp(logit(x)).
+    """Run a chain of `steps` proposals from each start; its distribution tends to p_generator(x) exp(logit(x)).
 
     An independence chain: x' replaces x with probability min(1, (1 / D(x) - 1) / (1 / D(x') - 1)), which is
-    min(1, exp(logit(x') - logit(x))). With D the probability that a real example has against a generator's, the law is that
-    of the data where the generator reaches them. Chains start at real examples, of which only the log odds are needed: there
-    the law is right from the first step. A chain that has never moved would return its real example; it begins again with a
-    sample of the generator, and so do only the few chains whose start no proposal could match.
+    min(1, exp(logit(x') - logit(x))). With D the probability that a real example has against a generator's, the distribution is
+    that of the data where the generator reaches them. Chains start at real examples, of which only the log odds are needed:
+    there it is right from the first step. A chain that has never moved would return its real example, so it begins again with
+    a sample of the generator; only the few chains do whose start no proposal could match.
 
     Arguments:
         propose: n -> the generator's samples (n, ...) and their log odds of being real (n,).

@@ -307,7 +307,12 @@ def test_rules_are_listed_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", names("studies", CONFIG))
+STUDIES = [  # the two with thousands of trials take as long as all others
+    pytest.param(name, marks=[pytest.mark.slow] if name in ("paper", "standard") else []) for name in names("studies", CONFIG)
+]
+
+
+@pytest.mark.parametrize("name", STUDIES)
 def test_shipped_studies_have_nothing_unfair_that_they_do_not_accept(name):
     study = read_study(name, CONFIG)
     found = lint(expand(study, CONFIG), study, CONFIG)

@@ -10,7 +10,7 @@ from genbench import questions
 from genbench.config.errors import UserError
 from genbench.config.read import dataset_spec, model_spec, names, read_study, recipe
 from genbench.config.run import run_config
-from genbench.config.schema import Budget, Cell, DatasetSpec, Recipe, Refine, Study, Tune
+from genbench.config.schema import Budget, Cell, DatasetSpec, Posthoc, Recipe, Study, Tune
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
@@ -249,7 +249,7 @@ def test_recipes_override_from_the_general_to_the_special(root):
 
 def test_the_documentation_names_every_key_of_a_study():
     settings = [questions.part(name, "settings").Settings for name in questions.names()]
-    specs = (Study, Cell, Tune, Refine, *settings)
+    specs = (Study, Cell, Tune, Posthoc, *settings)
     keys = {key for spec in specs for key in spec.model_fields} - {"name", "title", "description"}
     words = (CONFIG.parent / "docs" / "configuration.md").read_text()
     assert len(keys) > 30 and not [key for key in keys if f"`{key}`" not in words]

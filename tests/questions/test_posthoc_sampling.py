@@ -11,7 +11,7 @@ from genbench.questions.posthoc_sampling.report import VERDICTS, report
 from genbench.report import style
 from genbench.results.files import write_npz
 from genbench.results.study import read
-from genbench.results.tables import REFINED
+from genbench.results.tables import POSTHOC
 from tests.questions.planted import figures, numbers, sentences, table
 
 SEEDS = (0, 1, 2)
@@ -34,17 +34,17 @@ def frame_of(results, effects, label="ns_gan", seeds=SEEDS, jitter=0.01, dataset
             values |= {"seconds_per_1000": 1.0}
             if method in ("metropolis", "ddls"):
                 values |= {"acceptance": 0.4, "z": 0.1, "ece": 0.02, "ece_floor": 0.015}
-            common = {**base, "method": method, "threshold": threshold, "pictures": f"refined/{dataset}/{label}.npz"}
+            common = {**base, "method": method, "threshold": threshold, "pictures": f"posthoc/{dataset}/{label}.npz"}
             rows += [{**common, "metric": key, "value": value} for key, value in values.items()]
-    return pd.DataFrame(rows).reindex(columns=[*REFINED, "label"])
+    return pd.DataFrame(rows).reindex(columns=[*POSTHOC, "label"])
 
 
 @pytest.fixture
-def with_refined(results):
-    """The synthetic study with other refined numbers."""
+def with_posthoc(results):
+    """The synthetic study with other numbers."""
 
     def change(*frames):
-        return dataclasses.replace(results, refined=pd.concat(frames))
+        return dataclasses.replace(results, posthoc=pd.concat(frames))
 
     return change
 
@@ -68,12 +68,12 @@ def parts(sentence):
     return found
 
 
-def test_only_clear_differences_are_claimed(results, with_refined):
+def test_only_clear_differences_are_claimed(results, with_posthoc):
     effects = {
         ("metropolis", np.nan): {"high_quality": 0.2, "sliced_w1": 0.3, "precision": 0.15, "recall": -0.2},
         ("ddls", np.nan): {"sliced_w1": -0.1},
     }
-    found = made(with_refined(frame_of(results, effects, "wgan_gp")))
+    found = made(with_posthoc(frame_of(results, effects, "wgan_gp")))
     first, second = map(parts, sentences(found))
     assert first["improves"] == ["High-quality samples"] and first["raises"] == ["Precision"] and first["lowers"] == ["Recall"]
     assert first["worsens"][0].startswith("Sliced") and first["does not clearly change"] == ["Modes covered"]
@@ -89,20 +89,20 @@ def test_only_clear_differences_are_claimed(results, with_refined):
     assert row["with the method"] - row["raw"] == pytest.approx(row["difference"]) and row["seeds"] == 3
 
 
-def test_noise_alone_is_no_improvement(results, with_refined):
+def test_noise_alone_is_no_improvement(results, with_posthoc):
     part = frame_of(results, {("metropolis", np.nan): {}}, "wgan_gp", jitter=0.05)
-    (sentence,) = sentences(made(with_refined(part)))
+    (sentence,) = sentences(made(with_posthoc(part)))
     assert list(parts(sentence)) == ["does not clearly change"]
 
 
-def test_one_seed_is_not_judged(results, with_refined):
+def test_one_seed_is_not_judged(results, with_posthoc):
     part = frame_of(results, {("metropolis", np.nan): {"high_quality": 0.2}}, "wgan_gp", seeds=(0,))
-    (sentence,) = sentences(made(with_refined(part)))
+    (sentence,) = sentences(made(with_posthoc(part)))
     assert "too few seeds" in sentence and not any(word in sentence for word in VERDICTS[:4])
 
 
-def test_costs_and_intervals_stand_in_the_table(results, with_refined):
-    found = made(with_refined(frame_of(results, {("metropolis", np.nan): {}, ("ddls", np.nan): {}}, "wgan_gp")))
+def test_costs_and_intervals_stand_in_the_table(results, with_posthoc):
+    found = made(with_posthoc(frame_of(results, {("metropolis", np.nan): {}, ("ddls", np.nan): {}}, "wgan_gp")))
     scores = table(found, "ring8_scores")
     frame = scores.frame
     assert list(frame["samples"]) == ["raw", "Metropolis-Hastings", "latent Langevin"] and set(frame["seeds"]) == {3}
@@ -111,23 +111,23 @@ def test_costs_and_intervals_stand_in_the_table(results, with_refined):
     assert list(table(found, "ring8_critics").frame["calibration error"]) == [0.02, 0.02]
 
 
-def test_a_truncation_curve_and_its_table(results, with_refined):
+def test_a_truncation_curve_and_its_table(results, with_posthoc):
     effects = {("truncation", t): {"recall": t / 4 - 0.6, "precision": 0.1} for t in (2.0, 1.0, 0.5)}
-    found = made(with_refined(frame_of(results, effects, "wgan_gp")))
+    found = made(with_posthoc(frame_of(results, effects, "wgan_gp")))
     assert list(figures(found)) == ["ring8_truncation"]
     frame = table(found, "ring8_thresholds").frame
     assert list(frame["samples"]) == ["raw", "truncation at 2", "truncation at 1", "truncation at 0.5"]
     assert frame["Recall"].is_monotonic_decreasing
     (said,) = sentences(found)
     assert "raises Precision at 2, 1 and 0.5" in said and "lowers Recall" in said and "Modes" not in said
-    (nothing,) = sentences(made(with_refined(frame_of(results, {("truncation", 1.0): {}}, "wgan_gp", jitter=0.05))))
+    (nothing,) = sentences(made(with_posthoc(frame_of(results, {("truncation", 1.0): {}}, "wgan_gp", jitter=0.05))))
     assert "does not clearly change" in nothing
 
 
-def test_faults_are_named(results, with_refined):
+def test_faults_are_named(results, with_posthoc):
     part = frame_of(results, {}, "wgan_gp")
     fault = part.iloc[[0]].assign(method="ddls", metric=None, value=np.nan, cause="ValueError: not finite")
-    found = made(with_refined(part, fault))
+    found = made(with_posthoc(part, fault))
     (said,) = sentences(found)
     assert "latent Langevin" in said and "wgan_gp" in said and said.endswith("ValueError: not finite.")
 
@@ -138,11 +138,11 @@ def test_pictures_of_both_kinds(make_run, tmp_path, kind):
     study = make_run(tmp_path / "results")
     results = read(study, tmp_path / "results" / "store")
     effects = {("metropolis", np.nan): {}, ("ddls", np.nan): {}}
-    results = dataclasses.replace(results, refined=frame_of(results, effects, "vae", dataset=dataset))
+    results = dataclasses.replace(results, posthoc=frame_of(results, effects, "vae", dataset=dataset))
     generator = np.random.default_rng(0)
     arrays = {key: generator.integers(0, 17, (24, *shape)).astype(float) for key in ("raw", "metropolis", "ddls")}
     arrays["interpolation"] = generator.integers(0, 17, (9, 6, *shape)).astype(float)
-    write_npz(tmp_path / "results" / "refined" / dataset / "vae.npz", **arrays)
+    write_npz(tmp_path / "results" / "posthoc" / dataset / "vae.npz", **arrays)
     drawn = figures(made(results))
     assert set(drawn) == {f"{dataset}_samples", f"{dataset}_paths"}
     with style.theme():

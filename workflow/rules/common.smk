@@ -12,4 +12,5 @@ def encoders_of(wildcards):
 
 def about(dataset):
     """What the code that handles a dataset looks up in tables."""
-    return [DATASETS[dataset].kind, DATASETS[dataset].source]
+    spec = dataset_spec(dataset)  # a question's dataset may be none of the cells'
+    return [spec.kind, spec.source]

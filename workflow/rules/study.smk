@@ -3,7 +3,7 @@ rule collect:
         scores=[f"{RESULTS}/scores/{name}-{SCORING}.json" for name in FINAL],
         searched=[f"{RESULTS}/searched/{name}-{CHOOSING}.json" for name in SEARCHED],
         floors=expand(f"{RESULTS}/reference/{{dataset}}/floor.json", dataset=DATASETS),
-        refined=[f"{RESULTS}/refined/{name}-{REFINING}.json" for name in REFINED],
+        posthoc=[f"{RESULTS}/posthoc/{name}-{SAMPLING}.json" for name in POSTHOC],
         questions=[f"{RESULTS}/questions/{folder}/about.json" for folder in QUESTIONS.values()],
     output:
         [f"{RESULTS}/studies/{RUN.study}/{file}" for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")],
@@ -17,7 +17,7 @@ rule collect:
     params:
         study=short_hash(STUDY.model_dump(mode="json")),
     shell:
-        "genbench collect {input.scores} --refined {input.refined} --searched {input.searched} > {log} 2>&1"
+        "genbench collect {input.scores} --posthoc {input.posthoc} --searched {input.searched} > {log} 2>&1"
 
 
 rule sync:

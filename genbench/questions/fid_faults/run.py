@@ -101,7 +101,7 @@ def _encoders(data: Dataset, half: int, settings: "FidFaults", bench: Bench) -> 
     for seed in range(settings.seeds):
         encoder = train_encoder(
             images, labels, classes=data.classes, levels=data.levels, seed=seed, epochs=settings.encoder_epochs,
-            augment=data.meta["source"] != "polygons",  # a warp would change their class
+            augment=data.augmentable,
             device=bench.device, validation=(data.splits["validation"], data.labels["validation"]),
         )  # fmt: skip
         found[f"classifier {seed}"] = _of(encoder)

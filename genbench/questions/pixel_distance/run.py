@@ -63,9 +63,8 @@ def _dataset(data: Dataset, settings: "PixelDistance", bench: Bench) -> dict[str
     means = torch.stack([train[labels == c].mean(0) for c in range(data.classes)])[classes]
     changes, sets = [], []
     spaces = [_neighbours(*(x.flatten(1) for x in (images, moved, train, means)), classes, labels).assign(kind="pixels", seed=0)]
-    exact = data.meta["source"] == "polygons"  # whose classes a warp would change
     for kind, augment in KINDS.items():
-        if augment and exact:
+        if augment and not data.augmentable:
             continue
         for seed in range(settings.seeds):
             encoder = classifier(data, settings.encoder_epochs, bench.device, seed, augment)

@@ -59,7 +59,7 @@ RULE = (
 
 def report(results: Results) -> tuple[Block, ...] | None:
     """Return what other sampling methods did to each dataset's generators; None where a study has none."""
-    frame = results.refined
+    frame = results.posthoc
     if not frame["metric"].notna().any():
         return None
     place = {name: i for i, name in enumerate((*CHAINS, "truncation", "interpolation"))}
@@ -74,7 +74,7 @@ def report(results: Results) -> tuple[Block, ...] | None:
 
 def _dataset(results: Results, dataset: str, parts: dict[str, pd.DataFrame]) -> list[Block]:
     """The blocks of one dataset; `parts`: rows of each label."""
-    steps = (results.config.get("refine") or {}).get("steps")
+    steps = (results.config.get("posthoc") or {}).get("steps")
     chains = {label: part for label, part in parts.items() if part["method"].isin(("metropolis", "ddls")).any()}
     differences = {label: _differences(label, part) for label, part in parts.items()}
     sentences = [each for label, part in parts.items() for each in _sentences(label, part, differences[label])]
