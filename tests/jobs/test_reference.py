@@ -41,7 +41,7 @@ def test_stacks_are_compared_with_stacks_of_other_digits():
 def test_floors_of_a_metric_do_not_depend_on_the_others_named(tmp_path):
     ring, sizes = ring8(), {"train": 120, "validation": 40, "test": 60}
     splits = {split: torch.from_numpy(ring.sample(np.random.default_rng(n), n)) for split, n in sizes.items()}
-    data = SimpleNamespace(splits=splits, meta={"source": "ring8"}, name="ring8", kind="points", density=ring8)
+    data = SimpleNamespace(splits=splits, composed=False, name="ring8", kind="points", density=ring8)
     study = SimpleNamespace(samples=50, point_samples=50, encoders=())
     every, *some = (job.floor_rows(data, study, Paths(tmp_path), "cpu", keys) for keys in (None, ("mmd2", "nll"), ("modes",), ()))
     for keys, rows in zip(({"mmd2", "nll"}, {"modes"}, set()), some, strict=True):
