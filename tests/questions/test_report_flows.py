@@ -57,7 +57,7 @@ def test_a_study_that_does_not_ask_has_no_report(module):
 
 
 def test_what_the_temperature_trades():
-    best, cooler, coolest, _ = sentences(samples())
+    best, cooler, coolest, *_ = sentences(samples())
     assert numbers(best) == [2, 0.7]
     assert numbers(cooler)[:2] == [1, 0.7] and [word for word in cooler.split() if word in ("rises", "falls")] == [
         "falls", "rises", "falls"
@@ -81,10 +81,12 @@ def test_temperatures_and_training_images_have_a_row_each():
     assert frame["recall"].tolist() == pytest.approx([0, 0.7, 0.9, 0.85])
 
 
-@pytest.mark.parametrize(("latents", "word", "gain"), [(0.8, "more", 0.5), (0.1, "less", -0.2), (0.3, "no clearly other", 0)])
+@pytest.mark.parametrize(
+    ("latents", "word", "gain"), [(0.8, "higher", 0.5), (0.1, "lower", -0.2), (0.3, "not clearly different", 0)]
+)
 def test_halfway_between_two_images(latents, word, gain):
-    said = sentences(samples(latents=latents))[-1]
-    assert f"{word} precision" in said and "no clearly other confidence" in said and numbers(said)[0] == pytest.approx(gain)
+    precision, confidence = sentences(samples(latents=latents))[-2:]
+    assert f"is {word}" in precision and numbers(precision)[0] == pytest.approx(gain) and "not clearly different" in confidence
 
 
 def test_figures_show_every_line():

@@ -23,7 +23,7 @@ def test_the_smoke_scale_tells_the_whole_tale(tmp_path, copy_project):
     assert claims["verdict here"].notna().all()
     page = (report / "index.html").read_text(encoding="utf-8")
     chapters = re.findall(r'<section id="([a-z]+)">', page)
-    assert chapters.index("tale") < chapters.index("samples") and {"game", "refined", "critics", "gradients"} <= set(chapters)
+    assert chapters.index("tale") < chapters.index("samples") and {"game", "sampling", "critics", "gradients"} <= set(chapters)
     likelihoods = {"energies", "autoencoders", "priors", "flows", "planar", "autoregressive", "continuous", "textures", "em"}
     assert likelihoods <= set(chapters)
     searched = pd.read_parquet(tmp_path / "results" / "studies" / "smoke" / "searched.parquet")

@@ -15,7 +15,7 @@ __all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "continuous", 1100
 ERROR = "log10 of the gradient's error"
-LEAD = "The adjoint saves memory and costs time: use it where backpropagation through the solver does not fit into memory."
+LEAD = "The adjoint trades time for memory. Use it where backpropagation through the solver does not fit into memory."
 ABOUT = (
     "A continuous flow's loss is the end of a solve, and there are two ways to its gradient. Backpropagation through every "
     "step of the solver keeps all activations; the adjoint, a second equation that is solved back from the end, keeps none "

@@ -12,7 +12,7 @@ __all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "energies", 620
 FAMILY = "ebm"
-LEAD = "Energy-based models that train for equally many updates do not spend the same: compare them by network passes, too."
+LEAD = "Equal numbers of updates may hide very different costs. Compare energy-based models by their network passes, too."
 ABOUT = (
     "Network passes per example and update, counted in training, forward and Langevin alike; backward passes of the weights' "
     "gradient come on top. Chains need a pass for each step, one for the data and one for their own ends; score matching needs "

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
 from genbench.questions.drawing import sheet
-from genbench.questions.phrases import INTERVALS, LINES, METHOD, clear, clear_pairs, trained
+from genbench.questions.phrases import INTERVALS, LINES, METHOD, clear_pairs, sign, trained
 from genbench.report.blocks import Block, Figure, Fold, Heading, Paragraph, Points, Table
-from genbench.report.means import Mean, averaged
+from genbench.report.means import averaged
 from genbench.report.style import FLOOR, inks, seed_lines
 from genbench.report.text import number, value
 from genbench.results.study import Answer, Results
@@ -111,15 +111,14 @@ def _mixtures(answer: Answer) -> list[Block]:
         weights = part["weight"].unique()
         middle = part[part["weight"] == weights[np.abs(weights - 0.5).argmin()]]
         ends = part[part["weight"].isin((0, 1))]
-        words = []
         for key in ("precision", "confidence"):
             scores = middle.pivot(index="seed", columns="way", values=key)
             gain = averaged(scores["latents"] - scores["pixels"])
             own = averaged(ends.groupby("seed")[key].mean())
             found = {way: averaged(scores[way]) for way in scores}
             rows.append({"dataset": dataset, "score": key, **found, "latents - pixels": gain, "at the ends": own})
-            words.append(_more(gain, key))
-        said.append(f"{dataset}: halfway, mixtures of latents have {words[0]} and {words[1]} than mixtures of pixels.")
+            than = sign(gain, "higher than", "lower than", "not clearly different from")
+            said.append(f"{dataset}: halfway, the {key} of mixtures of latents is {than} that of pixels ({value(gain)}).")
     drawn = _sheet(answer.tables["pictures"].query("what != 'samples'"), lambda _, what: what)
     caption = f"Scores of mixtures nearest to halfway, and of the images themselves (at the ends). {INTERVALS}"
     return [
@@ -130,11 +129,6 @@ def _mixtures(answer: Answer) -> list[Block]:
         Figure("mixtures", drawn, "Paths between test images through the first seed's latents, and through pixels."),
         Fold(METHOD, (Paragraph(ABOUT_MIXTURES), Table.of_cells("paths", rows, caption))),
     ]
-
-
-def _more(gain: Mean, what: str) -> str:
-    word = ("more" if gain.mean > 0 else "less") if clear(gain) else "no clearly other"
-    return f"{word} {what} ({value(gain)})"
 
 
 def _between(frame: pd.DataFrame) -> Drawing:

@@ -21,10 +21,17 @@ CHAPTER, PLACE = "priors", 930
 PRIORS = {"normal": "N(0, I)", "mixture": "mixture", "vamp": "VampPrior", "flow": "flow", "diffusion": "diffusion"}
 POSTERIORS = {"normal": "normal", "iaf": "IAF"}
 DISTANCES = {"points": "W1", "images": "Fréchet distance"}
-ONE_SEED = "too few seeds to tell"
+BETTER, WORSE, NEITHER, ONE_SEED = "better", "worse", "neither", "one seed"
+# of one, and of several
+VERDICTS = {
+    BETTER: ("is better than {base}", "are better than {base}"),
+    WORSE: ("is worse than {base}", "are worse than {base}"),
+    NEITHER: ("is not clearly different from {base}", "are not clearly different from {base}"),
+    ONE_SEED: ("has too few seeds to tell", "have too few seeds to tell"),
+}
 LEAD = (
     "A VAE's prior N(0, I) is a choice of convenience. The gains below say whether another prior, or a more flexible "
-    "posterior, is worth its parameters; all else stays the same."
+    "posterior, is worth its parameters; all else stays the same. Gains stand in brackets."
 )
 ABOUT = (
     "Encoder, decoder and loss stay the same (the KL is estimated from the sampled z, with equally many nats of it free). The "
@@ -81,31 +88,33 @@ def _said(dataset: str, part: pd.DataFrame, distance: str) -> list[str]:
     """A sentence on priors by each measure, and one on posteriors."""
     cells = {pair: own for pair, own in part.groupby(["prior", "posterior"], sort=False)}
     posteriors, priors = list(part["posterior"].unique()), list(part["prior"].unique())
-    unit, said = part["unit"].iloc[0], []
-    for key, name in (("bound", f"bound ({unit})"), ("distance", f"{distance} of samples")):
+    bound, said = f"bound in {part['unit'].iloc[0]}", []
+    for key, name in (("bound", bound), ("distance", f"{distance} of samples")):
         for posterior in posteriors if "normal" in priors else ():
             others = [prior for prior in priors if prior != "normal"]
             pairs = {PRIORS[prior]: (cells["normal", posterior][key], cells[prior, posterior][key]) for prior in others}
             if pairs:
-                said.append(f"{dataset}, {POSTERIORS[posterior]} posterior: {name}, gain over N(0, I): {_sorted(pairs)}.")
+                about = f"with {'an' if posterior == 'iaf' else 'a'} {POSTERIORS[posterior]} posterior"
+                said.append(f"{dataset}: by the {name} {about}, {_sorted(pairs, 'N(0, I)')}.")
     if {"normal", "iaf"} <= set(posteriors):
-        pairs = {PRIORS[prior]: (cells[prior, "normal"]["bound"], cells[prior, "iaf"]["bound"]) for prior in priors}
-        said.append(f"{dataset}: bound ({unit}), gain of an IAF posterior over a normal one, by prior: {_sorted(pairs)}.")
+        pairs = {f"{PRIORS[prior]} prior": (cells[prior, "normal"]["bound"], cells[prior, "iaf"]["bound"]) for prior in priors}
+        said.append(f"{dataset}: by the {bound}, an IAF with {_sorted(pairs, 'a normal posterior')}.")
     return said
 
 
-def _sorted(pairs: dict[str, tuple[pd.Series, pd.Series]]) -> str:
-    """Which of the second ones are better than the first, the best ahead, worse or neither, with the gains."""
+def _sorted(pairs: dict[str, tuple[pd.Series, pd.Series]], base: str) -> str:
+    """Which of the second ones are better than the first, the best ahead, worse or neither, with the gains in brackets."""
     gains = {name: gap(*pair) for name, pair in pairs.items()}
     known = dict(zip(pairs, clear([[each.dropna() for each in pair] for pair in pairs.values()]), strict=True))
-    groups: dict[str, list[str]] = {"better": [], "worse": [], "not clearly different": [], ONE_SEED: []}
+    groups: dict[str, list[str]] = {word: [] for word in VERDICTS}
     for name, gain in sorted(gains.items(), key=lambda each: -each[1].mean if math.isfinite(each[1].mean) else math.inf):
-        if not math.isfinite(gain.half):
+        if math.isfinite(gain.half):
+            word = NEITHER if not known[name] else BETTER if gain.mean > 0 else WORSE
+            groups[word].append(f"{name} ({value(gain)})")
+        else:
             groups[ONE_SEED].append(name)
-            continue
-        word = "not clearly different" if not known[name] else "better" if gain.mean > 0 else "worse"
-        groups[word].append(f"{name} ({value(gain)})")
-    return "; ".join(f"{word}: {listing(each)}" for word, each in groups.items() if each)
+    said = [f"{listing(each)} {VERDICTS[word][len(each) > 1].format(base=base)}" for word, each in groups.items() if each]
+    return "; ".join(said)
 
 
 def _planes(planes: pd.DataFrame) -> Drawing:

@@ -14,10 +14,7 @@ __all__ = ["CHAPTER", "PLACE", "report"]
 
 CHAPTER, PLACE = "autoencoders", 920
 COLUMNS = {"elbo": "ELBO", "iwae": "IWAE", "gap": "gap", "active": "in use", "distance": "Fréchet distance"}
-LEAD = (
-    "Take as few latent numbers as give the best bound or samples: more of them stay unused, or widen the gap between encoder "
-    "and posterior."
-)
+LEAD = "Take as few latent numbers as give the best bound or samples. Those that stay unused cost time and bring nothing."
 ABOUT = (
     "VAEs that differ in their number of latent numbers alone; weights are chosen by the held-out loss. In use are latents "
     "whose posterior mean varies over the test examples by more than 0.01 (Burda et al. 2015, arXiv:1509.00519). The gap "

@@ -41,8 +41,8 @@ def report(results: Results) -> tuple[Block, ...] | None:
         logs = np.log10(part.pivot(index="seed", columns="estimator", values="variance"))
         names = list(part["estimator"].unique())
         ratios = {name: averaged(logs[name] - logs["closed"]) for name in names if name != "closed"}
-        each = listing([f"{factor(ratio)} ({_name(name)})" for name, ratio in ratios.items()])
-        said.append(f"{dataset}, {STAGES[stage]}: times the variance of the closed-form KL, the others have {each}.")
+        each = listing([f"{factor(ratio)} for {_name(name)}" for name, ratio in ratios.items()])
+        said.append(f"{dataset}, {STAGES[stage]}: relative to the closed-form KL's, the variance is {each}.")
         if stage == "end":
             said.append(f"{dataset}: {_order(logs)}")
         signal = part.groupby("seed")["signal"].first().median()

@@ -21,8 +21,8 @@ CHAPTER, PLACE = "autoencoders", 910
 AT_PRIOR = 0.05  # nats of KL below which an encoder is the prior
 COLUMNS = {"reconstruction": "reconstruction", "kl": "KL", "spread": "spread of z", "accuracy": "neighbours' accuracy"}
 LEAD = (
-    "The reconstruction makes latents tell examples apart, the KL makes them look like the prior. Samples need both: they start "
-    "from the prior, and the decoder has to have seen such latents."
+    "Samples start from the prior, so a decoder needs latents that look like the prior's and still distinguish examples. "
+    "Compare what each term gives and takes."
 )
 ABOUT = (
     "VAEs with two latent numbers are trained on the reconstruction alone, on the KL alone and on both. Reconstruction and KL "
@@ -66,17 +66,17 @@ def _said(cells: dict[str, dict], pixels: int) -> list[str]:
     nats = prior["kl"].mean * math.log(2) * pixels  # images are grey
     ended = "ends at the prior" if nats < AT_PRIOR else "does not reach the prior"
 
-    def told(cell: dict) -> str:
+    def latents(cell: dict) -> str:
         return (
-            f"{value(cell['kl'])} bits/dim of KL, a spread of {value(cell['spread'])}, "
-            f"and neighbours find {percent(cell['accuracy'].mean)} of the classes"
+            f"the KL is {value(cell['kl'])} bits/dim, the spread of z {value(cell['spread'])}, and neighbours find "
+            f"{percent(cell['accuracy'].mean)} of the classes; it reconstructs at {value(cell['reconstruction'])} bits/dim."
         )
 
     return [
-        f"reconstruction only: {told(alone)}; it reconstructs at {value(alone['reconstruction'])} bits/dim.",
-        f"KL only: the encoder {ended} ({number(nats, 2)} nats of KL), and neighbours find {percent(prior['accuracy'].mean)} of "
-        "the classes.",
-        f"both: {told(both)}; it reconstructs at {value(both['reconstruction'])} bits/dim.",
+        f"trained on the reconstruction only: {latents(alone)}",
+        f"trained on the KL only: the encoder {ended} ({number(nats, 2)} nats of KL), and neighbours find "
+        f"{percent(prior['accuracy'].mean)} of the classes.",
+        f"trained on both: {latents(both)}",
     ]
 
 
