@@ -30,7 +30,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Sentences; arXiv numbers and addresses become links. `fine`: how to read what follows, in small print."""
+    """Sentences; arXiv numbers and addresses become links. `fine`: how to read what follows; behind a fold, or small in one."""
 
     text: str
     fine: bool = False
