@@ -1,4 +1,4 @@
-"""Signs of algorithm 1, products of trained energies, and the chapter on both."""
+"""Questions on energy-based models in small: signs of their gradients and products of trained energies."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Priors and posteriors against each other: the experiment in small, and what its chapter says of planted numbers."""
+"""Priors and posteriors of VAEs against each other, in small."""
 
 import itertools
 import types

@@ -48,6 +48,8 @@ def test_studies_as_shipped_ask_what_exists(name):
         ({"critic_quality": {"seeds": 0}}, ["questions.critic_quality.seeds", "0"]),
         ({"critic_quality": {"models": ["gmm"]}}, ["questions.critic_quality.models", "gan", "wgan_gp", "'gmm'"]),
         ({"critic_quality": {"models": ["wgam"]}}, ["questions.critic_quality.models", "wgan_gp", "'wgam'"]),
+        ({"flow_densities": {"models": ["vae"]}}, ["questions.flow_densities.models", "ffjord", "realnvp", "'vae'"]),
+        ({"latent_sizes": {"sizes": [2, 0]}}, ["questions.latent_sizes.sizes.1", "1", "got 0"]),
         ({"critic_quality": {"datasets": []}}, ["questions.critic_quality.datasets", "at least 1"]),
         ({"critic_surfaces": {"datasets": ["digits"]}}, ["questions.critic_surfaces.datasets", "plane", "ring8", "'digits'"]),
         ({"critic_surfaces": {"datasets": ["ring9"]}}, ["questions.critic_surfaces.datasets", "plane", "ring8", "'ring9'"]),

@@ -1,4 +1,4 @@
-"""Experiments on Wasserstein critics, small."""
+"""Questions on Wasserstein critics, small."""
 
 import itertools
 import math
