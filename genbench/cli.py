@@ -178,6 +178,17 @@ def metrics(args) -> None:
     _table([{key: getattr(card, key) for key in keys} for card in METRICS.values()], args.json)
 
 
+def rules(args) -> None:
+    """List the rules of the fairness linter, or print docs/fairness_rules.md (--markdown)."""
+    from genbench.checks.fairness import markdown
+    from genbench.checks.rules import RULES, meaning
+
+    if args.markdown:
+        print(markdown(), end="")
+        return
+    _table([{"rule": name, "finds": meaning(name)} for name in RULES], args.json)
+
+
 def datasets(args) -> None:
     """List the datasets."""
     from genbench.config.read import dataset_spec, names
@@ -291,11 +302,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")
     sub.add_argument("--out", type=Path, default=None, help="write the counts there")
     verb(report, "study").add_argument("--out", type=Path, required=True, help="the page to write: .../index.html")
-    for listing in (models, datasets, metrics, questions):
+    for listing in (models, datasets, metrics, questions, rules):
         sub = verb(listing)
         sub.add_argument("--json", action="store_true")
-        if listing in (metrics, questions):
-            sub.add_argument("--markdown", action="store_true", help=f"what docs/{listing.__name__}.md holds")
+        if page := {metrics: "metrics", questions: "questions", rules: "fairness_rules"}.get(listing):
+            sub.add_argument("--markdown", action="store_true", help=f"what docs/{page}.md holds")
     sub = computes(verb(check))
     sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
     sub.add_argument("--json", action="store_true", help="the groups alone")

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidationI
 
 from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
-from genbench.config.fairness import check_accepts
 
 __all__ = [
     "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study",
@@ -209,13 +208,7 @@ class Study(Frozen):
     cells: tuple[Cell, ...] = Field(min_length=1)
     refine: Refine | None = None
     questions: dict[str, dict[str, Any]] = {}  # settings by question; see genbench/questions
-    accepts: dict[str, str] = {}  # findings of the fairness linter by rule, each with the reason why it stands
-
-    @field_validator("accepts")
-    @classmethod
-    def _reasons(cls, value: dict[str, str]) -> dict[str, str]:
-        check_accepts(value)
-        return value
+    accepts: dict[str, str] = {}  # findings of the fairness linter by rule, each with its reason; see genbench/checks/rules.py
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ import pandas as pd
 
 from genbench import questions
 from genbench.checks.fairness import unfair
-from genbench.checks.trials import references
+from genbench.checks.trials import well_specified
 from genbench.config.expand import Trial, groups
 from genbench.config.read import dataset_spec, model_spec, read_study
 from genbench.jobs.common import chosen, commit, machine, versions
@@ -151,7 +151,7 @@ def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
         "description": study.description,
         "config": study.model_dump(mode="json"),
         "unfair": unfair(study),
-        "references": references(trials),
+        "references": well_specified(trials),
         "questions": questions.folders(study),
         "datasets": about,
         "models": models,

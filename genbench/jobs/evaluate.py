@@ -12,7 +12,7 @@ from genbench.config.schema import Study
 from genbench.data import Dataset, load, space
 from genbench.jobs.common import group_of
 from genbench.jobs.judge import Judge
-from genbench.jobs.manifold import manifold_scores
+from genbench.jobs.manifold import known_manifold
 from genbench.jobs.reference import GRID, density_grid, sample_count, sample_scores
 from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
@@ -72,8 +72,8 @@ def _evaluate(
         write_npz(folder / SAMPLES, samples=samples.numpy(), **asked)
         support = None if images else data.density().support
         save_preview(folder / PREVIEW, samples.numpy(), data.levels, support)
-        scores = sample_scores(samples, data, study.encoders, paths, device, trial.seed, labels)
-        scores += manifold_scores(samples, data, model, generator)
+        manifold = known_manifold(samples, data, model, generator)
+        scores = sample_scores(samples, data, study.encoders, paths, device, trial.seed, labels, manifold)
         likelihood = Likelihood(model, data, seen, generator)
         found, examples = nll_scores(likelihood, study.likelihood_points if images else study.point_samples)
         scores += found

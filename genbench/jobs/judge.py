@@ -8,17 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.config.expand import Trial, code_hash
+from genbench.config.code import code_hash
+from genbench.config.expand import Trial
 from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
 from genbench.data import Dataset, space
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
+from genbench.metrics.distances import frechet
 from genbench.metrics.encoder import extract
-from genbench.metrics.fidelity import frechet
 from genbench.metrics.neighbours import Coverage
-from genbench.metrics.points import sliced_w1
+from genbench.metrics.sets import Points
+from genbench.metrics.transport import sliced_w1
 from genbench.results.files import read_json, write_json
 from genbench.results.paths import TRAINED, Paths
 from genbench.training.replicas import stream
@@ -44,7 +46,7 @@ class Judge:
         else:
             encoder = named_encoder(study.encoders[0], data, paths, device)
             self.distance, self.features, name = self._frechet, lambda x: extract(encoder, x.to(device))[0], encoder.name
-        code = code_hash(*(f"genbench.metrics.{module}" for module in ("fidelity", "neighbours", "points")))
+        code = code_hash("genbench.jobs.judge:Judge", settings=[name, data.kind])
         self.key = short_hash([self.count, name, data.content_hash, code], 8)
         self.real: dict[str, Tensor] = {}
         self.coverage: Coverage | None = None
@@ -105,7 +107,7 @@ class Judge:
         return self.real[split]
 
     def _sliced(self, x: Tensor, seed: int) -> dict[str, float]:
-        return {split: sliced_w1(x, self.data.splits[split], seed=seed).value for split in SPLITS}
+        return {split: sliced_w1(Points(x, self.data.splits[split], seed=seed)).value for split in SPLITS}
 
     def _frechet(self, x: Tensor, seed: int) -> dict[str, float]:
         features = self.features(x)

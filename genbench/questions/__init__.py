@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
+from genbench.config.code import code_hash
 from genbench.config.errors import UserError
-from genbench.config.expand import code_hash
 from genbench.config.hashing import short_hash
 from genbench.config.read import ROOT, dataset_spec, model_spec, recipe
 from genbench.config.read import names as config_names
@@ -71,6 +71,8 @@ def folders(study: Study, root: Path = ROOT) -> dict[str, str]:
     for name, settings in asked(study, root).items():
         pairs = [(model_spec(m, root), dataset_spec(d, root)) for d in settings.datasets for m in settings.recipes]
         recipes = [recipe(model, data).model_dump(mode="json") for model, data in pairs]
-        defining = [settings.model_dump(mode="json"), code_hash(f"genbench.questions.{name}.run"), recipes]
+        given = settings.model_dump(mode="json")
+        code = code_hash(f"genbench.questions.{name}.run:run", settings=[given, recipes, [pair[1].source for pair in pairs]])
+        defining = [given, code, recipes]
         found[name] = f"{name}-{short_hash(defining, 8)}"
     return found

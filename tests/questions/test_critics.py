@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from genbench.metrics.points import wasserstein1
+from genbench.metrics.sets import Points
+from genbench.metrics.transport import w1
 from genbench.nets import MLP
 from genbench.questions.critic_gradients import run as critic_gradients
 from genbench.questions.critic_gradients.run import layer_gradients
@@ -142,7 +143,7 @@ def test_an_affine_critic_measures_a_shift_exactly(bench):
     """f(x) = a x has gradient norm |a|, and a W1 between a set and its shift by s of |s|, which f finds for a = s / |s|."""
     x = bench.data["ring8"].splits["test"][:200]
     shift = torch.tensor([0.6, -0.8])
-    exact = wasserstein1(x + shift, x, n=200).value
+    exact = w1(Points(x + shift, x), n=200).value
     assert exact == pytest.approx(1, abs=1e-5)
     norms = critic_surfaces._gradients(lambda u: u @ shift, x, x)
     assert norms["gradient_mean"] == pytest.approx(1, abs=1e-5) == norms["gradient_max"]

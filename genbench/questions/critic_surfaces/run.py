@@ -7,7 +7,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from genbench.metrics.points import wasserstein1
+from genbench.metrics.sets import Points
+from genbench.metrics.transport import w1
 from genbench.models.gan_penalties import length, slope
 from genbench.questions.training import ALONE, Bench, CriticOfNoise, noised, train
 from genbench.training.trainer import Switches
@@ -49,7 +50,7 @@ def run(settings: "CriticSurfaces", bench: Bench) -> dict[str, pd.DataFrame]:
         real, fake = noised(name, settings.points, bench)
         between = fake + torch.linspace(0, 1, len(real), device=bench.device)[:, None] * (real - fake)
         grid = _grid(torch.cat([real, fake]), settings.cells)
-        exact = wasserstein1(fake, real, n=settings.points).value
+        exact = w1(Points(fake, real), n=settings.points).value
         points.append(pd.DataFrame(real[:SHOWN].cpu().double(), columns=["x", "y"]).assign(dataset=name))
         for regularisation, (net, hp) in regularisations(settings.limit, settings.gp).items():
             net = {"latent": 2, "width": settings.width, "depth": settings.depth, "loss": "wasserstein", **net}

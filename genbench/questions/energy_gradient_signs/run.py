@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from genbench.data import space
-from genbench.metrics.points import wasserstein1
+from genbench.metrics import transport
+from genbench.metrics.sets import Points
 from genbench.models.ebm import Algorithm1EBM
 from genbench.questions.training import Bench, train
 from genbench.training.trainer import Switches
@@ -61,7 +62,7 @@ def run(settings: "EnergyGradientSigns", bench: Bench) -> dict[str, pd.DataFrame
         data = bench.data[name]
         encode = space(data, SignedEBM.space[data.kind]).encode
         test, other = (encode(data.splits[split][: settings.batch].to(bench.device)) for split in ("test", "validation"))
-        floor = wasserstein1(other, test).value
+        floor = transport.w1(Points(other, test)).value
         for signs, (climb, learn) in SIGNS.items():
             own: list[dict] = []
 
@@ -78,7 +79,7 @@ def run(settings: "EnergyGradientSigns", bench: Bench) -> dict[str, pd.DataFrame
             results = train(SignedEBM, name, settings, bench, net, {"lr": settings.lr}, switches, every, look)
             for seed, result in enumerate(results):
                 last = [row for row in own if row["seed"] == seed][-1]
-                w1 = wasserstein1(result.model.replay, test).value if result.model is not None else math.nan
+                w1 = transport.w1(Points(result.model.replay, test)).value if result.model is not None else math.nan
                 ends.append(last | {"status": result.status, "w1": w1, "floor": floor})
             looks += own
             bench.log(f"{name}/{signs}: standard deviation {ends[-1]['std']:.3g} after {ends[-1]['update']} updates")
