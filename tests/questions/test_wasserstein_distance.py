@@ -287,7 +287,7 @@ def test_verdicts_of_several_statements():
 def test_all_three_together(made):
     found = made(
         wasserstein_estimates=static({"gradient penalty": (1, 1, 0.3), "c-transform": (1, 1.6, 1.1)}),
-        wasserstein_training=game(ERRORS, (5, 3, 3, 4, 8), datasets=("ring8", "digits")),
+        wasserstein_training=game(ERRORS, (5, 3, 3, 4, 8)),
         batch_wasserstein=batches({"k = 10": (-1, 1, 2)}),
         draw=True,
     )

@@ -66,7 +66,8 @@ def values(held: pd.DataFrame) -> Part:
         always = f" (always with {listing(able)})" if able else ""
         wrong, right = (int((part[word] == each).sum()) for each in (IS_NOT, IS))
         tallies.append(
-            f"{wrong} of {len(part)} values are wrong by more than a factor of {MARGIN:g} and {right} right beside W1 of {name}{always}"
+            f"{wrong} of {len(part)} values are wrong by more than a factor of {MARGIN:g} and {right} right, beside W1 of "
+            f"{name}{always}"
         )
     lines += _scaled(held, yardsticks)
     if len(own := held[held["critic"] == OWN]):
