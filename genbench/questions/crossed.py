@@ -49,6 +49,7 @@ def exceeds(log_ratio: Mean, bar: float) -> str:
 
 
 def ratio(log_ratio: Mean) -> str:
-    """Return a ratio and, in brackets, the ends of its interval."""
-    mean, low, high = (number(math.exp(log_ratio.mean + sign * log_ratio.half)) for sign in (0, -1, 1))
+    """Return a ratio and, in brackets, the ends of its interval: "3.6 times (2.8 to 4.6)"."""
+    mean = f"{number(math.exp(log_ratio.mean))} times"
+    low, high = (number(math.exp(log_ratio.mean + sign * log_ratio.half)) for sign in (-1, 1))
     return mean if math.isnan(log_ratio.half) else f"{mean} ({low} to {high})"

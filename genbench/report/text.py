@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from genbench.report.means import Mean
 
-__all__ = ["count", "ends", "listing", "names", "number", "percent", "plural", "span", "spread", "value"]
+__all__ = ["capital", "count", "ends", "listing", "names", "number", "percent", "plural", "span", "spread", "value"]
 
 
 def number(x: float | None, digits: int = 3) -> str:
@@ -96,6 +96,11 @@ def names(labels: list[str], others: int) -> str:
     if len(labels) <= 8:
         return listing(labels)
     return f"{len(labels)} of the {others} others" if len(labels) < others else f"any of the {others} others"
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
 def percent(share: float) -> str:

@@ -109,10 +109,13 @@ class Results:
         about = read_json(folder / ABOUT)
         return Answer(about["settings"], {name: pd.read_parquet(table(folder, name)) for name in about["tables"]})
 
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return dict(list(self.trials.groupby(["dataset", "label"], sort=False)))
+
     def of(self, dataset: str, label: str) -> pd.DataFrame:
         """Trials of one row of the tables, by seed."""
-        trials = self.trials
-        return trials[(trials["dataset"] == dataset) & (trials["label"] == label)]
+        return self._rows.get((dataset, label), self.trials[:0])
 
     def is_reference(self, dataset: str, label: str) -> bool:
         """Whether a model is no contender on a dataset: its class of distributions contains the true one."""

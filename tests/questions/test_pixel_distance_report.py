@@ -1,4 +1,4 @@
-"""C6 from planted changes of images."""
+"""C6 from planted changes of images, and means that are crossed."""
 
 import itertools
 import math
@@ -7,18 +7,18 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
-from genbench.report.claims import pixels
-from genbench.report.crossed import crossed, exceeds, ratio
 
-from genbench.report import style
+from genbench.questions.crossed import crossed, exceeds, ratio
+from genbench.questions.pixel_distance import report
 from genbench.report.means import Mean
+from genbench.report.verdicts import HOLDS, IN_PART, OPEN, REFUTED
 from genbench.results.study import Answer
 
 IMAGES, SIDE = 40, 8
 
 
 def planted(most=3.0, spread=0.1, seeds=3, datasets=("digits",), kinds=("plain", "warped"), left_out=0):
-    """Shifts matter `most` times as much as noise, and blur a little more than noise."""
+    """Tables of the question: shifts matter `most` times as much as noise, and blur a little more than noise."""
     rng = np.random.default_rng(0)
     size = {"noise": 0.3, "blur": 0.33, "shift": 0.3 * most}
     rows, sets, spaces, pictures = [], [], [], []
@@ -37,136 +37,96 @@ def planted(most=3.0, spread=0.1, seeds=3, datasets=("digits",), kinds=("plain",
     for dataset, change in itertools.product(datasets, ("original", *size)):
         pictures.append(pd.DataFrame({"dataset": dataset, "image": 3, "label": 1, "change": change, "row": row, "column": column,
                                       "value": 0.5}))  # fmt: skip
-    frames = {
-        "changes": pd.concat(rows),
-        "sets": pd.DataFrame(sets),
-        "neighbours": pd.concat(spaces),
-        "pictures": pd.concat(pictures),
-    }
+    frames = {"changes": pd.concat(rows), "sets": pd.DataFrame(sets), "neighbours": pd.concat(spaces)}
+    frames["pictures"] = pd.concat(pictures)
     return Answer({"shift": 0.036}, {name: frame.reset_index(drop=True) for name, frame in frames.items()})
 
 
-def made(experiment):
-    with style.theme():
-        return pixels.claim(types.SimpleNamespace(experiment={"pixel_distance": experiment}.get, config={}))
+@pytest.fixture
+def made(told):
+    def make(answer, draw=False):
+        return told(report, types.SimpleNamespace(answer={"pixel_distance": answer}.get, config={}), draw)
+
+    return make
 
 
-def sentences(claim):
-    return [item for block in claim.blocks if block.kind == "points" for item in block.items]
-
-
-def test_no_experiment_no_claim():
+def test_without_the_question_there_is_no_claim(made):
     assert made(None) is None
 
 
 @pytest.mark.parametrize(
     ("most", "spread", "seeds", "verdict"),
-    [(3.0, 0.1, 3, "holds"), (1.3, 0.1, 3, "does not hold"), (2.0, 0.3, 3, "undecided"), (3.0, 0.1, 1, "undecided")],
+    [(3.0, 0.1, 3, HOLDS), (1.3, 0.1, 3, REFUTED), (2.0, 0.3, 3, OPEN), (3.0, 0.1, 1, OPEN)],
 )
-def test_the_verdict_follows_from_the_ratio(most, spread, seeds, verdict):
-    claim = made(planted(most, spread, seeds))
-    assert claim.verdict == verdict and claim.key == "C6"
-    assert "shift moves classifiers' features so many times as far as noise" in claim.because
-    assert ("allows no verdict" in claim.because) == (seeds == 1)
-    case = next(block for block in claim.blocks if block.kind == "table" and block.name == "c6_cases").frame
-    assert np.exp(case["log ratio"].mean()) == pytest.approx(most, rel=0.15) and set(case["images"]) == {IMAGES // 2}
+def test_the_verdict_follows_from_the_ratio(made, most, spread, seeds, verdict):
+    found = made(planted(most, spread, seeds))
+    case = found.tables["c6_cases"]
+    assert found.verdict == verdict and set(found.cases.values()) == {verdict}
+    assert set(case["most"]) == {"shift"} and set(case["least"]) == {"noise"} and set(case["images"]) == {IMAGES // 2}
+    assert np.exp(case["log ratio"].mean()) == pytest.approx(most, rel=0.15)
+    assert len(found.claim.because) == {HOLDS: 1, REFUTED: 2, OPEN: 3}[verdict]  # what would decide is said of open ones
 
 
-def test_it_says_who_chose_the_pair():
-    claim = made(planted())
-    note = next(block.text for block in claim.blocks if block.kind == "paragraph")
-    assert "by the same classifiers: intervals are fair to other images, and optimistic for other classifiers" in note
-    assert "beforehand" not in note and "The two changes were chosen by the same classifiers, on other images." in claim.because
-
-
-def test_kinds_that_differ_make_it_hold_in_part():
-    experiment = planted(3.0)
-    changes = experiment.tables["changes"]
-    weak = (changes["kind"] == "warped") & (changes["change"] == "shift")
-    changes.loc[weak, "feature"] /= 2.5
-    claim = made(experiment)
-    assert claim.verdict == "holds in part" and "Does not hold only on digits by warped classifiers: " in claim.because
-    assert "is below the bar of 2." in claim.because
-    assert "The interval is above the bar of 2 in every case." in made(planted(3.0)).because
-
-
-def test_the_open_case_is_named_with_its_interval():
-    experiment = planted(3.0)
-    changes = experiment.tables["changes"]
+def test_kinds_that_differ_make_it_hold_in_part(made):
+    answer = planted(3.0)
+    changes = answer.tables["changes"]
     loose = (changes["kind"] == "warped") & (changes["change"] == "shift")
+    before = changes["feature"].copy()
+    changes.loc[loose, "feature"] /= 2.5
+    found = made(answer)
+    assert found.verdict == IN_PART and found.cases == {"digits (plain)": HOLDS, "digits (warped)": REFUTED}
+    changes["feature"] = before
     changes.loc[loose, "feature"] *= changes.loc[loose, "seed"].map({0: 0.3, 1: 1.0, 2: 2.0})
-    claim = made(experiment)
-    assert claim.verdict == "holds in part" and "Undecided only on digits by warped classifiers: " in claim.because
-    assert " contains the bar of 2." in claim.because and "not W1 itself" in " ".join(
-        block.text for block in claim.blocks if block.kind == "paragraph"
-    )
+    found = made(answer)
+    assert found.cases == {"digits (plain)": HOLDS, "digits (warped)": OPEN} and "instead of 3" in found.claim.because[-1]
 
 
-def test_the_choice_of_the_pair_is_not_judged_on_the_images_that_chose_it():
+def test_the_pair_is_not_compared_on_the_images_that_chose_it():
     """Changes that do nothing but noise: the largest of many means is above the smallest, and a fresh half knows nothing."""
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(40):
+    for _ in range(20):
         rows = [
             pd.DataFrame({"seed": seed, "image": range(20), "change": f"c{i}", "feature": np.exp(rng.standard_normal(20))})
             for seed in range(2)
             for i in range(8)
         ]
-        found.append(pixels._case("d", "plain", pd.concat(rows), 0.95)["ratio"].mean)
-    assert abs(np.mean(found)) < 3 * np.std(found) / math.sqrt(40)
+        found.append(report._case("d", "plain", pd.concat(rows), 0.95)["ratio"].mean)
+    assert abs(np.mean(found)) < 3 * np.std(found) / math.sqrt(20)
     assert np.std(found) > 0.1
 
 
-def test_sentences_are_those_of_the_numbers():
-    claim = made(planted(3.0, spread=1e-6, left_out=2))
-    first, *rest = sentences(claim)
-    assert (
-        first.startswith("digits, L2 1.00 in pixels in every case")
-        and "shift 0.90 (0 %), blur 0.33 (0 %) and noise 0.30" in first
-    )
-    assert any(
-        line.startswith("digits: for 75 % of 40 test images the nearest training image is nearer in pixels") for line in rest
-    )
-    assert any("shifted by 0.036 of its side; in classifiers' features for 25 %." in line for line in rest)
-    assert any("the nearest one of another class 0 % in pixels and 0 % in features" in line for line in rest)
-    assert any(line.startswith("digits: 2 of 42 images can't be taken so far") for line in rest)
-    assert any(line.endswith("are left out of all changes.") for line in rest) and "count nowhere" not in " ".join(rest)
-    shares = next(line for line in rest if "each in its own units" in line)
-    assert "by classifiers that learned from warped copies over that by plain ones" in shares and "shift 1.0" in shares
-    assert [block.name for block in claim.blocks if block.kind in ("figure", "table")] == [
-        "c6_panel", "c6_distances", "c6_changes", "c6_cases", "c6_published",
-    ]  # fmt: skip
-    assert not any("can't be taken" in line for line in sentences(made(planted())))
+def test_sentences_have_the_numbers(made):
+    found = made(planted(3.0, spread=1e-6, left_out=2), draw=True)
+    assert "shift 0.90 (0 %), blur 0.33 (0 %) and noise 0.30 (0 %)" in found.text
+    assert all(part in found.text for part in ("75 % in pixels and 25 % in features", "0 % in pixels and 0 % in features"))
+    assert "2 of 42 images" in found.text and "2 of 42" not in made(planted()).text
+    assert found.figures == ["c6_panel", "c6_distances"] and set(found.tables) == {"c6_changes", "c6_cases", "c6_published"}
 
 
-def test_one_kind_two_datasets_and_nothing_kept():
-    claim = made(planted(datasets=("digits", "mnist5k"), kinds=("plain",)))
-    assert (
-        claim.verdict == "holds" and "on mnist5k" in claim.because and "warped copies are moved" not in " ".join(sentences(claim))
-    )
-    both, alone = planted(datasets=("digits",)), planted(datasets=("polygons",), kinds=("plain",))
+def test_datasets_may_lack_a_kind_or_all_images(made):
+    both, alone = planted(datasets=("digits", "mnist5k")), planted(datasets=("polygons",), kinds=("plain",))
     mixed = Answer(both.settings, {name: pd.concat([frame, alone.tables[name]]) for name, frame in both.tables.items()})
-    table = next(block for block in made(mixed).blocks if block.kind == "table" and block.name == "c6_changes")
-    assert table.frame.set_index("dataset").loc["polygons", "feature distance, warped"].isna().all()
+    found = made(mixed)
+    table = found.tables["c6_changes"].set_index("dataset")
+    assert found.verdict == HOLDS and len(found.cases) == 5 and table.loc["polygons", "feature distance, warped"].isna().all()
     empty = planted(left_out=40)
     empty.tables["changes"] = empty.tables["changes"].iloc[:0]
-    assert made(empty).verdict == "undecided"
+    assert made(empty).verdict == OPEN
 
 
-@pytest.mark.parametrize(("judge", "redraw"), [(0.5, 0.5), (0.0, 0.5), (0.5, 0.0), (0.0, 0.0)])
-def test_crossed_means_have_the_interval_of_both_sources(judge, redraw):
+@pytest.mark.parametrize(("network", "redraw"), [(0.5, 0.5), (0.0, 0.5), (0.5, 0.0), (0.0, 0.0)])
+def test_crossed_means_have_the_interval_of_both_sources(network, redraw):
     """Covered about as often as 95 % says, by intervals no wider than three degrees of freedom make them."""
     rng = np.random.default_rng(0)
-    hits, widths, runs = 0, [], 600
+    hits, widths, runs = 0, [], 400
     for _ in range(runs):
-        table = (
-            1 + judge * rng.standard_normal((4, 1)) + redraw * rng.standard_normal((1, 10)) + 0.2 * rng.standard_normal((4, 10))
-        )
-        cell = crossed(pd.DataFrame(table))
+        rest = 0.2 * rng.standard_normal((4, 10))
+        cell = crossed(pd.DataFrame(1 + network * rng.standard_normal((4, 1)) + redraw * rng.standard_normal((1, 10)) + rest))
         hits += abs(cell.mean - 1) < cell.half
         widths.append(cell.half)
-    assert 0.92 < hits / runs < 1
-    assert np.median(widths) < 4.5 * math.sqrt(judge**2 / 4 + redraw**2 / 10 + 0.04 / 40)
+    assert 0.91 < hits / runs < 1
+    assert np.median(widths) < 4.5 * math.sqrt(network**2 / 4 + redraw**2 / 10 + 0.04 / 40)
 
 
 def test_crossed_means_of_little():
@@ -178,6 +138,6 @@ def test_crossed_means_of_little():
 
 
 def test_bars_and_ratios():
-    assert [exceeds(Mean(math.log(x), 0.1), 2.0) for x in (3, 2, 1)] == ["holds", "undecided", "does not hold"]
-    assert exceeds(Mean(9.0, math.nan), 2.0) == "undecided"
-    assert ratio(Mean(0.0, math.log(2))) == "1.00, 0.500 to 2.00" and ratio(Mean(0.0, math.nan)) == "1.00"
+    assert [exceeds(Mean(math.log(x), 0.1), 2.0) for x in (3, 2, 1)] == [HOLDS, OPEN, REFUTED]
+    assert exceeds(Mean(9.0, math.nan), 2.0) == OPEN
+    assert ratio(Mean(0.0, math.log(2))) == "1.00 times (0.500 to 2.00)" and ratio(Mean(0.0, math.nan)) == "1.00 times"

@@ -124,7 +124,7 @@ def test_older_studies_without_these_keys_are_read(run, tmp_path, plain):
             frame["settings"] = None
         frame.to_parquet(tmp_path / "study" / f"{name}.parquet", index=False)
     page = plain(tmp_path / "study", store)
-    assert "too short" not in page.section("summary") and "not reliable" not in page.section("scores")
+    assert "update was the best" not in page.section("summary") and '<small class="bad">not reliable' not in page.html
     assert ">notes</th>" not in page.html and ">estimator</th>" not in page.html
 
 

@@ -115,8 +115,8 @@ def _lead_said(s: GridSearch, tuned: Tuned, level: float) -> str:
     rivals = _rivals(s.grid)
     rest = listing([_levels(s.grid, rival) for rival in rivals] + ["their pair"] * (len(rivals) > 1))
     return (
-        f"{_levels(s.grid, ARCHITECTURE)} has {percent(own)} on {s.name}, and {rest} {percent(own - tuned.lead.share)}, a difference "
-        f"of {_difference(tuned.lead)} ({100 * level:.3g} % interval)"
+        f"{_levels(s.grid, ARCHITECTURE)} has {percent(own)} on {s.name}, and {rest} {percent(own - tuned.lead.share)}, a "
+        f"difference of {_difference(tuned.lead)} ({100 * level:.3g} % interval)"
     )
 
 

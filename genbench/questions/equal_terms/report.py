@@ -22,7 +22,7 @@ from genbench.questions.searches import (
 from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points, Table
 from genbench.report.means import averaged
 from genbench.report.published import beside
-from genbench.report.text import listing, number, plural, value
+from genbench.report.text import capital, listing, number, plural, value
 from genbench.report.verdicts import (
     BETTER,
     EQUIVALENT,
@@ -152,7 +152,7 @@ def _because(
         advice = "The loss is no reason to prefer another GAN where that could be decided"
     family = {name: [v for v in found if {v.a, v.b} <= _family(every, name)] for name, found in decided.items()}
     gans = counted([v.word for found in family.values() for v in found], margin, "pairs of GANs")
-    said = [f"{advice}: {BASELINE} is {'; '.join(clauses)}.", f"{gans[0].upper()}{gans[1:]}."]
+    said = [f"{advice}: {BASELINE} is {'; '.join(clauses)}.", f"{capital(gans)}."]
     return tuple(line for line in (*said, more_configurations(every, family)) if line)
 
 

@@ -15,7 +15,7 @@ from genbench.questions.fid_faults.figures import drawn
 from genbench.report.blocks import Claim, Figure, Fold, Heading, Paragraph, Points, Table
 from genbench.report.means import Mean, averaged
 from genbench.report.published import beside
-from genbench.report.text import listing, number, percent, plural
+from genbench.report.text import capital, listing, number, percent, plural
 from genbench.report.verdicts import HOLDS, OPEN, REFUTED, enough, tally, together
 from genbench.results.study import Results
 from genbench.statistics.ranks import agreement
@@ -98,7 +98,7 @@ def report(results: Results) -> Claim | None:
     verdicts = {question: each.verdict for question, each in found.items()}
     blocks: list = [Figure("fid_faults", drawn(tables), CAPTION)]
     for (question, each), table in zip(found.items(), _tables(tables), strict=True):
-        blocks += [Heading(f"{question[0].upper()}{question[1:]}: {each.verdict}"), Points(each.lines), table]
+        blocks += [Heading(f"{capital(question)}: {each.verdict}"), Points(each.lines), table]
     notes = [note.format(redraws=answer.settings["redraws"], margin=margin, copies=COPIES) for note in NOTES]
     folds = (
         Fold("What each fault does to the FID", tuple(blocks)),
@@ -191,7 +191,7 @@ def _bias(table: pd.DataFrame, margin: float) -> Found:
         means = part.groupby("n")[["fid", "predicted"]].mean()
         theory = means["predicted"]
         said.append(
-            f"{dataset}: {few} real images score {words} times the FID of {n}, which is {number(means['fid'][n])}; theory says "
+            f"{dataset}: {few} real images score {words} the FID of {n}, which is {number(means['fid'][n])}; theory says "
             f"{number(theory[few] / theory[n])} times and {number(theory[n])}."
         )
         if len(largest := means.tail(3)) == 3:
@@ -200,7 +200,7 @@ def _bias(table: pd.DataFrame, margin: float) -> Found:
                 f"{dataset}: on a line in 1/n, endlessly many images would score {number(measured)} (theory: {number(rest)}, "
                 "since the test split is finite)."
             )
-    return Found(together(verdicts), f"A quarter of the real images score {listing(short)} times the FID of all", tuple(said))
+    return Found(together(verdicts), f"A quarter of the real images bring the FID to {listing(short)}", tuple(said))
 
 
 def _lost(table: pd.DataFrame, margin: float) -> Found:
@@ -211,7 +211,7 @@ def _lost(table: pd.DataFrame, margin: float) -> Found:
         every, first, last = kept[0], kept[min(1, len(kept) - 1)], kept[-1]
         verdict, words = _ratios(part, "kept", first, every, margin, _level(table))
         verdicts.append(verdict)
-        short.append(f"{words} with {first} of {every} classes of {dataset}")
+        short.append(f"{words} on {dataset} ({first} of {every} left)")
         steps = part.pivot(index=["encoder", "redraw"], columns="kept", values="fid")[kept].diff(axis=1).iloc[:, 1:]
         means = part.groupby("kept")[[*names]].mean()
         ends = [f"{name} from {number(means[key][every])} to {number(means[key][last])}" for key, name in names.items()]
@@ -219,7 +219,7 @@ def _lost(table: pd.DataFrame, margin: float) -> Found:
             f"{dataset}: from {every} classes to {last}, with {part['n'].iloc[0]} images each time, {listing(ends)}; the FID "
             f"rises in {percent(float((steps > 0).to_numpy().mean()))} of the steps."
         )
-    return Found(together(verdicts), f"the first lost classes multiply it by {listing(short)}", tuple(said))
+    return Found(together(verdicts), f"the first lost classes bring it to {listing(short)}", tuple(said))
 
 
 def _encoders(table: pd.DataFrame, margin: float) -> Found:
@@ -302,9 +302,7 @@ def _copies(table: pd.DataFrame, margin: float) -> Found:
             f"{dataset}, FID by classifiers: {'; '.join(rest)}. Against the training images in place of the test split, copies "
             f"score {number(against['copies'])} and fresh data {number(against['fresh data'])}."
         )
-    return Found(
-        together(verdicts), f"copies of training images score {listing(short)}, times the FID of fresh ones", tuple(said)
-    )
+    return Found(together(verdicts), f"copies of training images bring the FID of fresh ones to {listing(short)}", tuple(said))
 
 
 # ---- tables

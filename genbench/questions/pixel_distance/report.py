@@ -103,14 +103,14 @@ def _because(cases: Sequence[dict]) -> tuple[str, ...]:
     }.get(together(case["verdict"] for case in cases), "Don't rely on distances in pixels on every dataset")
     said: dict[str, list[str]] = {}
     for case in cases:
-        key = f"on {case['dataset']} {case['most']} moves a classifier's features {{}} times as far as {case['least']}"
-        said.setdefault(key, []).append(f"{ratio(case['ratio'])} ({case['kind']})")
+        key = f"on {case['dataset']} {case['most']} moves features further than {case['least']}, {{}} classifiers"
+        said.setdefault(key, []).append(f"{ratio(case['ratio'])} for {case['kind']}")
     found = "; ".join(key.format(listing(each)) for key, each in said.items())
-    lines = [f"{advice}: at equal distance in pixels, {found}."]
-    rest = [case for case in cases if case["verdict"] != HOLDS]
-    if rest:
-        named = [f"{case['verdict']} for {case['kind']} classifiers on {case['dataset']}" for case in rest]
-        lines.append(f"The bar is a factor of {MARGIN:g}; the claim is {listing(named)}.")
+    lines = [f"{advice}: at equal distance in pixels, {found} (with 95 % intervals)."]
+    phrases = {REFUTED: "does not hold", OPEN: "is undecided"}
+    rest = {word: [f"{c['dataset']} ({c['kind']})" for c in cases if c["verdict"] == word] for word in phrases}
+    if named := [f"{phrases[word]} on {listing(names)}" for word, names in rest.items() if names]:
+        lines.append(f"With a bar of {MARGIN:g} times, the claim {' and '.join(named)}.")
     return (*lines, *_needed([case for case in cases if case["verdict"] == OPEN]))
 
 

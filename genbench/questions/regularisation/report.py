@@ -11,7 +11,7 @@ from genbench.questions.grids import REGULARISATION, GridSearch, grids, steps_sa
 from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points, Table
 from genbench.report.published import beside
 from genbench.report.style import FLOOR, log_axis
-from genbench.report.text import listing, number, percent, plural, span
+from genbench.report.text import capital, listing, number, percent, plural, span
 from genbench.report.verdicts import (
     BETTER,
     EQUIVALENT,
@@ -92,7 +92,7 @@ def _because(found: Sequence[GridSearch], table: pd.DataFrame, verdict: str, mar
     counts = _counted(table, margin)
     needed = {s.name: list(own["needed"]) for s in found if len(own := _open(table, s.name))}
     more = deciding(needed, [s.tried for s in found if s.name in needed], "configurations per cell")
-    return tuple(line for line in (f"{advice}.", f"{counts[0].upper()}{counts[1:]}.", more) if line)
+    return tuple(line for line in (f"{advice}.", f"{capital(counts)}.", more) if line)
 
 
 def _open(table: pd.DataFrame, dataset: str) -> pd.DataFrame:

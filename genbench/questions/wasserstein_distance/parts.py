@@ -21,7 +21,7 @@ from genbench.questions.wasserstein_distance.numbers import (
 )
 from genbench.report.blocks import bare
 from genbench.report.means import averaged
-from genbench.report.text import listing, number, percent, plural, span, value
+from genbench.report.text import capital, listing, number, percent, plural, span, value
 from genbench.report.verdicts import HOLDS, IN_PART, OPEN, REFUTED, enough, together
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import welch
@@ -62,9 +62,13 @@ def values(held: pd.DataFrame) -> Part:
             f"Beside W1 of {name}, on {plural(part['pair'].nunique(), 'pair')} ({verdicts[name]}), values are by critic: "
             f"{', '.join(said)}; what the tests leave open is neither right nor wrong."
         )
-        right = [str(critic) for critic, each in _by(part) if set(each[word]) == {IS}]
-        always = f", always right with {listing(right)}" if right else ""
-        tallies.append(f"{_told(part[word])} of {len(part)} beside W1 of {name}{always}")
+        able = [str(critic) for critic, each in _by(part) if set(each[word]) == {IS}]
+        always = f" (always with {listing(able)})" if able else ""
+        wrong, right = (int((part[word] == each).sum()) for each in (IS_NOT, IS))
+        tallies.append(
+            f"{wrong} of {len(part)} values are wrong by more than a factor of {MARGIN:g} and {right} right, beside W1 of "
+            f"{name}{always}"
+        )
     lines += _scaled(held, yardsticks)
     if len(own := held[held["critic"] == OWN]):
         lines.append(f"The value of the c-transform is {_times(own['batch_ratio'])} times the raw batch W1.")
@@ -80,7 +84,7 @@ def values(held: pd.DataFrame) -> Part:
         REFUTED: "A Wasserstein critic's value can be read as a distance here",
         OPEN: "Whether a Wasserstein critic's value is a distance takes more seeds to tell",
     }.get(verdict, "Don't read a Wasserstein critic's value as a distance without a check")
-    lead = f"{advice}: beyond two dimensions values within a factor of {MARGIN:g} count as right, {'; '.join(tallies)}."
+    lead = f"{advice}: in more than two dimensions, {'; '.join(tallies)}."
     statement = f"beyond two dimensions a critic's value is not W1 within a factor of {MARGIN:g}"
     return Part("(i)", statement, verdict, lead, tuple(lines))
 
@@ -189,11 +193,11 @@ def thesis(found: pd.DataFrame, results: Results, conditions: str) -> Part | Non
         if own is None:
             continue
         error, debiased, quality, batch = (compared(each) for each in own.values())
-        pairs = {key: f"{number(each[0])} and {number(each[1])}" for key, each in own.items()}
+        pairs = {key: f"{number(each[0])} against {number(each[1])}" for key, each in own.items()}
         measure = "exact W1 to test points" if results.kind(str(dataset)) == "points" else "Fréchet distance"
         verdict, shown = _shown(error, quality, part, own)
         verdicts.append(verdict)
-        turned = f"; beside debiased W1 the order of the estimators reverses ({pairs['error_debiased']})" * (error * debiased < 0)
+        turned = f"; beside debiased W1 the order of the estimators reverses, {pairs['error_debiased']}" * (error * debiased < 0)
         short.append(f"{shown} on {dataset} (error {pairs['error_batch']}, {measure} {pairs['quality']}{turned})")
         lines.append(
             f"{dataset}, the c-transform beside the gradient penalty: error of the value beside batch W1 {WORDS[error]} "
@@ -278,8 +282,8 @@ def blur(found: pd.DataFrame) -> Part:
     for (data, kind), part in found.groupby(["data", "kind"], sort=False):
         verdicts.setdefault(str(kind), []).append(blurs(part))
         candidates = part[part["candidate"] != "data"].groupby("candidate", sort=False)
-        sizes = f"{data}: {'; '.join(f'{name} {_sizes(each)}' for name, each in candidates)}"
-        lines.append(f"{sizes}.")
+        sizes = f"on {data} {', '.join(f'{name} {_sizes(each)}' for name, each in candidates)}"
+        lines.append(f"{capital(sizes)}.")
         if kind == "images" or "images" not in set(found["kind"]):
             short.append(sizes)
     deciding = verdicts.get("images") or sum(verdicts.values(), [])
@@ -312,7 +316,8 @@ def _sizes(part: pd.DataFrame) -> str:
     )
     if math.isnan(size):
         return f"at {listing(near)} but not at {listing(far)}, so that no size parts them"
-    interval = "" if low == high else f" (interval: {_end(low)} to {_end(high)})"
+    ends = _end(low), _end(high)
+    interval = "" if ends[0] == ends[1] else f" (95 %: {ends[0]} to {ends[1]})"
     return (f"up to a batch of about {number(size, 2)}" if near and far else f"at {'every' if near else 'no'} size") + interval
 
 

@@ -13,7 +13,7 @@ from genbench.questions.wasserstein_distance.parts import Part
 from genbench.report.blocks import Block, Claim, Figure, Fold, Paragraph, Points, Table
 from genbench.report.means import Mean, averaged
 from genbench.report.published import published
-from genbench.report.text import listing, plural
+from genbench.report.text import capital, listing, plural
 from genbench.report.verdicts import tally, together
 from genbench.results.study import Answer, Results
 
@@ -104,11 +104,7 @@ def report(results: Results) -> Claim | None:
 
 def _lines(part: Part) -> tuple[str, ...]:
     """The sentences of a statement, the first with its key and verdict."""
-    return f"{part.key} {_capital(part.statement)}: {part.verdict}.", *part.lines
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return f"{part.key} {capital(part.statement)}: {part.verdict}.", *part.lines
 
 
 # ---- fixed pairs
