@@ -147,7 +147,7 @@ def directions(held: pd.DataFrame) -> Part | None:
     None where a study has not both with at least two seeds.
     """
     held = held[[math.isfinite(cell.mean) for cell in held["cosine"]]]
-    kinds = {"known distributions": held[held["kind"] == "law"], "finite sets": held[held["kind"] != "law"]}
+    kinds = {"known distributions": held[held["kind"] == "known"], "finite sets": held[held["kind"] != "known"]}
     signs = {name: _signs(part) for name, part in kinds.items()}
     signs = {name: each for name, each in signs.items() if each}
     if not signs:
