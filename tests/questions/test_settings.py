@@ -97,5 +97,5 @@ def test_folders_depend_on_settings_recipes_and_code_and_on_nothing_else(monkeyp
     monkeypatch.setattr(questions, "recipe", lambda m, d: real(m, d).model_copy(update={"hp": {"lr": 0.5}}))
     other = questions.folders(study({"critic_quality": {}, "critic_surfaces": {}}))
     assert other["critic_surfaces"] == first["critic_surfaces"] and other["critic_quality"] != first["critic_quality"]
-    monkeypatch.setattr(questions, "code_hash", lambda module: module)
+    monkeypatch.setattr(questions, "code_hash", lambda *symbols, **given: symbols)
     assert questions.folders(study({"critic_surfaces": {}}))["critic_surfaces"] != first["critic_surfaces"]
