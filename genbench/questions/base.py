@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 
 # of Wasserstein critics; "c-transform" is a loss that needs none
-Regularisation = Literal["clipping", "gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "no restraint"]
+Regularisation = Literal["clipping", "gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "no regularisation"]
 REGULARISATIONS: tuple[Regularisation, ...] = get_args(Regularisation)
 
 

@@ -5,6 +5,7 @@ A question's `report.py` holds `report(results)`, which returns blocks, a Claim,
 leading chapter together.
 """
 
+import re
 from itertools import chain
 from types import ModuleType
 
@@ -43,11 +44,14 @@ def reports() -> list[ModuleType]:
 def chapters(results: Results) -> list[Chapter]:
     """Return the chapters that a study has something to say in, in the order of the page.
 
-    A chapter stands where its first question does; one whose key has no title in TITLES has the key for a title.
+    A chapter stands where its first question does. One without a title in TITLES has its key for a title.
     """
     found: dict[str, list] = {}
     for module in reports():
         if (made := module.report(results)) is not None:
             found.setdefault(module.CHAPTER, []).append(made)
     lead = [tale(found.pop(TALE))] if TALE in found else []
-    return lead + [Chapter(key, TITLES.get(key, key), tuple(chain.from_iterable(parts))) for key, parts in found.items()]
+    return lead + [
+        Chapter(re.sub(r"\W+", "_", key.lower()), TITLES.get(key, key), tuple(chain.from_iterable(parts)))
+        for key, parts in found.items()
+    ]

@@ -20,7 +20,7 @@ def regularised(name: str, limit: float, gp: float) -> tuple[dict[str, str], dic
         "one-sided penalty": ({"penalty": "one_sided"}, {"gp": gp}),
         "spectral norm": ({"norm": "spectral"}, {}),
         "c-transform": ({}, {}),
-        "no restraint": ({}, {}),
+        "no regularisation": ({}, {}),
     }[name]
 
 

@@ -1,4 +1,4 @@
-"""Experiments on VAEs in small: tables and what must hold in them."""
+"""Questions on VAEs in small: tables and what must hold in them."""
 
 import pandas as pd
 import pytest
@@ -79,8 +79,3 @@ def test_active_units_are_those_whose_mean_moves():
     encoder.weight[0, 0] = 0.2  # variance 0.04 over unit normal examples
     encoder.weight[1, 0] = 0.05  # 0.0025
     assert latent_sizes.active_units(model, torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))) == 1
-
-
-def test_bad_sizes_are_refused():
-    with pytest.raises(ValueError, match="sizes must be >= 1, got 2, 0"):
-        LatentSizes(sizes=[2, 0])

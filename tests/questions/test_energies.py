@@ -1,4 +1,4 @@
-"""Signs of algorithm 1, products of trained energies, and the chapter on both."""
+"""Questions on energy-based models in small: signs of their gradients and products of trained energies."""
 
 import math
 
@@ -75,19 +75,19 @@ def test_one_flipped_sign_explodes(signs):
 GRID = torch.cartesian_prod(*[(torch.arange(CELLS, dtype=torch.float64) + 0.5) * (2 * HALF / CELLS) - HALF] * 2)
 
 
-@pytest.mark.parametrize("law", [Bands(0), Bands(1), HalfPlane()])
-def test_laws_integrate_to_one_and_their_points_have_their_density(law):
+@pytest.mark.parametrize("density", [Bands(0), Bands(1), HalfPlane()])
+def test_densities_integrate_to_one_and_their_points_have_them(density):
     axis = (torch.arange(400, dtype=torch.float64) + 0.5) * 0.05 - 10
     grid = torch.cartesian_prod(axis, axis)
-    p = law.log_prob(grid).exp() * 0.05**2
+    p = density.log_prob(grid).exp() * 0.05**2
     assert float(p.sum()) == pytest.approx(1, abs=1e-6)
-    x = torch.from_numpy(law.sample(np.random.default_rng(0), 20000)).double()
+    x = torch.from_numpy(density.sample(np.random.default_rng(0), 20000)).double()
     for moment in (lambda x: x, torch.square):
         torch.testing.assert_close(moment(x).mean(0), (p[:, None] * moment(grid)).sum(0), rtol=0.05, atol=0.05)
 
 
 def test_bands_meet_in_nine_spots():
-    """The product in closed form: each coordinate apart, a mixture times a normal law."""
+    """The product in closed form: each coordinate apart, a mixture times a normal density."""
     log_p = (Bands(0).log_prob(GRID) + Bands(1).log_prob(GRID)).softmax(0).unflatten(0, (CELLS, CELLS))
     axis, step = GRID[::CELLS, 0], 2 * HALF / CELLS
     narrow = 1 / (1 / 0.25**2 + 1)
@@ -99,16 +99,16 @@ def test_bands_meet_in_nine_spots():
     torch.testing.assert_close(log_p, torch.outer(each, each) * step**2, rtol=1e-6, atol=1e-9)
 
 
-def test_errors_of_normal_laws():
+def test_errors_of_normal_densities():
     """KL and total variation of N(0, 0.25 I) against N((0.4, 0), 0.25 I)."""
 
-    def law(mean):
+    def normal(mean):
         return -0.5 * (GRID - torch.tensor([mean, 0.0])).square().sum(1) / 0.25
 
-    found = errors(law(0.0), law(0.4) + 5)  # constants do not count
+    found = errors(normal(0.0), normal(0.4) + 5)  # constants do not count
     assert found["kl"] == pytest.approx(0.4**2 / (2 * 0.25), rel=1e-3)
     assert found["tv"] == pytest.approx(math.erf(0.4 / (2 * 0.5) / 2**0.5), rel=1e-2)
-    assert errors(law(0.0), law(0.0)) == pytest.approx({"kl": 0, "tv": 0})
+    assert errors(normal(0.0), normal(0.0)) == pytest.approx({"kl": 0, "tv": 0})
 
 
 def test_samplers_error_is_the_floor_for_exact_draws_only():
@@ -116,7 +116,7 @@ def test_samplers_error_is_the_floor_for_exact_draws_only():
     x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
     right, wrong = _sampled(x, log_p, 0), _sampled(x + 1, log_p, 0)
     assert right["sampler"] == pytest.approx(right["floor"], abs=0.02) and right["floor"] == wrong["floor"]
-    assert wrong["sampler"] == pytest.approx(math.erf(0.5), abs=0.06)  # of normal laws 2^0.5 apart
+    assert wrong["sampler"] == pytest.approx(math.erf(0.5), abs=0.06)  # of normal distributions 2^0.5 apart
     assert _sampled(x + 100, log_p, 0)["sampler"] == pytest.approx(1)
 
 

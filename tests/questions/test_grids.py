@@ -79,7 +79,7 @@ def test_equal_factors_and_bare_noise_leave_c3_open(told):
 
 
 def test_datasets_that_differ_make_c3_hold_in_part_at_a_corrected_level(told):
-    found = told(architecture, made({"digits": {"resnet": -1.0}, "triangles": {"gp": -1.0}}, BOTH), draw=True)
+    found = told(architecture, made({"digits": {"resnet": -1.0}, "triangles": {"gp": -1.0}}, BOTH))
     assert found.verdict == IN_PART and found.cases == {"digits": HOLDS, "triangles": REFUTED}
     assert found.claim.because[1].count("97.5 % interval") == 2
     assert found.figures == ["c3_digits_shares", "c3_triangles_shares"]
@@ -131,7 +131,7 @@ def test_older_studies_call_regularisation_a_restraint():
 
 
 def test_other_levels_stand_over_the_best(told):
-    found = told(architecture, made({"resnet": -math.log(2), "none": -math.log(3)}, noise=1e-6))
+    found = told(architecture, made({"resnet": -math.log(2), "none": -math.log(3)}, noise=1e-6), draw=True)
     table = found.tables["c3_digits_shares"].set_index("term").loc[["architecture", "regularisation"]]
     assert table["others over best"].to_list() == pytest.approx([2, 3], rel=1e-3)
     assert list(table["best level"]) == ["resnet", "none"]
@@ -187,7 +187,7 @@ def test_equal_critic_steps_are_told_where_they_are_equal(net, where):
     ],
 )
 def test_every_comparison_has_to_be_better(told, effects, noise, n, verdict, weaker):
-    found = told(regularisation, made(effects, noise=noise, n=n))
+    found = told(regularisation, made(effects, noise=noise, n=n), draw=verdict == HOLDS)
     assert found.verdict == verdict and weaker in found.text
     ratios = found.tables["c5_ratios"].groupby("regularisation")["ratio"].mean()
     assert len(found.tables["c5_ratios"]) == 8 and ratios["gp"] == pytest.approx(math.exp(effects.get("gp", 0)), rel=0.3)
@@ -213,7 +213,7 @@ def test_failures_are_told_and_charged(told):
 
 def test_comparisons_of_all_datasets_are_one_family(told):
     effects = {"digits": {"gp": -1.0, "clip": -1.0}, "triangles": {"gp": -1.0, "clip": 1.0}}
-    found = told(regularisation, made(effects, BOTH), draw=True)
+    found = told(regularisation, made(effects, BOTH))
     table = found.tables["c5_ratios"].set_index(["dataset", "regularisation"])["verdict"]
     assert found.verdict == REFUTED and len(table) == 16 and len(found.figures) == 2
     assert set(table["digits"]) == {BETTER} and set(table["triangles", "clip"]) == {WORSE}

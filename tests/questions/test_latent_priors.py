@@ -1,4 +1,4 @@
-"""Priors and posteriors against each other: the experiment in small, and what its chapter says of planted numbers."""
+"""Priors and posteriors of VAEs against each other, in small."""
 
 import itertools
 import types
@@ -31,12 +31,12 @@ def test_every_prior_meets_every_posterior(tables):
     assert frame.groupby(["prior", "posterior"])["parameters"].nunique().eq(1).all()
 
 
-def test_planes_hold_draws_of_both_laws(tables):
+def test_planes_hold_draws_of_both(tables):
     frame = tables["planes"]
-    counts = frame.groupby(["prior", "law"]).size()
-    assert set(counts.index) == {(prior, law) for prior in SMALL.priors for law in ("prior", "posterior")}
+    counts = frame.groupby(["prior", "distribution"]).size()
+    assert set(counts.index) == {(prior, which) for prior in SMALL.priors for which in ("prior", "posterior")}
     assert counts["vamp", "prior"] == latent_priors.SHOWN and counts["vamp", "posterior"] == 600
-    own = frame.query("prior == 'normal' and law == 'prior'")[["x", "y"]]
+    own = frame.query("prior == 'normal' and distribution == 'prior'")[["x", "y"]]
     assert own.std().to_numpy() == pytest.approx(1, abs=0.1)
 
 

@@ -55,7 +55,8 @@ def test_without_the_question_there_is_no_claim(made):
 
 
 @pytest.mark.parametrize(
-    ("most", "spread", "seeds", "verdict"), [(3.0, 0.1, 3, HOLDS), (1.3, 0.1, 3, REFUTED), (2.0, 0.3, 3, OPEN), (3.0, 0.1, 1, OPEN)]
+    ("most", "spread", "seeds", "verdict"),
+    [(3.0, 0.1, 3, HOLDS), (1.3, 0.1, 3, REFUTED), (2.0, 0.3, 3, OPEN), (3.0, 0.1, 1, OPEN)],
 )
 def test_the_verdict_follows_from_the_ratio(made, most, spread, seeds, verdict):
     found = made(planted(most, spread, seeds))

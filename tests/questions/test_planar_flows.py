@@ -1,4 +1,4 @@
-"""Planar and radial flows fitted to energies: the energies, their integrals, and what the chapter says."""
+"""Planar and radial flows fitted to energies: the energies, their integrals, and the maps of both."""
 
 import math
 

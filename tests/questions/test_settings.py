@@ -48,6 +48,8 @@ def test_studies_as_shipped_ask_what_exists(name):
         ({"critic_quality": {"seeds": 0}}, ["questions.critic_quality.seeds", "0"]),
         ({"critic_quality": {"models": ["gmm"]}}, ["questions.critic_quality.models", "gan", "wgan_gp", "'gmm'"]),
         ({"critic_quality": {"models": ["wgam"]}}, ["questions.critic_quality.models", "wgan_gp", "'wgam'"]),
+        ({"flow_densities": {"models": ["vae"]}}, ["questions.flow_densities.models", "ffjord", "realnvp", "'vae'"]),
+        ({"latent_sizes": {"sizes": [2, 0]}}, ["questions.latent_sizes.sizes.1", "1", "got 0"]),
         ({"critic_quality": {"datasets": []}}, ["questions.critic_quality.datasets", "at least 1"]),
         ({"critic_surfaces": {"datasets": ["digits"]}}, ["questions.critic_surfaces.datasets", "plane", "ring8", "'digits'"]),
         ({"critic_surfaces": {"datasets": ["ring9"]}}, ["questions.critic_surfaces.datasets", "plane", "ring8", "'ring9'"]),
@@ -95,5 +97,5 @@ def test_folders_depend_on_settings_recipes_and_code_and_on_nothing_else(monkeyp
     monkeypatch.setattr(questions, "recipe", lambda m, d: real(m, d).model_copy(update={"hp": {"lr": 0.5}}))
     other = questions.folders(study({"critic_quality": {}, "critic_surfaces": {}}))
     assert other["critic_surfaces"] == first["critic_surfaces"] and other["critic_quality"] != first["critic_quality"]
-    monkeypatch.setattr(questions, "code_hash", lambda module: module)
+    monkeypatch.setattr(questions, "code_hash", lambda *symbols, **given: symbols)
     assert questions.folders(study({"critic_surfaces": {}}))["critic_surfaces"] != first["critic_surfaces"]

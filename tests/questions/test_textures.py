@@ -1,4 +1,4 @@
-"""Maximum-entropy models against closed forms, textures and baselines, EM's experiment, and the sentences on both."""
+"""Maximum-entropy models against closed forms, textures and baselines, EM and its bound, and the reports on both."""
 
 import types
 

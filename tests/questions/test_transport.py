@@ -15,42 +15,42 @@ def draw(n, dim, seed=0):
     return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("law", [Funnels(2), Funnels(16, count=7, keep=0.2), Funnels(64), Shift(3), Shift(64, 0.5)])
-def test_the_map_costs_what_the_critic_says(law):
+@pytest.mark.parametrize("known", [Funnels(2), Funnels(16, count=7, keep=0.2), Funnels(64), Shift(3), Shift(64, 0.5)])
+def test_the_map_costs_what_the_critic_says(known):
     """Primal cost = dual value at every single point, with a 1-Lipschitz potential: both are optimal."""
-    x = law.sample(2000, torch.Generator().manual_seed(3))
-    y = law.transport(x)
+    x = known.sample(2000, torch.Generator().manual_seed(3))
+    y = known.transport(x)
     cost = (x - y).norm(dim=1)
-    assert torch.allclose(cost, law.potential(x) - law.potential(y), atol=1e-10)
-    a, b = torch.cat([x, y, 3 * draw(2000, law.dim)]).split(3000)
-    assert float(((law.potential(a) - law.potential(b)).abs() / (a - b).norm(dim=1)).max()) <= 1 + 1e-12
-    assert float(cost.mean()) == pytest.approx(law.distance(), abs=4 * float(cost.std()) / 2000**0.5 + 1e-9)
+    assert torch.allclose(cost, known.potential(x) - known.potential(y), atol=1e-10)
+    a, b = torch.cat([x, y, 3 * draw(2000, known.dim)]).split(3000)
+    assert float(((known.potential(a) - known.potential(b)).abs() / (a - b).norm(dim=1)).max()) <= 1 + 1e-12
+    assert float(cost.mean()) == pytest.approx(known.distance(), abs=4 * float(cost.std()) / 2000**0.5 + 1e-9)
 
 
-@pytest.mark.parametrize("law", [Funnels(2), Funnels(16), Shift(5)])
-def test_slopes_are_gradients_and_point_along_the_map(law):
-    x = law.sample(200, torch.Generator().manual_seed(4)).requires_grad_()
-    (gradient,) = torch.autograd.grad(law.potential(x).sum(), x)
+@pytest.mark.parametrize("known", [Funnels(2), Funnels(16), Shift(5)])
+def test_slopes_are_gradients_and_point_along_the_map(known):
+    x = known.sample(200, torch.Generator().manual_seed(4)).requires_grad_()
+    (gradient,) = torch.autograd.grad(known.potential(x).sum(), x)
     x = x.detach()
-    assert torch.allclose(gradient, law.slope(x), atol=1e-9)
-    y = law.transport(x)
-    assert torch.allclose((x - y) / (x - y).norm(dim=1, keepdim=True), law.slope(x), atol=1e-9)
-    assert torch.allclose(law.slope(y), law.slope(x), atol=1e-9)
+    assert torch.allclose(gradient, known.slope(x), atol=1e-9)
+    y = known.transport(x)
+    assert torch.allclose((x - y) / (x - y).norm(dim=1, keepdim=True), known.slope(x), atol=1e-9)
+    assert torch.allclose(known.slope(y), known.slope(x), atol=1e-9)
 
 
 def test_every_funnel_is_met():
-    law = Funnels(16)
-    x = law.sample(5000, torch.Generator().manual_seed(0))
-    at = (law.transport(x) - law.keep * x) / (1 - law.keep)  # the apex of each
-    shares = [float(((at - apex).norm(dim=1) < 1e-9).double().mean()) for apex in law.apexes]
+    known = Funnels(16)
+    x = known.sample(5000, torch.Generator().manual_seed(0))
+    at = (known.transport(x) - known.keep * x) / (1 - known.keep)  # the apex of each
+    shares = [float(((at - apex).norm(dim=1) < 1e-9).double().mean()) for apex in known.apexes]
     assert sum(shares) == pytest.approx(1) and min(shares) > 0.05
 
 
 def test_finite_sets_of_a_known_law_approach_its_distance():
-    law, found = Funnels(2), []
+    known, found = Funnels(2), []
     for n in (50, 1600):
-        x, start = (law.sample(n, torch.Generator().manual_seed(seed)) for seed in (1, 2))
-        found.append(abs(transport.distance(x, law.transport(start)) - law.distance()))
+        x, start = (known.sample(n, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+        found.append(abs(transport.distance(x, known.transport(start)) - known.distance()))
     assert found[1] < 0.05 < found[0]  # independent samples: too large for small n
 
 

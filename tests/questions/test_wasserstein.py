@@ -1,4 +1,4 @@
-"""Experiments on Wasserstein critics, small."""
+"""Questions on Wasserstein critics, small."""
 
 import itertools
 import math
@@ -54,7 +54,7 @@ def test_values_are_gaps_of_the_whole_sets_and_duals_of_batches():
 
 def test_bounds_stay_below_the_exact_distance_and_above_that_of_a_flat_critic():
     x, y = draw(50, 3, 1), draw(50, 3, 2) + 2
-    for name in ("gradient penalty", "no restraint"):
+    for name in ("gradient penalty", "no regularisation"):
         found = critics.bound(of_pair(name), x, y)
         assert float(transport.costs(x, y).min(0).values.mean()) <= found <= transport.distance(x, y)
 
@@ -79,7 +79,7 @@ def test_estimates_of_every_pair_and_critic(bench):
     settings = WassersteinEstimates(**SMALL | {"updates": 10}, dims=[2], points=60, width=16, critics=["clipping", "c-transform"])
     tables = wasserstein_estimates.run(settings, bench)
     pairs, found = tables["pairs"], tables["critics"]
-    assert list(pairs["kind"]) == ["law", "law", "plane", "images", "images", "images", "images"]
+    assert list(pairs["kind"]) == ["known", "known", "plane", "images", "images", "images", "images"]
     assert list(pairs["known"].notna()) == [True, True] + [False] * 5 and pairs["known"][1] == 3
     assert len(found) == 7 * len(settings.critics) * 2 and set(found["status"]) == {"ok"}
     assert np.isfinite(found[["value", "bound"]]).all(axis=None)

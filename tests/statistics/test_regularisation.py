@@ -70,16 +70,16 @@ def test_rows_are_the_contrasts_of_the_same_cells():
     frame = drawn((1.0, 0.8))
     found = grid(frame, FACTORS)
     table = contrasts({"digits": found}, MARGIN)
-    pairs = []
+    same = []
     for row in table.itertuples():
         own, other = (
             frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["regularisation"] == r)]
             for r in ("1", "none")
         )
-        pairs.append(best_contrast(*((n, f["validation"], f["test"]) for n, f in (("1", own), ("none", other))), 6))
+        same.append(best_contrast(*((n, f["validation"], f["test"]) for n, f in (("1", own), ("none", other))), 6))
         ratio = own["test"].to_numpy() / other["test"].to_numpy()
         assert row.typical == pytest.approx(np.median(ratio)) and row.helped == (ratio < 1).sum() and row.n == 24
-    expected = decide(pairs, MARGIN)
+    expected = decide(same, MARGIN)
     assert table["ratio"].to_numpy() == pytest.approx([v.ratio for v in expected])
     assert table["not_worse"].to_numpy() == pytest.approx([v.p_not_worse for v in expected])
 

@@ -11,7 +11,7 @@ from genbench.results.study import Results
 
 __all__ = ["blur", "games", "pictures", "thesis", "values"]
 
-CRITICS = ("gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "clipping", "no restraint")
+CRITICS = ("gradient penalty", "one-sided penalty", "spectral norm", "c-transform", "clipping", "no regularisation")
 MARKS = dict(zip(CRITICS, "osD^vX", strict=True))
 LEAST = 0.003  # ratios below it, negative ones too, are drawn at it
 LABELS = {"exact": "exact W1", "batch": "batch W1", "debiased": "debiased batch W1"}

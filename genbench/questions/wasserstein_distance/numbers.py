@@ -36,7 +36,7 @@ __all__ = [
 
 MARGIN = 1.25  # a value within this factor of W1 counts as W1
 LEVEL = 0.05
-FREE = "no restraint"  # a critic that nobody takes for a distance
+FREE = "no regularisation"  # a critic that nobody takes for a distance
 UNSCALED = ("clipping", "spectral norm")  # critics whose Lipschitz constant K is not meant to be 1: they estimate K W1
 IS, IS_NOT, UNSURE = "W1", "not W1", UNDECIDED
 REDRAWS = 2000

@@ -66,7 +66,8 @@ def values(held: pd.DataFrame) -> Part:
         always = f" (always with {listing(able)})" if able else ""
         wrong, right = (int((part[word] == each).sum()) for each in (IS_NOT, IS))
         tallies.append(
-            f"{wrong} of {len(part)} values are wrong by more than a factor of {MARGIN:g} and {right} right beside W1 of {name}{always}"
+            f"{wrong} of {len(part)} values are wrong by more than a factor of {MARGIN:g} and {right} right, beside W1 of "
+            f"{name}{always}"
         )
     lines += _scaled(held, yardsticks)
     if len(own := held[held["critic"] == OWN]):
@@ -146,7 +147,7 @@ def directions(held: pd.DataFrame) -> Part | None:
     None where a study has not both with at least two seeds.
     """
     held = held[[math.isfinite(cell.mean) for cell in held["cosine"]]]
-    kinds = {"known distributions": held[held["kind"] == "law"], "finite sets": held[held["kind"] != "law"]}
+    kinds = {"known distributions": held[held["kind"] == "known"], "finite sets": held[held["kind"] != "known"]}
     signs = {name: _signs(part) for name, part in kinds.items()}
     signs = {name: each for name, each in signs.items() if each}
     if not signs:
