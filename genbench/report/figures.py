@@ -234,7 +234,7 @@ def _scatter(figure: Figure, ax: Axes, part: pd.DataFrame, cost: str, column: Co
     seaborn.scatterplot(means, s=64, edgecolor="white", linewidth=0.8, **common)
     ax.get_legend().remove()  # one for the whole figure
     if column.floor.n:
-        ax.axhline(column.floor.mean, label="floor", **FLOOR)
+        ax.axhline(column.floor.mean, label="real data", **FLOOR)
     low, high = part[cost].min(), part[cost].max()
     ax.set_xlim(low / (high / low) ** 0.16 / 1.1, high * (high / low) ** 0.24 * 1.1)  # room for the labels
     log_axis(ax.xaxis, low, high)

@@ -140,7 +140,8 @@ def _ranking(table: ScoreTable, place: int) -> Finding:
     missing = [row.label for row, mean in pairs if not mean.n and mean.note != "n/a"]
     more += [f"No trial of {listing(missing)} succeeded."] if missing else []
     if not have:
-        return Finding(f"{name}: no model has a value that can be ranked.", tuple(more))
+        text = f"{name}: no model has a value that can be ranked."
+        return Finding("", (text, *more)) if table.kind else Finding(text, tuple(more))
     if len(have) == 1:
         row = have[0][0]
         return Finding(f"{name}: only {row.label} has a reliable value, {_told(table, place, row)}.", tuple(more))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pytest
+import synthetic
 import torch
 
 from genbench.config.read import dataset_spec, model_spec, recipe
@@ -14,7 +15,6 @@ from genbench.questions.training import Bench
 from genbench.report import style
 from genbench.report.blocks import Claim, leaves
 from genbench.results.study import read
-from tests import synthetic
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
-"""The synthetic run and its page as fixtures (loaded by path: tests are no package)."""
+"""The synthetic run and its page as fixtures."""
 
-import importlib.util
 import re
 import shutil
 from dataclasses import dataclass, replace
@@ -9,14 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import synthetic
 
 from genbench.report import build, page
 from genbench.report.tables import tables
 from genbench.results.study import Results, read
-
-_spec = importlib.util.spec_from_file_location("synthetic", Path(__file__).parents[1] / "synthetic.py")
-synthetic = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(synthetic)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,12 @@ def both(planted):
     return read(*planted)
 
 
+@pytest.fixture(scope="module")
+def tabled(both):
+    """Tables of digits."""
+    return tables(both, "digits")
+
+
 def seen(every):
     """What ranks: states, order and means of every table."""
     return [
@@ -62,14 +68,13 @@ def test_labels_say_what_a_model_is_given(both):
     assert both.tracks("ring8")[""] is both
 
 
-def test_tables_of_the_others_do_not_change(results, both):
-    every = tables(both, "digits")
-    assert seen([table for table in every if not table.given]) == seen(tables(results, "digits"))
-    assert seen(tables(both, "ring8")) == seen(tables(results, "ring8"))
+def test_tables_of_the_others_do_not_change(every, both, tabled):
+    assert seen([table for table in tabled if not table.given]) == seen(every["digits"])
+    assert seen(tables(both, "ring8")) == seen(every["ring8"])
 
 
-def test_a_better_score_given_labels_is_best_only_among_its_like(both):
-    every = tables(both, "digits")
+def test_a_better_score_given_labels_is_best_only_among_its_like(tabled):
+    every = tabled
     best = {
         (table.given, column.metric): row.label
         for table in every
@@ -86,30 +91,30 @@ def test_a_better_score_given_labels_is_best_only_among_its_like(both):
         assert all((GIVEN in column.title) == bool(table.given) for column in table.columns)
 
 
-def test_sentences_keep_them_apart(results, both):
-    plain, more = findings(results, "digits", tables(results, "digits")), findings(both, "digits", tables(both, "digits"))
+def test_sentences_keep_them_apart(results, every, both, tabled):
+    plain, more = findings(results, "digits", every["digits"]), findings(both, "digits", tabled)
     assert more[: len(plain)] == plain and len(more) > len(plain)
     assert all(GIVEN in " ".join((each.short, *each.more)) for each in more[len(plain) :])
     assert any(f"vae{SUFFIX} is best" in each.short for each in more[len(plain) :])
 
 
-def test_agreement_of_encoders_and_variation_are_those_of_the_others(results, both):
-    def told(made):
-        every = tables(made, "digits")
+def test_agreement_of_encoders_and_variation_are_those_of_the_others(results, every, both, tabled):
+    def said(made, every):
         agreed = [encoders.sentence(each) for each in encoders.agreements(made, "digits", every)]
         return [*filter(None, agreed), *variation.sentences(variation.variations(made, "digits", every))]
 
-    before, after = told(results), told(both)
+    before, after = said(results, every["digits"]), said(both, tabled)
     assert before and set(before) <= set(after)
     assert all(GIVEN in sentence for sentence in set(after) - set(before))
 
 
-def test_figures_show_one_kind_each(both):
+def test_figures_show_one_kind_each(both, tabled, monkeypatch):
+    monkeypatch.setattr(figures, "curves", lambda *_: None)
     with theme():
-        drawn = page._figures(both, "digits", tables(both, "digits"))
+        drawn = page._figures(both, "digits", tabled)
         assert {"dots", "dots-given", "tradeoff", "tradeoff-given"} <= set(drawn)
         own = both.tracks("digits")[GIVEN]
-        figure = figures.dots(own, "digits", [t for t in tables(both, "digits") if t.given])
+        figure = figures.dots(own, "digits", [t for t in tabled if t.given])
     shown = {text.get_text() for text in figure.axes[0].get_yticklabels()}
     assert shown == {m + SUFFIX for m in PLANTED}
 
