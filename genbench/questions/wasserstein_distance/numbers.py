@@ -48,8 +48,8 @@ def cells(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
     `known_ratio` (a mean over seeds) is value / W1 of the distributions, empty where that is unknown, `set_ratio` value / W1 of
     the two finite sets. `known_word` and `set_word` are IS where both one-sided t-tests of the margin's ends say so, IS_NOT where
     one of them says the opposite, each corrected by Holm over all regularised critics and both yardsticks, else UNSURE;
-    `known_word` is empty where the distributions are unknown. `ratio` and `word`: by the distributions where known, else by the sets.
-    `batch_ratio`: value / raw batch W1. `cosine`: a mean.
+    `known_word` is empty where the distributions are unknown. `ratio` and `word`: by the distributions where known, else by the
+    sets. `batch_ratio`: value / raw batch W1. `cosine`: a mean.
     """
     rows = []
     for (name, critic), part in critics[critics["status"] == "ok"].groupby(["pair", "critic"], sort=False):
