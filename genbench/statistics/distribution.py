@@ -45,8 +45,8 @@ def quantile(scores: ArrayLike, q: float, level: float = 0.95) -> Quantile:
 
     `scores` (n,): lower is better, in any unit; failed trials (not finite) count as +inf, so that they are in the denominator
     and a quantile may be infinite. 0 < q < 1. The value is the smallest score that at least a share q of the trials don't
-    exceed. The interval holds with at least the chance `level` whatever the law of the scores: the number of trials below the
-    quantile is binomial. Raises ValueError without trials.
+    exceed. The interval holds with at least the chance `level` whatever the distribution of the scores: the number of trials
+    below the quantile is binomial. Raises ValueError without trials.
 
     References: Thompson 1936; David & Nagaraja 2003, §7.1.
     """

@@ -16,13 +16,13 @@ __all__ = ["Agreement", "agreement", "concordance", "rank_probabilities"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of judges (datasets, encoders) about the order of models.
+    """Agreement of raters (datasets, encoders) about the order of models.
 
-    `w`: Kendall's coefficient of concordance, 0 to 1, and `p` that unrelated judges agree as much; `tau`: mean of Kendall's
-    tau-b over pairs of judges, -1 to 1, with its interval over seeds.
+    `w`: Kendall's coefficient of concordance, 0 to 1, and `p` that unrelated raters agree as much; `tau`: mean of Kendall's
+    tau-b over pairs of raters, -1 to 1, with its interval over seeds.
     """
 
-    judges: int
+    raters: int
     models: int
     w: float
     p: float
@@ -32,64 +32,64 @@ class Agreement:
 
 
 def rank_probabilities(
-    frame: pd.DataFrame, judge: str = "dataset", shared: bool = False, repeats: int = 2000, seed: int = 0
+    frame: pd.DataFrame, rater: str = "dataset", shared: bool = False, repeats: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
-    """The chance of each model to have each rank, by judge, if the seeds were drawn anew.
+    """The chance of each model to have each rank, by rater, if the seeds were drawn anew.
 
-    `frame`: columns "model", `judge`, "seed" and "score" (lower is better, any unit, not finite where the seed failed). A
-    model's standing with a judge is the mean rank of its seeds among the seeds of all models there, so that failed seeds are
+    `frame`: columns "model", `rater`, "seed" and "score" (lower is better, any unit, not finite where the seed failed). A
+    model's standing with a rater is the mean rank of its seeds among the seeds of all models there, so that failed seeds are
     the last and no unit matters. Seeds are resampled within models `repeats` times; `shared`: the same trials are scored by
-    all judges, as by several encoders, and are resampled together. With S seeds the bootstrap's spread is too small by
-    sqrt((S - 1) / S). Returns index (judge, model), columns rank 1 to M, rows that sum to 1; equal standings share ranks.
+    all raters, as by several encoders, and are resampled together. With S seeds the bootstrap's spread is too small by
+    sqrt((S - 1) / S). Returns index (rater, model), columns rank 1 to M, rows that sum to 1; equal standings share ranks.
 
     References: Agarwal et al. 2021, arXiv 2108.13264 (stratified bootstrap of ranks).
     """
     tables = []
-    for name, standings in _resampled(frame, judge, shared, repeats, seed):
+    for name, standings in _resampled(frame, rater, shared, repeats, seed):
         models, first, last = standings.columns, *(stats.rankdata(standings, m, axis=1) for m in ("min", "max"))
         share = {rank: (((first <= rank) & (rank <= last)) / (last - first + 1)).mean(0) for rank in range(1, len(models) + 1)}
-        tables.append(pd.DataFrame(share, index=pd.MultiIndex.from_product([[name], models], names=[judge, "model"])))
+        tables.append(pd.DataFrame(share, index=pd.MultiIndex.from_product([[name], models], names=[rater, "model"])))
     return pd.concat(tables).rename_axis(columns="rank")
 
 
 def agreement(
     frame: pd.DataFrame,
-    judge: str = "dataset",
+    rater: str = "dataset",
     shared: bool = False,
     repeats: int = 2000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Agreement:
-    """How far judges agree about the order of models.
+    """How far raters agree about the order of models.
 
-    `frame` and `shared` as in `rank_probabilities`; models that some judge lacks are left out. `p` is of 9,999 permutations of
-    the models within each judge. The interval of tau is of the order that endless seeds would give: the percentile one over
+    `frame` and `shared` as in `rank_probabilities`; models that some rater lacks are left out. `p` is of 9,999 permutations of
+    the models within each rater. The interval of tau is of the order that endless seeds would give: the percentile one over
     resampled seeds, its upper end reflected where that is higher, since noise lowers the agreement. It covers where seeds
     differ less than models do; where they differ as much, the agreement seen and its interval are too low, and
     `rank_probabilities` shows that no order is known.
 
-    Raises ValueError for fewer than two judges or two models that all judges have.
+    Raises ValueError for fewer than two raters or two models that all raters have.
 
-    References: Kendall & Babington Smith 1939 (W, with ties); Kendall 1945 (tau-b); Friedman 1937 (judges (models - 1) W).
+    References: Kendall & Babington Smith 1939 (W, with ties); Kendall 1945 (tau-b); Friedman 1937 (raters (models - 1) W).
     """
-    counts = frame.groupby("model")[judge].nunique()
-    frame = frame[frame["model"].isin(counts.index[counts == frame[judge].nunique()])]
-    observed = np.stack([table.to_numpy()[0] for _, table in _resampled(frame, judge, shared, 0, seed)])
-    judges, models = observed.shape
-    if judges < 2 or models < 2:
-        raise ValueError(f"agreement needs two judges and two models that all have, got {judges} and {models}")
-    drawn = np.stack([table.to_numpy() for _, table in _resampled(frame, judge, shared, repeats, seed)], axis=1)
+    counts = frame.groupby("model")[rater].nunique()
+    frame = frame[frame["model"].isin(counts.index[counts == frame[rater].nunique()])]
+    observed = np.stack([table.to_numpy()[0] for _, table in _resampled(frame, rater, shared, 0, seed)])
+    raters, models = observed.shape
+    if raters < 2 or models < 2:
+        raise ValueError(f"agreement needs two raters and two models that all have, got {raters} and {models}")
+    drawn = np.stack([table.to_numpy() for _, table in _resampled(frame, rater, shared, repeats, seed)], axis=1)
     tau = float(_mean_tau(observed))
     low, high = np.quantile(_mean_tau(drawn), [(1 - level) / 2, (1 + level) / 2])
     high = min(max(high, 2 * tau - low), 1.0)
     w = float(concordance(observed))
     chance = np.random.default_rng(seed).permuted(np.tile(observed, (9999, 1, 1)), axis=2)
     p = (1 + (concordance(chance) >= w - 1e-9).sum()) / 10_000
-    return Agreement(judges, models, w, float(p), tau, float(low), float(high))
+    return Agreement(raters, models, w, float(p), tau, float(low), float(high))
 
 
 def concordance(standings: np.ndarray) -> np.ndarray:
-    """Kendall's W of (..., judges, models), any numbers that order the models; 1 for equal orders, nan if all are tied.
+    """Kendall's W of (..., raters, models), any numbers that order the models; 1 for equal orders, nan if all are tied.
 
     References: Kendall & Babington Smith 1939, corrected for ties.
     """
@@ -101,7 +101,7 @@ def concordance(standings: np.ndarray) -> np.ndarray:
 
 
 def _mean_tau(standings: np.ndarray) -> np.ndarray:
-    """Mean Kendall's tau-b over pairs of judges, (...) of (..., judges, models)."""
+    """Mean Kendall's tau-b over pairs of raters, (...) of (..., raters, models)."""
     i, j = np.triu_indices(standings.shape[-1], 1)
     signs = np.sign(standings[..., i] - standings[..., j])
     norms = np.sqrt((signs**2).sum(-1))
@@ -112,14 +112,14 @@ def _mean_tau(standings: np.ndarray) -> np.ndarray:
     return np.mean(pairs, axis=0)
 
 
-def _resampled(frame: pd.DataFrame, judge: str, shared: bool, repeats: int, seed: int) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Per judge the standings (repeats, models) of resampled seeds; of the seeds themselves (1, models) for no repeats."""
-    for name, part in frame.groupby(judge, sort=True):
+def _resampled(frame: pd.DataFrame, rater: str, shared: bool, repeats: int, seed: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Per rater the standings (repeats, models) of resampled seeds; of the seeds themselves (1, models) for no repeats."""
+    for name, part in frame.groupby(rater, sort=True):
         part = part.sort_values(["model", "seed"])
         values = losses(part["score"])
         models, of = np.unique(part["model"], return_inverse=True)
         sizes = np.bincount(of)
-        # the same stream of draws for all judges resamples the same trials, if they have the same seeds
+        # the same stream of draws for all raters resamples the same trials, if they have the same seeds
         rng = np.random.default_rng([seed] if shared else [seed, *str(name).encode()])
         counts = [rng.multinomial(size, np.full(size, 1 / size), repeats) if repeats else np.ones((1, size)) for size in sizes]
         weights = np.concatenate(counts, axis=1) / sizes[of]

@@ -55,8 +55,8 @@ def search_curve(
     A configuration that failed on validation (a score not finite) ranks last; a search whose choice has failed, on either
     score, is charged `failure`. With the default +inf the mean is infinite for every k that may consist of failures only. The
     median needs no such value: it is infinite where a search fails more often than not. Its interval is that of the quantile
-    1 - 2^(-1 / k) of a single configuration, which holds for any law; there is none (nan) where test scores are reported,
-    since the choice by another score has no such law.
+    1 - 2^(-1 / k) of a single configuration, which holds for any distribution; there is none (nan) where test scores are
+    reported, since the choice by another score has no such distribution.
 
     Raises ValueError for unequal lengths, no configuration or a k outside 1 to n.
 
@@ -132,7 +132,7 @@ def _contrast(a, b, ks: tuple[int, ...], failure: float, shared: bool) -> Contra
             found = [log_best(validation, test, k, failure) for k in ks]
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        # what is charged alone has no error to be judged by
+        # what is charged alone has no error to compare with
         if not (np.isfinite(losses(validation)).any() and all(math.isfinite(mean) for mean, _ in found)):
             return Contrast(a[0], b[0], math.nan, math.nan, math.nan)
         mean, left_out = found[0] if len(ks) == 1 else (found[0][0] - found[1][0], found[0][1] - found[1][1])

@@ -114,7 +114,7 @@ def test_values_are_compared_with_w1_by_pairs(made):
     assert list(found.tables["c4_statements"]["in the paper"]) == ["yes", "no", "no"] and len(found.claim.because) == 1
     assert found.figures == ["c4_value"] and {"c4_pairs", "c4_critics", "c4_published"} <= set(found.tables)
     high, plane = held(answer)
-    words = high.set_index(["critic", "pair"])[["law_word", "set_word"]]
+    words = high.set_index(["critic", "pair"])[["known_word", "set_word"]]
     assert tuple(words.loc[("gradient penalty", "funnels, d = 16")]) == ("W1", "not W1")
     text = " ".join(parts.values(high).lines)
     assert "clipping 1 wrong, 0 right (0.020 times)" in text and "Without them: 1 wrong, 1 right beside" in text
@@ -149,8 +149,8 @@ def test_yardsticks_stand_apart():
     """A c-transform that is the sets' W1 on all pairs, and far from the distributions'."""
     answer = static({"gradient penalty": (1, 1, 0.3), "c-transform": (4, 2, 1)})
     own = cells(answer.tables["pairs"], answer.tables["critics"]).set_index(["critic", "pair"]).loc["c-transform"]
-    assert list(own["set_word"]) == ["W1"] * 3 and list(own["law_word"]) == ["not W1", "not W1", ""]
-    assert list(own["word"]) == ["not W1", "not W1", "W1"] and own["law_ratio"].iloc[1].mean == pytest.approx(2)
+    assert list(own["set_word"]) == ["W1"] * 3 and list(own["known_word"]) == ["not W1", "not W1", ""]
+    assert list(own["word"]) == ["not W1", "not W1", "W1"] and own["known_ratio"].iloc[1].mean == pytest.approx(2)
     said = parts.values(held(answer)[0])
     assert said.verdict == IN_PART and "Lipschitz constant" not in " ".join(said.lines)
 

@@ -20,7 +20,7 @@ PUBLISHED = {
 
 
 def trials(scores, seeds, noise, rng):
-    """A frame of noisy log scores around {model: (judge 0, judge 1, ...)}."""
+    """A frame of noisy log scores around {model: (rater 0, rater 1, ...)}."""
     rows = [
         {"model": m, "dataset": d, "seed": s, "score": np.exp(value + noise * rng.standard_normal())}
         for m, row in scores.items()
@@ -33,9 +33,9 @@ def trials(scores, seeds, noise, rng):
 def test_concordance_is_friedmans_statistic_also_with_ties():
     rng = np.random.default_rng(0)
     for table in (rng.standard_normal((4, 6)), rng.integers(0, 4, (5, 6)).astype(float)):
-        judges, models = table.shape
+        raters, models = table.shape
         statistic = stats.friedmanchisquare(*table.T).statistic
-        assert judges * (models - 1) * concordance(table) == pytest.approx(statistic)
+        assert raters * (models - 1) * concordance(table) == pytest.approx(statistic)
     assert concordance(np.tile(np.arange(5), (3, 1))) == pytest.approx(1)
     assert math.isnan(concordance(np.zeros((3, 4))))
 
@@ -44,7 +44,7 @@ def test_the_published_table_has_its_concordance():
     frame = trials({m: np.log(row) for m, row in PUBLISHED.items()}, 1, 0.0, np.random.default_rng(0))
     found = agreement(frame, repeats=10)
     assert found.w == pytest.approx(0.50, abs=0.005)
-    assert (found.judges, found.models) == (4, 7)
+    assert (found.raters, found.models) == (4, 7)
     # by 400,000 draws of four random orders 0.040; the chi-squared approximation of Friedman's test gives 0.062
     assert found.p == pytest.approx(0.040, abs=0.006)
     columns = np.log(np.array(list(PUBLISHED.values())))
@@ -98,9 +98,9 @@ def test_shared_trials_are_resampled_together():
     assert apart.low < 0.9
 
 
-def test_models_that_a_judge_lacks_are_left_out():
+def test_models_that_a_rater_lacks_are_left_out():
     frame = trials({m: (m, m) for m in range(3)}, 2, 0.0, np.random.default_rng(0))
     frame = frame[~((frame["model"] == 0) & (frame["dataset"] == 1))]
     assert agreement(frame, repeats=10).models == 2
-    with pytest.raises(ValueError, match="two judges"):
+    with pytest.raises(ValueError, match="two raters"):
         agreement(frame[frame["dataset"] == 0], repeats=10)

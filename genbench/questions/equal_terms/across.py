@@ -53,7 +53,7 @@ def _agreement(frame: pd.DataFrame) -> list[str]:
     except ValueError:  # fewer than two models on all datasets
         return []
     return [
-        f"How alike {same.judges} datasets rank the chosen configurations of {same.models} models, by the mean rank of their new "
+        f"How alike {same.raters} datasets rank the chosen configurations of {same.models} models, by the mean rank of their new "
         f"seeds: Kendall's W is {number(same.w)} (1: the same order; p = {number(same.p, 2)} of no relation), and Kendall's tau "
         f"of two datasets {number(same.tau)} on average (95 %: {number(same.low)} to {number(same.high)} over redrawn seeds)."
     ]
@@ -111,11 +111,11 @@ def _encoders(results: Results, every: Sequence[DatasetSearches]) -> list[str]:
             continue
         frame = pd.concat(own).rename(columns={"value": "score"}).drop(columns="model").rename(columns={"label": "model"})
         try:
-            same = agreement(frame[["model", "encoder", "seed", "score"]], judge="encoder", shared=True)
+            same = agreement(frame[["model", "encoder", "seed", "score"]], rater="encoder", shared=True)
         except ValueError:  # fewer than two models by all encoders
             continue
         said.append(
-            f"{each.name}: {plural(same.judges, 'encoder')} rank {same.models} models with a Kendall's tau of {number(same.tau)} "
+            f"{each.name}: {plural(same.raters, 'encoder')} rank {same.models} models with a Kendall's tau of {number(same.tau)} "
             f"(1: the same order; 95 %: {number(same.low)} to {number(same.high)} over redrawn seeds)."
         )
     return said

@@ -228,7 +228,7 @@ def _encoders(table: pd.DataFrame, margin: float) -> Found:
         frame = part.rename(columns={"sampler": "model", "redraw": "seed", "fid": "score"})
         kinds = {"all encoders": frame, "classifiers that differ in their seed": _learned(frame)}
         agreed = {
-            words: agreement(each, judge="encoder", shared=True, level=_level(table))
+            words: agreement(each, rater="encoder", shared=True, level=_level(table))
             for words, each in kinds.items()
             if each["encoder"].nunique() > 1
         }

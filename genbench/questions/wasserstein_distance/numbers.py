@@ -45,11 +45,11 @@ REDRAWS = 2000
 def cells(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
     """Return a row per pair and critic: what the value is of W1, and whether it is W1 within the margin, by two yardsticks.
 
-    `law_ratio` (a mean over seeds) is value / W1 of the distributions, empty where that is unknown, `set_ratio` value / W1 of the
-    two finite sets. `law_word` and `set_word` are IS where both one-sided t-tests of the margin's ends say so, IS_NOT where one
-    of them says the opposite, each corrected by Holm over all regularised critics and both yardsticks, else UNSURE; `law_word`
-    is empty where the distributions are unknown. `ratio` and `word`: by the distributions where known, else by the sets.
-    `batch_ratio`: value / raw batch W1. `cosine`: a mean.
+    `known_ratio` (a mean over seeds) is value / W1 of the distributions, empty where that is unknown, `set_ratio` value / W1 of
+    the two finite sets. `known_word` and `set_word` are IS where both one-sided t-tests of the margin's ends say so, IS_NOT where
+    one of them says the opposite, each corrected by Holm over all regularised critics and both yardsticks, else UNSURE;
+    `known_word` is empty where the distributions are unknown. `ratio` and `word`: by the distributions where known, else by the
+    sets. `batch_ratio`: value / raw batch W1. `cosine`: a mean.
     """
     rows = []
     for (name, critic), part in critics[critics["status"] == "ok"].groupby(["pair", "critic"], sort=False):
@@ -57,23 +57,23 @@ def cells(pairs: pd.DataFrame, critics: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "pair": name, "kind": pair["kind"], "dim": int(pair["dim"]), "critic": critic, "seeds": len(part),
-                "law_ratio": averaged(part["value"] / pair["known"]), "set_ratio": averaged(part["value"] / pair["exact"]),
+                "known_ratio": averaged(part["value"] / pair["known"]), "set_ratio": averaged(part["value"] / pair["exact"]),
                 "batch_ratio": averaged(part["value"] / pair["batch"]), "cosine": averaged(part["cosine"]),
                 "half": averaged(part["half"]), "bound": averaged(part["bound"] / pair["exact"]),
             }
         )  # fmt: skip
     found = pd.DataFrame(rows)
-    both = pd.concat([found["law_ratio"], found["set_ratio"]], ignore_index=True)
+    both = pd.concat([found["known_ratio"], found["set_ratio"]], ignore_index=True)
     tests = pd.DataFrame([_p_values(cell.values) for cell in both], columns=["inside", "outside"])
     known = np.array([cell.n > 0 for cell in both])
     family = known & np.tile(found["critic"] != FREE, 2)
     for key in tests:
         tests.loc[family, key] = holm(tests.loc[family, key])
     words = np.where(tests["inside"] <= LEVEL, IS, np.where(tests["outside"] <= LEVEL, IS_NOT, UNSURE))
-    found["law_word"], found["set_word"] = np.split(np.where(known, words, ""), 2)
-    law = found["law_word"] != ""
+    found["known_word"], found["set_word"] = np.split(np.where(known, words, ""), 2)
+    by_known = found["known_word"] != ""
     for key in ("ratio", "word"):
-        found[key] = found[f"law_{key}"].where(law, found[f"set_{key}"])
+        found[key] = found[f"known_{key}"].where(by_known, found[f"set_{key}"])
     return found
 
 

@@ -51,8 +51,8 @@ class Part:
 
 def values(held: pd.DataFrame) -> Part:
     """Whether values of regularised critics are W1, from cells of pairs in more than two dimensions, by each yardstick."""
-    known = held[held["law_word"] != ""]
-    yardsticks = {"the distributions": (known, "law_word", "law_ratio"), "the finite sets": (held, "set_word", "set_ratio")}
+    known = held[held["known_word"] != ""]
+    yardsticks = {"the distributions": (known, "known_word", "known_ratio"), "the finite sets": (held, "set_word", "set_ratio")}
     yardsticks = {name: found for name, found in yardsticks.items() if len(found[0])}
     verdicts = {name: _wrongly(part, word) for name, (part, word, _) in yardsticks.items()}
     lines, tallies = [], []
@@ -72,7 +72,7 @@ def values(held: pd.DataFrame) -> Part:
     lines += _scaled(held, yardsticks)
     if len(own := held[held["critic"] == OWN]):
         lines.append(f"The value of the c-transform is {_times(own['batch_ratio'])} times the raw batch W1.")
-    wrong = held[(held["law_word"] == IS_NOT) | (held["set_word"] == IS_NOT)]
+    wrong = held[(held["known_word"] == IS_NOT) | (held["set_word"] == IS_NOT)]
     moving = sum(abs(cell.mean - 1) > MOVING for cell in wrong["half"])
     lines.append(
         f"In {moving} of {plural(len(wrong), 'wrong case')} the value still changes by more than {percent(MOVING)} in the second "

@@ -147,8 +147,8 @@ def _row(row: dict) -> dict:
         "pair": row["pair"],
         "critic": row["critic"],
         "seeds": row["seeds"],
-        "value / W1 of distributions": row["law_ratio"],
-        "by distributions": row["law_word"] or "–",
+        "value / W1 of distributions": row["known_ratio"],
+        "by distributions": row["known_word"] or "–",
         "value / W1 of sets": row["set_ratio"],
         "by sets": row["set_word"],
     }
