@@ -29,6 +29,7 @@ STUDY = {
     "point_samples": 100,
     "likelihood_points": 20,
     "encoder_epochs": 1,
+    "encoders": ["classifier"],
     "cells": [
         {**CELL, "models": ["ns_gan"]},
         {**CELL, "models": ["vae"], "datasets": ["digits"]},
