@@ -125,7 +125,7 @@ def sync(args) -> None:
     from genbench.tracking.sync import sync
 
     paths = _paths(args)
-    counts = sync(paths.study(args.study), paths.store, args.uri, paths.results / "mlflow")
+    counts = sync(paths.study(args.study), paths.store, args.uri, paths.tracking)
     if args.out:
         from dataclasses import asdict
 
@@ -136,10 +136,9 @@ def sync(args) -> None:
 
 def report(args) -> None:
     """Write a study's report."""
-    from genbench.report.page import build
+    from genbench.jobs.report import write_report
 
-    paths = _paths(args)
-    print(build(paths.study(args.study), paths.store, args.out.parent))
+    print(write_report(args.study, _paths(args), args.out.parent))
 
 
 def _table(rows: list[dict[str, str]], as_json: bool) -> None:
@@ -179,6 +178,17 @@ def metrics(args) -> None:
     _table([{key: getattr(card, key) for key in keys} for card in METRICS.values()], args.json)
 
 
+def rules(args) -> None:
+    """List the rules of the fairness linter, or print docs/fairness_rules.md (--markdown)."""
+    from genbench.checks.fairness import markdown
+    from genbench.checks.rules import RULES, meaning
+
+    if args.markdown:
+        print(markdown(), end="")
+        return
+    _table([{"rule": name, "finds": meaning(name)} for name in RULES], args.json)
+
+
 def datasets(args) -> None:
     """List the datasets."""
     from genbench.config.read import dataset_spec, names
@@ -191,6 +201,16 @@ def datasets(args) -> None:
         row = {"dataset": name, "kind": spec.kind, "shape": shape, "levels": spec.levels or "", "splits": sizes}
         rows.append({**row, "needs": spec.needs, "description": spec.description})
     _table(rows, args.json)
+
+
+def questions(args) -> None:
+    """List the questions, or print docs/questions.md (--markdown)."""
+    from genbench.questions.docs import markdown, rows
+
+    if args.markdown:
+        print(markdown(), end="")
+    else:
+        _table([{key: row[key] for key in ("question", "takes", "asks")} for row in rows()], args.json)
 
 
 def check(args) -> int:
@@ -282,10 +302,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--uri", default=None, help="MLflow tracking URI (default: sqlite in the results folder)")
     sub.add_argument("--out", type=Path, default=None, help="write the counts there")
     verb(report, "study").add_argument("--out", type=Path, required=True, help="the page to write: .../index.html")
-    for listing in (models, datasets, metrics):
+    for listing in (models, datasets, metrics, questions, rules):
         sub = verb(listing)
         sub.add_argument("--json", action="store_true")
-    sub.add_argument("--markdown", action="store_true", help="what docs/metrics.md holds")
+        if page := {metrics: "metrics", questions: "questions", rules: "fairness_rules"}.get(listing):
+            sub.add_argument("--markdown", action="store_true", help=f"what docs/{page}.md holds")
     sub = computes(verb(check))
     sub.add_argument("study", help="name of a study: config/studies/<name>.yaml")
     sub.add_argument("--json", action="store_true", help="the groups alone")

@@ -1,17 +1,24 @@
-"""What the rules of the fairness linter look at, and the sentences that they make of it."""
+"""What the rules of the fairness linter look at, and the sentences that they make of it.
+
+Models are imported where a rule looks at one: rules can be listed without torch.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genbench.config.expand import Trial
 from genbench.config.read import model_spec
 from genbench.config.schema import Search, Study, Tune
 
-__all__ = ["Case", "by_place", "differing", "joined", "merged", "of_models", "place_of", "told", "unlike", "values_of"]
+if TYPE_CHECKING:
+    from genbench.checks.trials import Built
+    from genbench.models import Model
+
+__all__ = ["Case", "by_place", "by_value", "differing", "joined", "merged", "of_models", "place_of", "unlike", "values_of"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,11 @@ class Case:
 
     @cached_property
     def searches(self) -> dict[str, dict[str, Search]]:
-        """Search spaces by place (a dataset or its variant) and model; what a grid's levels add is the same for all."""
+        """Search spaces by place (a dataset or its variant) and model; what a grid's factor levels add is the same for all."""
         out: dict[str, dict[str, Search]] = {}
         for place, model, tune in self.tuned:
-            space = tune.space  # the models' own of this name, or one for all
-            search = getattr(model_spec(model, self.root).space, space) if isinstance(space, str) else space
-            out.setdefault(place, {})[model] = search
+            own = tune.space  # the models' own of this name, or one for all
+            out.setdefault(place, {})[model] = getattr(model_spec(model, self.root).space, own) if isinstance(own, str) else own
         return out
 
     @cached_property
@@ -57,6 +63,43 @@ class Case:
             if cell.tune
             for dataset, model, (variant, *_) in itertools.product(cell.datasets, cell.models, cell.crossings())
         ]
+
+    def model(self, name: str) -> "type[Model]":
+        """A class of models by its name."""
+        from genbench.models import MODELS
+
+        return MODELS[name]
+
+    def built(self, trial: Trial) -> "Built":
+        """What is known of a trial's model once it is built."""
+        from genbench.checks.trials import built
+
+        return built(trial, self.root)
+
+    def network(self, trial: Trial) -> str:
+        """The kind of a trial's networks."""
+        from genbench.checks.trials import network_defaults
+
+        return trial.net.get("network", network_defaults(self.model(trial.model)).get("network", "their own"))
+
+    def choice(self, trial: Trial, factor: str) -> str:
+        """The loss, penalty or norm of a GAN's trial; "" of another model's."""
+        from genbench.models.gan import GAN
+
+        cls = self.model(trial.model)
+        return trial.net.get(factor) or getattr(cls, factor) if issubclass(cls, GAN) else ""
+
+    def photographs(self, source: str) -> bool:
+        """Whether a source's images are, or may be, photographs."""
+        from genbench.data.dataset import source_traits
+
+        return source_traits(source).photographs
+
+    def well_specified(self) -> dict[str, list[str]]:
+        """Models by dataset that can equal the true distribution."""
+        from genbench.checks.trials import well_specified
+
+        return well_specified(self.trials, self.root)
 
 
 def place_of(dataset: str, variant: str) -> str:
@@ -72,7 +115,7 @@ def values_of(trials: Iterable[Trial], value: Callable[[Trial], Any]) -> dict[st
     return out
 
 
-def told(of: Mapping[str, Any]) -> str:
+def by_value(of: Mapping[str, Any]) -> str:
     """Models by what they have: "a 5 (ns_gan, wgan), 3 (vae)", most models first."""
     by: dict[str, list[str]] = {}
     for model, value in of.items():
@@ -97,7 +140,7 @@ def differing(groups: Mapping[str, list[Trial]], value: Callable[[Trial], Any], 
     """A sentence for each group whose models have different sets of values; "{}" in the text stands for who has which."""
     found = [(place, values_of(trials, value)) for place, trials in groups.items()]
     who = [(place, {model: joined(own) for model, own in of.items()}) for place, of in found if unlike(of.values())]
-    return merged((place, text.format(told(of))) for place, of in who)
+    return merged((place, text.format(by_value(of))) for place, of in who)
 
 
 def unlike(values: Iterable[Any]) -> bool:

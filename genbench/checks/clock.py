@@ -26,6 +26,7 @@ from genbench.config.schema import DatasetSpec
 from genbench.data.space import SPACES, Space, Standard
 from genbench.models import MODELS
 from genbench.results.files import read_json
+from genbench.results.paths import TRAINED
 from genbench.training.trainer import DIAGNOSES, VALIDATIONS, Switches, Trainer
 
 __all__ = ["Clock", "Speed", "network", "recorded", "time_trial"]
@@ -46,75 +47,72 @@ class Speed:
     sampling: float
 
 
-class Stopwatch(Trainer):
-    """A trainer that runs a few updates to tell how long all would take."""
-
-    def seconds_in_all(self, least: float = LEAST) -> float:
-        """Seconds of a run of all replicas together, from updates timed for `least` seconds, one at least."""
-        if not self.players:
-            passes, self.updates = self.updates, min(self.updates, FITTED)
-            return self._warm(self._fit) / self.replicas.count / self.updates * min(passes, PASSES)
-        self.model.train()
-        spent, grads = self._clock(self._one)  # also draws noise for many, and warms up; small beside a long update
-        count = 1 if spent > SLOW else 0
-        while not count or (spent < least and count < self.updates):
-            took, grads = self._clock(self._one)
-            count, spent = count + 1, spent * (count > 0) + took
-        total = spent / count * self.updates
-        if hasattr(self.model, "diagnose"):
-            total += self._warm(lambda: self._diagnose(grads)) * min(DIAGNOSES, self.updates)
-        if self.model.selects:
-            total += self._warm(self._validate) * min(VALIDATIONS, self.updates)
-        return total
-
-    def _one(self) -> dict[str, Any]:
-        """One update of every player, with the average of the weights."""
-        grads = {}
-        for player, times in self.players.items():
-            for _ in range(times):
-                _, grads[player] = self._update(player)
-        torch._foreach_lerp_(self.average, self.leaves, 0.1)
-        return grads
-
-    def _warm(self, what: Callable[[], Any]) -> float:
-        """Seconds of a call that is not the first, unless the first is long."""
-        first = self._clock(what)[0]
-        return first if first > SLOW else self._clock(what)[0]
-
-    def seconds_per_example(self) -> float:
-        """Seconds for a generated example, of as many as are drawn at once here."""
-        model = self.replicas.extract(0)
-        self._finish(model, torch.Generator(self.replicas.device).manual_seed(0))
-        generator = torch.Generator(self.replicas.device).manual_seed(0)
-        with torch.no_grad():
-            return self._warm(lambda: model.sample(SAMPLED, generator)) / SAMPLED
-
-    def _clock(self, what: Callable[[], Any]) -> tuple[float, Any]:
-        """Seconds of a call, and what it returns: the processor's own on a CPU, where others may be at work as well."""
-        if self.replicas.device.type == "cpu":
-            start = time.process_time()
-            out = what()
-            return time.process_time() - start, out
-        torch.cuda.synchronize(self.replicas.device)
-        start = time.perf_counter()
-        out = what()
-        torch.cuda.synchronize(self.replicas.device)
-        return time.perf_counter() - start, out
-
-
 def time_trial(trials: Sequence[Trial], device: torch.device | str = "cpu", root: Path = ROOT, least: float = LEAST) -> Speed:
-    """Speed of a trial where these, which differ in seed and hyperparameters only, train together."""
+    """Speed of a trial where these, which differ in seed and hyperparameters only, train together.
+
+    `least`: seconds that steps are timed for; one step at least is.
+    """
     first = trials[0]
     spec, cls = dataset_spec(first.dataset, root), MODELS[first.model]
     make = functools.partial(cls, spec.shape, spec.levels, **arguments(first, root))
     x, labels = _random(spec, EXAMPLES if cls.players else spec.split.train)
     held_out = min(len(x), spec.split.validation)
-    watch = Stopwatch(
+    trainer = Trainer(
         make, [t.seed for t in trials], [t.hp for t in trials], x, x[:held_out], _space(spec, cls.space[spec.kind]),
         first.batch, Budget(**first.budget), Switches(**first.train), device=device,
         labels={"train": labels, "validation": labels[:held_out]},
     )  # fmt: skip
-    return Speed(watch.seconds_in_all(least) / len(trials), watch.seconds_per_example())
+    watch = Stopwatch(trainer.replicas.device)
+    training = _training(trainer, watch, least) if cls.players else _fitting(trainer, watch)
+    model, generator = trainer.finished(0), torch.Generator(device).manual_seed(0)
+    with torch.no_grad():
+        sampling = watch.warm(lambda: model.sample(SAMPLED, generator)) / SAMPLED
+    return Speed(training / len(trials), sampling)
+
+
+def _training(trainer: Trainer, watch: "Stopwatch", least: float) -> float:
+    """Seconds of a run of all replicas together, from steps timed for `least` seconds."""
+    updates = trainer.updates
+    spent, (_, grads) = watch.time(trainer.step)  # also draws noise for many, and warms up; small beside a long step
+    count = 1 if spent > SLOW else 0
+    while not count or (spent < least and count < updates):
+        took, (_, grads) = watch.time(trainer.step)
+        count, spent = count + 1, spent * (count > 0) + took
+    total = spent / count * updates
+    if hasattr(trainer.model, "diagnose"):
+        total += watch.warm(lambda: trainer.diagnose(grads)) * min(DIAGNOSES, updates)
+    if trainer.model.selects:
+        total += watch.warm(trainer.validate) * min(VALIDATIONS, updates)
+    return total
+
+
+def _fitting(trainer: Trainer, watch: "Stopwatch") -> float:
+    """Seconds of all replicas of a model that is fitted by passes over the data."""
+    passes, trainer.updates = trainer.updates, min(trainer.updates, FITTED)
+    return watch.warm(trainer.run) / trainer.updates * min(passes, PASSES)
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Times calls: in seconds of the processor's own on a CPU, where others may be at work as well."""
+
+    device: torch.device
+
+    def time(self, what: Callable[[], Any]) -> tuple[float, Any]:
+        """Seconds of a call, and what it returns."""
+        clock = time.process_time if self.device.type == "cpu" else self._synchronised
+        start = clock()
+        out = what()
+        return clock() - start, out
+
+    def warm(self, what: Callable[[], Any]) -> float:
+        """Seconds of a call that is not the first, unless the first is long."""
+        first = self.time(what)[0]
+        return first if first > SLOW else self.time(what)[0]
+
+    def _synchronised(self) -> float:
+        torch.cuda.synchronize(self.device)
+        return time.perf_counter()
 
 
 def _random(spec: DatasetSpec, most: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -152,7 +150,7 @@ def recorded(store: Path, wanted: Iterable[Trial], device: str = "cpu") -> dict[
             [*(definition[key] for key in ("model", "dataset", "net", "batch", "budget")),
              {key: value for key, value in definition["train"].items() if key != "replicas"}], sort_keys=True,
         )  # fmt: skip
-        record = file.with_name("train.json")
+        record = file.with_name(TRAINED)
         if name in names and record.is_file():
             about = read_json(record)
             if about["status"] == "ok" and (about["device"] == "cpu") == (device == "cpu"):

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec
 from genbench.config.schema import Study
 from genbench.results.files import read_json
+from genbench.results.paths import ABOUT, FLOOR, TRIAL, Paths
 
 __all__ = ["Cost", "Work", "bytes_of", "estimate"]
 
@@ -65,9 +66,10 @@ def estimate(
         limit: seconds for timing updates of networks that the store has no trial of.
     """
     trials = [trial for work in works for trial in work.trials]
-    clock = Clock(recorded(results / "store", trials, device), root, device)
+    paths = Paths(results)
+    clock = Clock(recorded(paths.store, trials, device), root, device)
     clock.time(trials, limit)
-    prices = Prices(study, clock, results / "store", root)
+    prices = Prices(study, clock, paths, root)
     costs = []
     for what in dict.fromkeys(work.what for work in works):
         own = [work for work in works if work.what == what]
@@ -94,9 +96,9 @@ def estimate(
 class Prices:
     """Seconds of training and of scoring, and bytes, of trials of a study; those of one network and kind cost the same."""
 
-    def __init__(self, study: Study, clock: Clock, store: Path, root: Path):
+    def __init__(self, study: Study, clock: Clock, paths: Paths, root: Path):
         self.study, self.clock, self.root = study, clock, root
-        self.evaluated, self.judged = (_scored(store, pattern) for pattern in ("metrics.json", "judged-*.json"))
+        self.evaluated, self.judged = (_scored(paths.all_scored(searched)) for searched in (False, True))
         self.found: dict[tuple[str, str], tuple[float, float, float]] = {}
 
     def of(self, work: Work) -> tuple[float, float, float]:
@@ -130,11 +132,11 @@ def bytes_of(trial: Trial, samples: int, root: Path = ROOT) -> int:
     return 4 * built(trial, root).numbers * trial.train.get("checkpoints", 1) + samples * each + KEPT
 
 
-def _scored(store: Path, pattern: str) -> dict[tuple[str, str], float]:
+def _scored(files: Iterable[Path]) -> dict[tuple[str, str], float]:
     """Median seconds that scoring a stored trial took, by dataset and model."""
     found: dict[tuple[str, str], list[float]] = {}
-    for file in store.glob(f"*/{pattern}"):
-        trial, seconds = read_json(file.with_name("trial.json")), read_json(file)["costs"].get("evaluate_seconds")
+    for file in files:
+        trial, seconds = read_json(file.with_name(TRIAL)), read_json(file)["costs"].get("evaluate_seconds")
         if seconds:
             found.setdefault((trial["dataset"], trial["model"]), []).append(seconds)
     return {pair: statistics.median(each) for pair, each in found.items()}
@@ -143,7 +145,7 @@ def _scored(store: Path, pattern: str) -> dict[tuple[str, str], float]:
 def _references(works: Sequence[Work], results: Path, root: Path) -> Cost:
     """Encoders and floors of the datasets."""
     names = list(dict.fromkeys(t.dataset for work in works for t in work.trials))
-    todo = [name for name in names if not (results / "reference" / name / "floor.json").is_file()]
+    todo = [name for name in names if not (Paths(results).reference(name) / FLOOR).is_file()]
     seconds = sum(REFERENCE[dataset_spec(name, root).kind] for name in todo)
     return Cost("datasets", len(names), len(todo), seconds / 3600, 0)
 
@@ -152,11 +154,10 @@ def _questions(study: Study, results: Path, root: Path) -> tuple[list[Cost], lis
     """What questions took that ran before, with these settings (none are left to do) or with others; the rest by name."""
     folders, seconds, unknown, done = questions.folders(study, root), 0.0, [], 0
     for name, folder in folders.items():
-        if (results / "questions" / folder / "about.json").is_file():
+        if (Paths(results).question(folder) / ABOUT).is_file():
             done += 1
             continue
-        others = (results / "questions").glob(f"{name}-*/about.json")
-        if took := [read_json(file)["seconds"] for file in others]:
+        if took := [read_json(file)["seconds"] for file in Paths(results).asked(name)]:
             seconds += statistics.median(took)
         else:
             unknown.append(name)

@@ -11,12 +11,13 @@ from typing import Any
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec
+from genbench.data.dataset import point_density
 from genbench.models import MODELS, Model
 from genbench.models.gan import GAN
 from genbench.models.gan_penalties import PENALTIES
-from genbench.training.trainer import HP, Switches
+from genbench.training.switches import HP, Switches
 
-__all__ = ["Built", "arguments", "built", "check_trial", "network_defaults", "references"]
+__all__ = ["Built", "arguments", "built", "check_trial", "network_defaults", "well_specified"]
 
 
 def arguments(trial: Trial, root: Path = ROOT) -> dict[str, Any]:
@@ -131,6 +132,14 @@ def _known(file: Path, section: str, given: Iterable[str], allowed: Iterable[str
             raise UserError(f"{file}: {section}.{key}: unknown; allowed: {', '.join(allowed)}")
 
 
-def references(trials: Iterable[Trial]) -> dict[str, list[str]]:
-    """Models by dataset that are no contenders there, since their class of laws contains the true one."""
-    return {dataset: ["gmm"] for dataset in sorted({t.dataset for t in trials if t.model == "gmm"} & {"ring8", "grid25"})}
+def well_specified(trials: Iterable[Trial], root: Path = ROOT) -> dict[str, list[str]]:
+    """Models by dataset that can equal the true distribution: references there, and no contenders."""
+    able = {name: cls for name, cls in MODELS.items() if cls.contains is not Model.contains}
+    found: dict[str, set[str]] = {}
+    for trial in {repr((t.dataset, t.model, t.net)): t for t in trials if t.model in able}.values():
+        spec = dataset_spec(trial.dataset, root)
+        if spec.kind == "points":
+            model = able[trial.model](tuple(spec.shape), spec.levels, **arguments(trial, root))
+            if model.contains(point_density(spec.name, spec.source, spec.parameters)):
+                found.setdefault(trial.dataset, set()).add(trial.model)
+    return {dataset: sorted(models) for dataset, models in sorted(found.items())}

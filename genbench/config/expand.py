@@ -1,21 +1,20 @@
 """From a study to its trials, by pure functions: the whole DAG is known from the configuration and the code alone."""
 
-import ast
-import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from genbench.config.code import code_hash, model_symbols
 from genbench.config.errors import UserError
 from genbench.config.hashing import short_hash
 from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, recipe
 from genbench.config.schema import Cell, DatasetSpec, Level, ModelSpec, Recipe, Search, Study, Tune
 
-__all__ = ["Group", "Trial", "code_hash", "dataset_hash", "expand", "groups", "model_module", "resolve"]
+__all__ = ["Group", "Trial", "dataset_hash", "expand", "groups", "resolve", "training_code"]
 
-PACKAGE = Path(__file__).parent.parent
+TRAINING = ("genbench.training.trainer:Trainer", "genbench.data.space:space")  # what every trial runs, besides its model
 GROUP_SIZE = 16  # trials of one job
 SEARCHED = 10_000  # seeds of a search's trials start here, a study's own far below
 
@@ -116,7 +115,6 @@ def _of_cell(study: Study, cell: Cell, data: DatasetSpec, model: ModelSpec, cros
         "batch": cell.batch,
         "budget": cell.budget.model_dump(mode="json"),
         "dataset_spec": dataset_hash(data),
-        "code": code_hash(model_module(model.name)),
         "variant": variant,
         "phase": "search" if tune else "",
         "levels": tuple(named.items()),
@@ -126,8 +124,18 @@ def _of_cell(study: Study, cell: Cell, data: DatasetSpec, model: ModelSpec, cros
         # what is searched wins over a level's value, and a level's value over the authors' defaults
         fixed, searched = (own, None) if place == 0 and tune and tune.defaults else (None, own)
         parts = recipe(model, data, cell.recipes.get(model.name), fixed, *levels, searched, kept).model_dump(mode="json")
+        code = training_code(model.name, data, common["budget"], parts)
         for seed in seeds:
-            yield _identified(Trial("", seed=seed, configuration=place, **common, **parts))
+            yield _identified(Trial("", seed=seed, configuration=place, code=code, **common, **parts))
+
+
+def training_code(model: str, data: DatasetSpec, budget: dict[str, Any], parts: dict[str, Any]) -> str:
+    """Hash of the code that trains a model by a recipe's parts; UserError without such a model."""
+    if model not in model_symbols():
+        allowed = ", ".join(sorted(model_symbols()))
+        raise UserError(f"config/models/{model}.yaml: name: no such model in genbench.models; allowed: {allowed}")
+    settings = [budget, parts["net"], parts["train"], data.kind, data.source]
+    return code_hash(model_symbols()[model], *TRAINING, settings=settings, given=parts["net"])
 
 
 def _configurations(model: ModelSpec, tune: Tune | None, levels: list[Level], root: Path) -> list[Recipe | None]:
@@ -188,67 +196,3 @@ def find_group(study_name: str, group: str, root: Path = ROOT) -> tuple[Study, G
     """A study and one of its groups by name; KeyError if the configuration changed under a running workflow."""
     study = read_study(study_name, root)
     return study, {g.name: g for g in groups(study, root)}[group]
-
-
-# ---- what code a result depends on, read from the sources without importing them
-
-
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):  # comments are gone already; docstrings should not retrain anything either
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
-
-
-def _file(module: str) -> Path | None:
-    path = PACKAGE.parent / Path(*module.split("."))
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.exists():
-            return candidate
-    return None
-
-
-@functools.cache
-def model_module(name: str) -> str:
-    """Module that defines a model of the table MODELS."""
-    tree = _tree(PACKAGE / "models" / "__init__.py")
-    modules = {
-        alias.asname or alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "MODELS":
-            table = {key.value: modules[value.id] for key, value in zip(node.value.keys, node.value.values, strict=True)}
-            if name in table:
-                return table[name]
-    raise UserError(f"config/models/{name}.yaml: name: no such model in genbench.models; allowed: {', '.join(sorted(table))}")
-
-
-@functools.cache
-def code_hash(*modules: str) -> str:
-    """Hash of the trainer, of these modules and of all genbench modules that they import, without comments and docstrings."""
-    seen: dict[str, str] = {}
-    todo = ["genbench.training.trainer", *modules]
-    while todo:
-        module = todo.pop()
-        file = _file(module)
-        if module in seen or file is None:
-            continue
-        tree = _tree(file)
-        seen[module] = ast.dump(tree)
-        for node in _runtime(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genbench"):
-                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return short_hash(sorted(seen.items()), 8)
-
-
-def _runtime(tree):
-    """Nodes outside `if TYPE_CHECKING:` blocks."""
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-            continue
-        yield node
-        todo += ast.iter_child_nodes(node)

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidationI
 
 from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
-from genbench.config.fairness import check_accepts
 
 __all__ = [
     "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Range", "Recipe", "Refine", "Search", "Spaces", "Split", "Study",
@@ -18,6 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
+RENAMED = {"experiments": "questions"}  # old keys, for files that still have them
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
 
 
@@ -208,13 +208,7 @@ class Study(Frozen):
     cells: tuple[Cell, ...] = Field(min_length=1)
     refine: Refine | None = None
     questions: dict[str, dict[str, Any]] = {}  # settings by question; see genbench/questions
-    accepts: dict[str, str] = {}  # findings of the fairness linter by rule, each with the reason why it stands
-
-    @field_validator("accepts")
-    @classmethod
-    def _reasons(cls, value: dict[str, str]) -> dict[str, str]:
-        check_accepts(value)
-        return value
+    accepts: dict[str, str] = {}  # findings of the fairness linter by rule, each with its reason; see genbench/checks/rules.py
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -298,8 +292,9 @@ def _fault(spec: type[Frozen], fault: Any, path: Path, within: str) -> str:
     key = within + ".".join(str(part) for part in fault["loc"]) or "(whole file)"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        allowed = _fields(spec, fault["loc"][:-1])
+        allowed, new = _fields(spec, fault["loc"][:-1]), RENAMED.get(fault["loc"][-1])
         message = "unknown key" + (f"; allowed: {', '.join(allowed)}" if allowed else "")
+        message = f"is now called {new}" if new in allowed else message
     elif fault["type"] == "missing":
         message = "missing"
     else:

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,15 @@ import torch
 from torch import Tensor
 
 from genbench.config.errors import UserError
+from genbench.data.images import Pool, Traits
 from genbench.data.points import PointDensity
 from genbench.results.files import read_json, write_json, write_npz
+from genbench.results.paths import DATA, META
 
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec
-    from genbench.data.images import Pool
 
-__all__ = ["SPLITS", "Dataset", "load", "prepare"]
+__all__ = ["SPLITS", "Dataset", "load", "point_density", "prepare", "source_traits"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -45,19 +47,44 @@ class Dataset:
     meta: dict[str, Any]
     content_hash: str
 
+    @property
+    def augmentable(self) -> bool:
+        """Whether an image keeps its class when it is shifted, turned or stretched a little."""
+        return self._traits.augmentable
+
+    @property
+    def composed(self) -> bool:
+        """Whether channels are images of their own, which examples of a split share, so that splits must not be mixed."""
+        return self._traits.composed
+
+    @property
+    def _traits(self) -> Traits:
+        return source_traits(self.meta["source"])
+
+    def projection(self) -> Callable[[Tensor], Tensor] | None:
+        """The squared distance (n,) of images (n, C, H, W) in 0..1 to the manifold that all images lie on; None where unknown."""
+        make = self._traits.projection
+        return make(self.meta["parameters"], self.shape) if make else None
+
     def density(self) -> PointDensity | None:
         """The exact density that points were drawn from; None for images."""
-        return _density(self.name, self.meta["source"], self.meta["parameters"]) if self.kind == "points" else None
+        return point_density(self.name, self.meta["source"], self.meta["parameters"]) if self.kind == "points" else None
+
+
+def source_traits(source: str) -> Traits:
+    """What is special about the images of a source; the usual traits for points."""
+    import genbench.data as tables  # here: the tables import this module
+
+    return getattr(tables.SOURCES.get(source), "traits", Traits())
 
 
 def prepare(spec: "DatasetSpec", out: Path) -> None:
     """Write out/data.npz and out/meta.json; UserError (one line) where the spec or its source is at fault."""
     import genbench.data as tables  # here: the tables import this module
 
-    allowed = tables.POINTS if spec.kind == "points" else tables.IMAGES
+    allowed = sorted(tables.POINTS) if spec.kind == "points" else sorted(tables.IMAGES)
     if spec.source not in allowed:
-        names = ", ".join(sorted(allowed))
-        raise UserError(f"{_file(spec.name)}: source: no {spec.kind} source {spec.source!r}; allowed: {names}")
+        raise UserError(f"{_file(spec.name)}: source: no {spec.kind} source {spec.source!r}; allowed: {', '.join(allowed)}")
     arrays, about = _points(spec) if spec.kind == "points" else _images(spec)
     meta = {
         "name": spec.name,
@@ -73,16 +100,16 @@ def prepare(spec: "DatasetSpec", out: Path) -> None:
         "description": spec.description,
         "reference": spec.reference,
     }
-    write_npz(Path(out) / "data.npz", **arrays)
-    write_json(Path(out) / "meta.json", meta)
+    write_npz(Path(out) / DATA, **arrays)
+    write_json(Path(out) / META, meta)
 
 
 def load(path: Path) -> Dataset:
     """Read a prepared dataset from its folder; UserError if it was not prepared."""
     path = Path(path)
     try:
-        meta = read_json(path / "meta.json")
-        with np.load(path / "data.npz", allow_pickle=False) as file:
+        meta = read_json(path / META)
+        with np.load(path / DATA, allow_pickle=False) as file:
             arrays = {key: torch.from_numpy(file[key]) for key in file.files}
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: missing; prepare the dataset first") from None
@@ -134,7 +161,7 @@ def indices(spec: "DatasetSpec", n: int, n_test: int | None) -> dict[str, np.nda
 
 
 def _points(spec: "DatasetSpec") -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    density = _density(spec.name, spec.source, spec.parameters)
+    density = point_density(spec.name, spec.source, spec.parameters)
     if spec.shape != (2,):
         raise UserError(f"{_file(spec.name)}: shape: {spec.source} lies in the plane, so [2], got {list(spec.shape)}")
     arrays = {
@@ -180,12 +207,12 @@ def _images(spec: "DatasetSpec") -> tuple[dict[str, np.ndarray], dict[str, Any]]
     }
 
 
-def _cut(spec: "DatasetSpec", train: "Pool", test: "Pool | None") -> "dict[str, Pool]":
+def _cut(spec: "DatasetSpec", train: Pool, test: Pool | None) -> dict[str, Pool]:
     """The splits of a source's examples, or of these and an official test set."""
     out = {}
     for split, chosen in indices(spec, len(train.images), None if test is None else len(test.images)).items():
         images, labels = test if test is not None and split == "test" else train
-        out[split] = type(train)(images[chosen], None if labels is None else labels[chosen])
+        out[split] = Pool(images[chosen], None if labels is None else labels[chosen])
     return out
 
 
@@ -201,7 +228,8 @@ def _classes(spec: "DatasetSpec", labels: list[np.ndarray | None]) -> int | None
     return spec.classes or found
 
 
-def _density(name: str, source: str, parameters: dict[str, Any]) -> PointDensity:
+def point_density(name: str, source: str, parameters: dict[str, Any]) -> PointDensity:
+    """The density of a dataset of points; UserError (one line) names the parameter of its file that is at fault."""
     import genbench.data as tables
 
     function = tables.POINTS[source]

@@ -5,6 +5,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,9 +14,24 @@ import numpy as np
 from genbench.config.errors import UserError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from genbench.config.schema import DatasetSpec
 
-__all__ = ["Pool", "Pools", "binarised", "cifar10", "digits", "fashion_mnist", "folder", "mnist", "mnist5k", "npz"]
+__all__ = [
+    "Pool",
+    "Pools",
+    "Traits",
+    "binarised",
+    "cifar10",
+    "digits",
+    "fashion_mnist",
+    "folder",
+    "mnist",
+    "mnist5k",
+    "npz",
+    "traits",
+]
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 CIFAR10 = ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530")
@@ -29,6 +45,35 @@ class Pool(NamedTuple):
 
 
 Pools = tuple[Pool, Pool | None]  # everything and None, or the official train and test set
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is special about the images of a source.
+
+    Attributes:
+        augmentable: Whether an image keeps its class when it is shifted, turned or stretched a little.
+        composed: Whether channels are images of their own, which examples of one split share and those of two splits do not;
+            a label's places, to a base that all channels have in common, are the channels' classes.
+        photographs: Whether images are, or may be, photographs, from which Inception and DINOv2 have learnt.
+        projection: From a spec's parameters and shape to a function that gives the squared distance (n,) of images (n, C, H, W)
+            in 0..1 to the manifold that all images of the source lie on; None where that is not known.
+    """
+
+    augmentable: bool = True
+    composed: bool = False
+    photographs: bool = False
+    projection: "Callable[[dict[str, Any], tuple[int, ...]], Callable[[Tensor], Tensor]] | None" = None
+
+
+def traits(**values: Any) -> Callable[[Callable], Callable]:
+    """Mark a source's function with traits other than the usual ones."""
+
+    def mark(source: Callable) -> Callable:
+        source.traits = Traits(**values)
+        return source
+
+    return mark
 
 
 def digits(spec: "DatasetSpec") -> Pools:
@@ -79,6 +124,7 @@ def binarised(spec: "DatasetSpec") -> Pools:
     return drawn(0, train), drawn(1, test)
 
 
+@traits(photographs=True)
 def cifar10(spec: "DatasetSpec") -> Pools:
     """CIFAR-10 (Krizhevsky 2009) with its official test set, from the binary version (no pickle)."""
     place = _root() / "cifar-10-batches-bin"
@@ -99,6 +145,7 @@ def cifar10(spec: "DatasetSpec") -> Pools:
     return _fetched(spec, place, lambda: (read(files), read(["test_batch.bin"])), download)
 
 
+@traits(photographs=True)
 def folder(spec: "DatasetSpec") -> Pools:
     """A folder of image files; its subfolders, if any, are the classes.
 
@@ -117,6 +164,7 @@ def folder(spec: "DatasetSpec") -> Pools:
     return train, test
 
 
+@traits(photographs=True)
 def npz(spec: "DatasetSpec") -> Pools:
     """The npz file `path`: `images` uint8 (n,H,W), (n,C,H,W) or (n,H,W,C); optional `labels` (n,)."""
     known(spec, {"path"})

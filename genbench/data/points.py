@@ -25,6 +25,7 @@ class PointDensity:
         step: Side of a quadrature cell that resolves the density.
         means: Centres of the modes (K, 2), float64, or None where there are no modes.
         std: Standard deviation of every mode, or None.
+        gaussians: Number of Gaussians that the density is a mixture of; 0 if it is no such mixture.
     """
 
     support: Box
@@ -33,6 +34,7 @@ class PointDensity:
     means: Tensor | None = None
     components: int = 8  # values held per point
     std: float | None = None
+    gaussians: int = 0
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density in nats, float64, of points (..., 2) in raw units; differentiable."""
@@ -77,7 +79,7 @@ class Mixture(PointDensity):
 
     def __init__(self, means: np.ndarray, std: float) -> None:
         self.means, self.std = torch.as_tensor(means, dtype=torch.float64), std
-        self.components = len(means)
+        self.components = self.gaussians = len(means)
         self.support, self.domain = _box(means, 4 * std), _box(means, 8 * std)
         self.step = std / 3
 

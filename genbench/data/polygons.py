@@ -1,7 +1,8 @@
 """Images of random convex polygons: data whose manifold is known, so that samples can be projected onto it."""
 
+import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,18 +10,29 @@ from torch import Tensor
 from torch.func import jacfwd, vmap
 
 from genbench.data.dataset import SPLITS
-from genbench.data.images import Pool, fault, known
+from genbench.data.images import Pool, fault, known, traits
 
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec
 
-__all__ = ["Projection", "corners", "draw", "polygons", "render", "vertex_counts"]
+__all__ = ["Projection", "corners", "draw", "polygons", "projection", "render", "vertex_counts"]
 
 GAP = math.radians(20)  # the generator's minimum segment angle; as released, neighbours keep half of it at least
 SCALE = 0.75  # diameter of the circle in units of the image's side
 SUB = 8  # sub-pixels per pixel and axis
 
 
+def projection(parameters: dict[str, Any], shape: tuple[int, ...]) -> "Projection":
+    """The projection onto the manifold of a dataset; its bank of polygons to start from is the same each time."""
+    return _projection(vertex_counts(parameters), shape[-1])
+
+
+@functools.cache
+def _projection(counts: tuple[int, ...], size: int) -> "Projection":
+    return Projection(counts, size)
+
+
+@traits(augmentable=False, projection=projection)  # a warped polygon can be one of another kind
 def polygons(spec: "DatasetSpec") -> dict[str, Pool]:
     """Dark convex polygons on white (Lucic et al. 2018), drawn from the spec's seed; (1, S, S), 256 grey values.
 

@@ -162,15 +162,17 @@ class Logit(Space):
         return each.flatten(y.ndim - len(self.shape)).sum(-1) + self.dim * math.log((1 - 2 * self.a) / self.levels)
 
 
-SPACES = {cls.name: cls for cls in (Standard, Symmetric, Uniform, Logit)}
+SPACES = {"standard": Standard, "symmetric": Symmetric, "uniform": Uniform, "logit": Logit}
 
 
 def space(dataset: "Dataset", name: str, a: float = 0.02) -> Space:
     """A dataset's space: "standard" for points; "symmetric", "uniform", "logit" (with a) for images."""
     cls = SPACES.get(name)
     if cls is None or cls.kind != dataset.kind:
-        allowed = ", ".join(key for key, value in SPACES.items() if value.kind == dataset.kind)
-        raise UserError(f"{dataset.name}: no space {name!r} for {dataset.kind}; allowed: {allowed}")
+        raise UserError(
+            f"{dataset.name}: no space {name!r} for {dataset.kind}; allowed: "
+            + ", ".join(key for key, value in SPACES.items() if value.kind == dataset.kind)
+        )
     if cls is Standard:
         return Standard(dataset.shape, None, tuple(dataset.meta["mean"]), dataset.meta["scale"])
     if cls is Logit:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from genbench.data.dataset import SPLITS
-from genbench.data.images import Pool, fault, known
+from genbench.data.images import Pool, fault, known, traits
 
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec
@@ -16,6 +16,7 @@ BASES = ("digits", "mnist5k", "mnist", "fashion_mnist")
 TEST, VALIDATION = 0.2, 0.1  # shares of a base without an official test set; validation takes its share of any base
 
 
+@traits(composed=True)
 def stacked(spec: "DatasetSpec") -> dict[str, Pool]:
     """Images (3, H, W) whose channels are random images of another source, drawn from the spec's seed (Metz et al. 2017).
 

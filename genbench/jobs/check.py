@@ -9,7 +9,7 @@ from genbench.checks.trials import check_trial
 from genbench.config.expand import Group, Trial
 from genbench.config.schema import Study
 from genbench.jobs.common import chosen
-from genbench.results.paths import Paths
+from genbench.results.paths import TRAINED, Paths
 
 __all__ = ["cost", "findings", "shown", "would_run"]
 
@@ -25,7 +25,7 @@ def would_run(parts: Sequence[Group], paths: Paths) -> list[dict]:
                 seen.add(key)
         ready = group.phase != "confirm" or paths.selected(group.name).is_file()
         own = chosen(group, paths).trials if ready else ()
-        done = sum((paths.store / t.id / "train.json").exists() for t in own)
+        done = sum((paths.trial(t.id) / TRAINED).exists() for t in own)
         budget = f"{first.budget['value']:g} {first.budget['unit']} x {first.batch}"
         size = len(group.seeds) if group.phase == "confirm" else len(group.trials)
         rows.append({"group": group.name, "phase": group.phase, "trials": size, "done": done, "budget": budget})
@@ -49,7 +49,7 @@ def cost(study: Study, parts: Sequence[Group], paths: Paths, device: str) -> tup
     for group in parts:
         if group.phase != "confirm" or paths.selected(group.name).is_file():
             own = chosen(group, paths).trials
-            left = tuple(t for t in own if not (paths.store / t.id / "train.json").exists())
+            left = tuple(t for t in own if not (paths.trial(t.id) / TRAINED).exists())
             works.append(Work(group.phase or "train", len(own), len(left), bool(left), left))
         else:
             size = len(group.seeds)

@@ -10,14 +10,14 @@ import pandas as pd
 
 from genbench import questions
 from genbench.checks.fairness import unfair
-from genbench.checks.trials import references
+from genbench.checks.trials import well_specified
 from genbench.config.expand import Trial, groups
 from genbench.config.read import dataset_spec, model_spec, read_study
 from genbench.jobs.common import chosen, commit, machine, versions
 from genbench.models import MODELS
 from genbench.results.files import read_json, write_json, write_parquet
-from genbench.results.paths import Paths
-from genbench.results.study import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED
+from genbench.results.paths import ENCODER, FLOOR, LIKELIHOODS, META, STUDY, TRAINED, Paths, table
+from genbench.results.tables import COSTS, EXAMPLES, REFINED, SCORES, SEARCHED, TRIALS
 
 __all__ = ["collect"]
 
@@ -35,32 +35,41 @@ def collect(
     for manifest in map(read_json, manifests):
         for row in manifest["rows"]:
             trial = members[manifest["group"]][row["trial"]]
-            training = read_json(paths.trial(trial.id) / "train.json")
             base = _base(trial)
-            costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
-            rest = {k: training[k] for k in ("step", "selected_update", "device", "started", "finished")}
-            place = {"phase": trial.phase, "configuration": trial.configuration, **_levels(trial), **_checkpoints(row)}
-            rows.append(
-                {**base, "variant": trial.variant, **place, "status": row["status"], "cause": row["cause"], **rest, **costs}
-            )
-            scores += [{**base, **score, "settings": json.dumps(score["settings"])} for score in row["scores"]]
+            rows.append(_trial(base, trial, row, read_json(paths.trial(trial.id) / TRAINED)))
+            scores += [{**base, **_with_settings(score)} for score in row["scores"]]
             if row["status"] == "ok":
-                examples += _examples(base, paths.trial(trial.id) / "examples.npz")
+                examples += _examples(base, paths.trial(trial.id) / LIKELIHOODS)
     datasets = list(dict.fromkeys(t.dataset for t in trials.values()))
-    floors = [
-        {"dataset": d, **score, "settings": json.dumps(score["settings"])}
-        for d in datasets
-        for score in read_json(paths.reference(d) / "floor.json")["scores"]
-    ]
-    folder = paths.study(study_name)
+    measured = {dataset: read_json(paths.reference(dataset) / FLOOR)["scores"] for dataset in datasets}
+    floors = [{"dataset": dataset, **_with_settings(score)} for dataset, each in measured.items() for score in each]
     order = ["dataset", "model", "seed"]
-    write_parquet(folder / "trials.parquet", pd.DataFrame(rows).sort_values([*order, "variant"]))
-    write_parquet(folder / "scores.parquet", pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]))
-    write_parquet(folder / "examples.parquet", pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)))
-    write_parquet(folder / "floors.parquet", pd.DataFrame(floors))
-    write_parquet(folder / "searched.parquet", pd.DataFrame(_searched(searched, members), columns=list(SEARCHED)))
-    write_parquet(folder / "refined.parquet", pd.DataFrame(_refined(refined, members, paths), columns=list(REFINED)))
-    write_json(folder / "study.json", _about(study, trials.values(), datasets, paths))
+    made = {
+        "trials": pd.DataFrame(rows, columns=list(TRIALS)).sort_values([*order, "variant"]),
+        "scores": pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]),
+        "examples": pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)),
+        "floors": pd.DataFrame(floors),
+        "searched": pd.DataFrame(_searched(searched, members), columns=list(SEARCHED)),
+        "refined": pd.DataFrame(_refined(refined, members, paths), columns=list(REFINED)),
+    }
+    folder = paths.study(study_name)
+    for name, frame in made.items():
+        write_parquet(table(folder, name), frame)
+    write_json(folder / STUDY, _about(study, trials.values(), datasets, paths))
+
+
+def _trial(base: dict, trial: Trial, row: dict, training: dict) -> dict:
+    """A row of the trials' table, from the trial, its row in the manifest of its group, and how its training went."""
+    costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
+    rest = {key: training[key] for key in ("step", "selected_update", "device", "started", "finished")}
+    place = {"variant": trial.variant, "phase": trial.phase, "configuration": trial.configuration}
+    place |= {**_levels(trial), **_checkpoints(row)}
+    return {**base, **place, "status": row["status"], "cause": row["cause"], **rest, **costs}
+
+
+def _with_settings(score: dict) -> dict:
+    """A score whose settings are JSON."""
+    return {**score, "settings": json.dumps(score["settings"])}
 
 
 def _base(trial: Trial) -> dict:
@@ -132,17 +141,17 @@ def _about(study, trials, datasets: list[str], paths: Paths) -> dict:
         }
     about = {}
     for dataset in datasets:
-        found = [paths.encoder(dataset, name) / "encoder.json" for name in study.encoders if name.startswith("classifier")]
+        found = [paths.encoder(dataset, name) / ENCODER for name in study.encoders if name.startswith("classifier")]
         images = dataset_spec(dataset).kind == "images"
         encoders = [read_json(path) for path in found] if images else []
-        about[dataset] = {**read_json(paths.data(dataset) / "meta.json"), "encoders": encoders}
+        about[dataset] = {**read_json(paths.data(dataset) / META), "encoders": encoders}
     return {
         "study": study.name,
         "title": study.title,
         "description": study.description,
         "config": study.model_dump(mode="json"),
         "unfair": unfair(study),
-        "references": references(trials),
+        "references": well_specified(trials),
         "questions": questions.folders(study),
         "datasets": about,
         "models": models,

@@ -23,7 +23,7 @@ def prepare_data(dataset: str, paths: Paths) -> None:
 def encode(dataset: str, encoder: str, paths: Paths, epochs: int, device: torch.device) -> None:
     """results/encoders/<dataset>/<encoder>: a classifier of the training split, "classifier" or "classifier-<seed>".
 
-    Its test accuracy, of single digits where they are stacked, is printed and stored.
+    Its test accuracy, of single channels where these are images of their own, is printed and stored.
     """
     data = load(paths.data(dataset))
 
@@ -32,11 +32,10 @@ def encode(dataset: str, encoder: str, paths: Paths, epochs: int, device: torch.
 
     split = {name: (data.splits[name], data.labels[name]) for name in data.splits}
     seed = int(encoder.partition("-")[2] or 0)
-    source = data.meta["source"]
-    options = {} if source == "stacked" else {"augment": source != "polygons"}  # a warp would change a polygon's class
-    trained = (train_stacked_encoder if source == "stacked" else train_encoder)(
+    train = train_stacked_encoder if data.composed else train_encoder
+    trained = train(
         *split["train"], classes=data.classes, levels=data.levels, seed=seed, epochs=epochs, device=device,
-        validation=split["validation"], log=log, **options,
+        validation=split["validation"], log=log, augment=data.augmentable,
     )  # fmt: skip
     reached = accuracy(trained, *split["test"])
     print(f"encoder of {dataset}: test accuracy {reached:.4f}", file=sys.stderr)

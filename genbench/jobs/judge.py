@@ -8,19 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.config.expand import Trial, code_hash
+from genbench.config.code import code_hash
+from genbench.config.expand import Trial
 from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
 from genbench.data import Dataset, space
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
+from genbench.metrics.distances import frechet
 from genbench.metrics.encoder import extract
-from genbench.metrics.fidelity import frechet
 from genbench.metrics.neighbours import Coverage
-from genbench.metrics.points import sliced_w1
+from genbench.metrics.sets import Points
+from genbench.metrics.transport import sliced_w1
 from genbench.results.files import read_json, write_json
-from genbench.results.paths import Paths
+from genbench.results.paths import TRAINED, Paths
 from genbench.training.replicas import stream
 
 __all__ = ["CHOOSES", "Judge"]
@@ -44,7 +46,7 @@ class Judge:
         else:
             encoder = named_encoder(study.encoders[0], data, paths, device)
             self.distance, self.features, name = self._frechet, lambda x: extract(encoder, x.to(device))[0], encoder.name
-        code = code_hash(*(f"genbench.metrics.{module}" for module in ("fidelity", "neighbours", "points")))
+        code = code_hash("genbench.jobs.judge:Judge", settings=[name, data.kind])
         self.key = short_hash([self.count, name, data.content_hash, code], 8)
         self.real: dict[str, Tensor] = {}
         self.coverage: Coverage | None = None
@@ -53,13 +55,13 @@ class Judge:
         """Status, cause, costs and, of a trial that ended ok, `checkpoints`: dicts of `update` (None: the end), validation
         and test; `scores`: those of the checkpoint with the lowest validation score, with its coverage of the test split;
         `update`: which it was; `last`: the scores of the end."""
-        file = self.paths.trial(trial.id) / f"judged-{self.key}.json"
+        file = self.paths.judged(trial.id, self.key)
         if not file.is_file():
             write_json(file, self._judged(trial))
         return read_json(file)
 
     def _judged(self, trial: Trial) -> dict[str, Any]:
-        training = read_json(self.paths.trial(trial.id) / "train.json")
+        training = read_json(self.paths.trial(trial.id) / TRAINED)
         row = {"status": training["status"], "cause": training["cause"], "scores": {}, "costs": dict(training["costs"])}
         if row["status"] != "ok":
             return row
@@ -105,7 +107,7 @@ class Judge:
         return self.real[split]
 
     def _sliced(self, x: Tensor, seed: int) -> dict[str, float]:
-        return {split: sliced_w1(x, self.data.splits[split], seed=seed).value for split in SPLITS}
+        return {split: sliced_w1(Points(x, self.data.splits[split], seed=seed)).value for split in SPLITS}
 
     def _frechet(self, x: Tensor, seed: int) -> dict[str, float]:
         features = self.features(x)

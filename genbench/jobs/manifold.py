@@ -1,32 +1,28 @@
-"""Scores on data whose manifold is known."""
-
-import functools
+"""Data whose manifold is known."""
 
 import torch
 from torch import Tensor
 
 from genbench.data import Dataset
-from genbench.data.polygons import Projection, vertex_counts
-from genbench.metrics.manifold import polygon_scores
-from genbench.metrics.score import Score
+from genbench.metrics.sets import Manifold
 from genbench.models import Model
 
-__all__ = ["manifold_scores"]
+__all__ = ["known_manifold"]
 
 SAMPLES, INVERTED = 1000, 256  # generated images that are projected, test images that a generator is inverted at
 
 
-def manifold_scores(
+def known_manifold(
     samples: Tensor, data: Dataset, model: Model | None = None, generator: torch.Generator | None = None
-) -> list[Score]:
-    """Scores of images (n, C, H, W) in raw units of a dataset of polygons, none of another.
+) -> Manifold | None:
+    """What metrics see of images (n, C, H, W), raw units, of a dataset whose manifold is known; None of another.
 
-    A model that decodes z ~ N(0, I) without being told a class adds recall.
+    A model that decodes z ~ N(0, I) without class labels adds its map.
     """
-    if data.meta["source"] != "polygons":
-        return []
+    project = data.projection()
+    if project is None:
+        return None
     top = data.levels - 1
-    project = _projection(vertex_counts(data.meta["parameters"]), data.shape[-1])
     made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
     decodes = {}
     if hasattr(model, "generate") and model.normal_prior and not model.classes:
@@ -35,10 +31,4 @@ def manifold_scores(
             return ((model.generate(z) + 1) / 2).clamp(0, 1).unflatten(1, data.shape)
 
         decodes = {"generate": generate, "latent": model.latent, "generator": generator}
-    return polygon_scores(made, test, project, settings={"reference": "test"}, **decodes)
-
-
-@functools.cache
-def _projection(counts: tuple[int, ...], size: int) -> Projection:
-    """Its bank of polygons to start from is the same each time."""
-    return Projection(counts, size)
+    return Manifold(project, made, test, **decodes)

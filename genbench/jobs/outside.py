@@ -13,7 +13,7 @@ from genbench.jobs.reference import scores_and_floors
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
 from genbench.results.files import write_json
-from genbench.results.paths import Paths
+from genbench.results.paths import ENCODER, META, Paths
 
 __all__ = ["evaluate_samples"]
 
@@ -29,11 +29,11 @@ def evaluate_samples(
     """
     spec = dataset_spec(dataset)
     made = read_samples(samples, spec)
-    if not (paths.data(dataset) / "meta.json").exists():
+    if not (paths.data(dataset) / META).exists():
         prepare_data(dataset, paths)
     data = load(paths.data(dataset))
     for name in encoders if spec.kind == "images" else ():
-        if name.startswith("classifier") and not (paths.encoder(dataset, name) / "encoder.json").exists():
+        if name.startswith("classifier") and not (paths.encoder(dataset, name) / ENCODER).exists():
             encode(dataset, name, paths, EPOCHS, device)
     scores, floors = scores_and_floors(made, data, encoders, paths, device)
     if out is not None:

@@ -14,7 +14,7 @@ from genbench.data import load
 from genbench.jobs.common import machine, versions
 from genbench.questions.training import Bench
 from genbench.results.files import write_json, write_parquet
-from genbench.results.paths import Paths
+from genbench.results.paths import Paths, table
 
 __all__ = ["run_question"]
 
@@ -37,8 +37,8 @@ def run_question(name: str, study: str, paths: Paths, out: Path, device: torch.d
         print(line, file=sys.stderr, flush=True)
 
     frames = questions.part(name, "run").run(settings, Bench(data, recipe_of, device, log))
-    for table, frame in frames.items():
-        write_parquet(out.parent / f"{table}.parquet", frame)
+    for title, frame in frames.items():
+        write_parquet(table(out.parent, title), frame)
     about = {"question": name, "settings": settings.model_dump(mode="json"), "tables": list(frames)}
     about |= {"content_hashes": {each.name: each.content_hash for each in data.values()}, "device": str(device)}
     write_json(out, {**about, "versions": versions(), "machine": machine(), "seconds": time.perf_counter() - start})

@@ -1,6 +1,7 @@
 """What samples of a dataset are compared with, and what real data score against real data."""
 
 import sys
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -9,29 +10,31 @@ from genbench.config.errors import UserError
 from genbench.config.read import dataset_spec
 from genbench.config.schema import Study
 from genbench.data import Dataset, load
-from genbench.jobs.manifold import manifold_scores
-from genbench.jobs.pictures import save_preview
-from genbench.metrics.coverage import conditional_accuracy
+from genbench.jobs.manifold import known_manifold
+from genbench.metrics.cards import METRICS, scores
 from genbench.metrics.encoder import extract, load_encoder
-from genbench.metrics.images import (
-    Reference,
-    Training,
-    against_reference,
-    against_training,
-    read_reference,
-    write_reference,
-)
-from genbench.metrics.points import point_scores
+from genbench.metrics.references import Reference, Training, read_reference, write_reference
 from genbench.metrics.score import Score
+from genbench.metrics.sets import Images, Manifold, Points
 from genbench.results.files import read_json, write_json, write_npz
-from genbench.results.paths import Paths
+from genbench.results.paths import DENSITY, ENCODER, FLOOR, PREVIEW, Paths
+from genbench.results.pictures import save_preview
 
-__all__ = ["GRID", "density_grid", "make_reference", "named_encoder", "sample_count", "sample_scores", "scores_and_floors"]
+__all__ = [
+    "GRID",
+    "density_grid",
+    "floor_rows",
+    "make_reference",
+    "named_encoder",
+    "sample_count",
+    "sample_scores",
+    "scores_and_floors",
+]
 
 REPEATS = 5  # draws of two disjoint sets of real data, whose scores make the floor
 GRID = 80  # cells per axis of a density picture
 POOL = 70_000  # real images that floors are drawn from
-FURTHER = 12_000  # real images that the floors of further encoders, dear ones among them, are drawn from
+FURTHER = 12_000  # real images that the floors of further encoders, expensive ones among them, are drawn from
 
 
 def sample_count(data: Dataset, study: Study) -> int:
@@ -55,16 +58,24 @@ def named_encoder(name: str, data: Dataset, paths: Paths, device: torch.device) 
 
 
 def sample_scores(
-    samples: Tensor, data: Dataset, encoders: tuple[str, ...], paths: Paths, device, seed: int, labels: Tensor | None = None
+    samples: Tensor,
+    data: Dataset,
+    encoders: tuple[str, ...],
+    paths: Paths,
+    device,
+    seed: int,
+    labels: Tensor | None = None,
+    manifold: Manifold | None = None,
+    keys: Collection[str] | None = None,
 ) -> list[Score]:
-    """Every sample metric of samples in raw units against the reference that `make_reference` wrote.
+    """Scores of samples in raw units against the reference that `make_reference` wrote, by the metrics named or all.
 
-    `labels` (n,): the classes that they were asked to be of, if any; only images have them.
+    `labels` (n,): the classes that they were asked to be of, if any; only images have them, as they alone have a `manifold`.
     """
     if data.kind == "points":
-        return point_scores(samples, data.splits["test"], data.density(), seed, {"reference": "test"})
+        return scores(Points(samples, data.splits["test"], data.density(), "test", seed=seed), keys)
     reference = read_reference(paths.reference(data.name), len(encoders))
-    return _image_scores(samples, data, encoders, reference, paths, device, seed, labels)
+    return _image_scores(samples, data, encoders, reference, paths, device, seed, labels, manifold, keys)
 
 
 def scores_and_floors(
@@ -72,52 +83,69 @@ def scores_and_floors(
 ) -> tuple[list[Score], list[dict]]:
     """Every sample metric of samples in raw units, and what equally many real examples score, without a study."""
     if data.kind == "points":
-        scores = point_scores(samples, data.splits["test"], data.density(), 0, {"reference": "test"})
-        return scores, _point_floors(data, len(samples))
-    reference = _references(data, encoders, paths, device)
-    scores = _image_scores(samples, data, encoders, reference, paths, device, 0) + manifold_scores(samples, data)
-    return scores, _image_floors(data, len(samples), encoders, paths, device)
+        found = scores(Points(samples, data.splits["test"], data.density(), "test"))
+    else:
+        reference, manifold = _references(data, encoders, paths, device), known_manifold(samples, data)
+        found = _image_scores(samples, data, encoders, reference, paths, device, 0, None, manifold, None)
+    return found, _floors(data, len(samples), encoders, paths, device, None)
 
 
 def _image_scores(
-    samples, data: Dataset, encoders: tuple[str, ...], reference, paths: Paths, device, seed: int, labels: Tensor | None = None
+    samples, data: Dataset, encoders: tuple[str, ...], reference, paths: Paths, device, seed: int, labels, manifold, keys
 ) -> list[Score]:
-    """Scores from one extraction of features per encoder."""
+    """Scores from one extraction of features per encoder; further ones than the first are asked for a few metrics only."""
     references, training = reference
-    scores = []
+    found = []
     for place, (name, reference) in enumerate(zip(encoders, references, strict=True)):
+        if not _asked(keys, encoders="all" if place else None):
+            continue
         encoder = named_encoder(name, data, paths, device)
         if encoder.name != reference.encoder:
             raise UserError(
                 f"{paths.reference(data.name)}: made by {reference.encoder}, but {name} is now {encoder.name}; make it anew"
             )
-        features, logits = extract(encoder, samples.to(device))
-        scores += against_reference(features, logits, reference, seed)
-        if not place:
-            scores += against_training(samples, features, training)
-            if labels is not None:
-                known = {"encoder": reference.encoder, "accuracy": reference.accuracy}
-                scores.append(conditional_accuracy(logits, labels, known))
-    return scores
+        seen = extract(encoder, samples.to(device))
+        first = {"further": True} if place else {"training": training, "labels": labels, "manifold": manifold}
+        found += scores(Images(*seen, reference, samples, **first, seed=seed), keys)
+    return found
+
+
+def _asked(keys: Collection[str] | None, **fields: str | None) -> list[str]:
+    """Those metrics of samples named, or of all, whose cards have these fields; None is any."""
+    cards = [card for card in METRICS.values() if (card.standard if keys is None else card.key in keys)]
+    cards = [card for card in cards if card.needs != "density"]
+    return [card.key for card in cards if all(value in (None, getattr(card, field)) for field, value in fields.items())]
 
 
 def make_reference(dataset: str, paths: Paths, study: Study, device: torch.device) -> None:
     """results/reference/<dataset>: real data as the encoders see them, the true density, and floor.json."""
     data, folder = load(paths.data(dataset)), paths.reference(dataset)
-    count = sample_count(data, study)
     if data.kind == "images":
         write_reference(folder, *_references(data, study.encoders, paths, device))
-        rows = _image_floors(data, count, study.encoders, paths, device)
-        rows.append(_true_accuracy(data, study.encoders[0], paths, device))
     else:
         x, y, points = density_grid(data)
         log_p = data.density().log_prob(points).reshape(GRID, GRID)
-        write_npz(folder / "density.npz", x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
-        rows = [*_point_floors(data, count), _true_nll(data, count)]
-    rows = [{**row, "role": "real"} for row in rows] + _copies(data, count, study.encoders, paths, device)
-    write_json(folder / "floor.json", {"dataset": dataset, "scores": rows})
+        write_npz(folder / DENSITY, x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
+    write_json(folder / FLOOR, {"dataset": dataset, "scores": floor_rows(data, study, paths, device)})
     support = None if data.kind == "images" else data.density().support
-    save_preview(folder / "preview.png", data.splits["test"][: study.point_samples].numpy(), data.levels, support)
+    save_preview(folder / PREVIEW, data.splits["test"][: study.point_samples].numpy(), data.levels, support)
+
+
+def floor_rows(
+    data: Dataset, study: Study, paths: Paths, device: torch.device, keys: Collection[str] | None = None
+) -> list[dict]:
+    """What real data score by the metrics named or all: rows of scores with their `repeat` and `role`.
+
+    Roles: "real", real data redrawn or the true density; "training", copies of training examples. Needs what
+    `make_reference` writes before. A metric's rows are the same whichever others are named.
+    """
+    count = sample_count(data, study)
+    rows = _floors(data, count, study.encoders, paths, device, keys)
+    if data.kind == "images" and (labelled := _asked(keys, needs="labels")):
+        rows += _true_accuracy(data, study.encoders[0], paths, device, labelled)
+    if data.kind == "points" and (keys is None or "nll" in keys):
+        rows.append(_true_nll(data, count))
+    return [{**row, "role": "real"} for row in rows] + _copies(data, count, study.encoders, paths, device, keys)
 
 
 def _references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> tuple[list[Reference], Training]:
@@ -134,10 +162,10 @@ def _references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> 
 
 
 def _classes(logits: Tensor, data: Dataset, name: str, paths: Paths, first: bool) -> tuple:
-    """Predicted classes and the encoder's accuracy; nothing for the encoders that classes are not told by."""
+    """Predicted classes and the encoder's accuracy; nothing for further encoders."""
     if not first:
         return ()
-    accuracy = read_json(paths.encoder(data.name, name) / "encoder.json")["accuracy"]
+    accuracy = read_json(paths.encoder(data.name, name) / ENCODER)["accuracy"]
     return torch.bincount(logits.argmax(1), minlength=logits.shape[1]), accuracy
 
 
@@ -150,23 +178,36 @@ def _order(n: int, seed: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
 
 
-def _image_floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, device) -> list[dict]:
-    """Scores of real images, REPEATS times: rows of scores with their repeat."""
-    m, rows, everything = len(data.splits["test"]), [], torch.cat(list(data.splits.values()))
+def _floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, device, keys) -> list[dict]:
+    """Scores of real data against disjoint real data, redrawn REPEATS times from all splits: rows with their repeat."""
+    everything, rows = torch.cat(list(data.splits.values())), []
+    if data.kind == "points":
+        for repeat in range(REPEATS):
+            a, b, *_ = _redraw(data, len(everything), count, repeat)
+            rows += _rows(scores(Points(everything[a], everything[b], data.density(), "redrawn", seed=repeat), keys), repeat)
+        return rows
+    m = len(data.splits["test"])
     for place, name in enumerate(names):
+        if not _asked(keys, encoders="all" if place else None):
+            continue
         encoder = named_encoder(name, data, paths, device)
-        pool = everything if data.meta["source"] == "stacked" else _some(everything, max(FURTHER if place else POOL, count + m))
+        pool = everything if data.composed else _some(everything, max(FURTHER if place else POOL, count + m))
         features, logits = extract(encoder, pool.to(device))
         for repeat in range(REPEATS):
             a, b, train, scored, held = _redraw(data, len(pool), count, repeat)
             reference = Reference(encoder.name, "redrawn", features[b], *_classes(logits[b], data, name, paths, not place))
-            scores = against_reference(features[a], logits[a], reference, repeat)
-            if not place:
+            first = {"further": True} if place else {"manifold": known_manifold(pool[a], data)}
+            found = scores(Images(features[a], logits[a], reference, pool[a], **first, seed=repeat), keys)
+            if not place and (looking := _asked(keys, needs="training")):
                 training = Training.fit(encoder.name, pool[train], features[train], features[held])
-                scores += against_training(pool[scored], features[scored], training) + manifold_scores(pool[a], data)
-            rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
+                found += scores(Images(features[scored], samples=pool[scored], training=training), looking)
+            rows += _rows(found, repeat)
         print(f"{data.name}: floors by {encoder.name}", file=sys.stderr, flush=True)
     return rows
+
+
+def _rows(found: list[Score], repeat: int) -> list[dict]:
+    return [{**score.as_dict(), "repeat": repeat} for score in found]
 
 
 def _redraw(data: Dataset, total: int, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -178,7 +219,7 @@ def _redraw(data: Dataset, total: int, count: int, seed: int) -> tuple[Tensor, T
     they were drawn from all splits, which no model's do with the test split: there the splits stay what they are.
     """
     m, size = len(data.splits["test"]), len(data.splits["train"])
-    if data.meta["source"] == "stacked":
+    if data.composed:
         scored, held = (total - m + _order(m, seed)).tensor_split(2)
         return _order(total - m, seed)[:count], torch.arange(total - m, total), torch.arange(size), scored[:count], held
     count = min(count, total - m)
@@ -186,29 +227,21 @@ def _redraw(data: Dataset, total: int, count: int, seed: int) -> tuple[Tensor, T
     return order[:count], order[count : count + m], order[:size], order[size : size + half], order[size + half : size + 2 * half]
 
 
-def _copies(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, device) -> list[dict]:
+def _copies(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, device, keys) -> list[dict]:
     """What a perfect copier scores against the test split: training examples, drawn without replacement."""
     train = data.splits["train"]
     drawn = train[_order(len(train), 0)[:count]]
-    scores = sample_scores(drawn, data, names, paths, device, 0) + manifold_scores(drawn, data)
-    return [{**score.as_dict(), "repeat": 0, "role": "training"} for score in scores]
+    manifold = known_manifold(drawn, data) if data.kind == "images" else None
+    found = sample_scores(drawn, data, names, paths, device, 0, None, manifold, keys)
+    return [{**row, "role": "training"} for row in _rows(found, 0)]
 
 
-def _point_floors(data: Dataset, count: int) -> list[dict]:
-    """Scores of real points against disjoint real points, redrawn REPEATS times from all splits together."""
-    pool, rows = torch.cat(list(data.splits.values())), []
-    for repeat in range(REPEATS):
-        a, b, *_ = _redraw(data, len(pool), count, repeat)
-        scores = point_scores(pool[a], pool[b], data.density(), repeat, {"reference": "redrawn"})
-        rows += [{**score.as_dict(), "repeat": repeat} for score in scores]
-    return rows
-
-
-def _true_accuracy(data: Dataset, name: str, paths: Paths, device) -> dict:
+def _true_accuracy(data: Dataset, name: str, paths: Paths, device, keys) -> list[dict]:
     """What real images of the test split get for the classes that they are of: the classifier's accuracy."""
     encoder = named_encoder(name, data, paths, device)
-    _, logits = extract(encoder, data.splits["test"].to(device))
-    return {**conditional_accuracy(logits, data.labels["test"], {"encoder": encoder.name}).as_dict(), "repeat": 0}
+    seen = extract(encoder, data.splits["test"].to(device))
+    reference = Reference(encoder.name, "test", seen[0])
+    return _rows(scores(Images(*seen, reference, labels=data.labels["test"]), keys), 0)
 
 
 def _true_nll(data: Dataset, count: int) -> dict:

@@ -22,16 +22,16 @@ from genbench.jobs.judge import Judge
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import CHUNK, decoded, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
+from genbench.metrics.cards import scores
 from genbench.metrics.encoder import extract
-from genbench.metrics.images import against_reference, read_reference
 from genbench.metrics.neighbours import neighbours
-from genbench.metrics.points import modes, sliced_w1
-from genbench.metrics.score import Score
+from genbench.metrics.references import read_reference
+from genbench.metrics.sets import Images, Points
 from genbench.models import Model
 from genbench.models.adversarial import Adversarial
 from genbench.models.gan_losses import LOSSES
 from genbench.results.files import read_json, write_json, write_npz
-from genbench.results.paths import Paths
+from genbench.results.paths import TRAINED, Paths
 from genbench.sampling.calibration import isotonic, platt, reliability, reliability_out_of_fold
 from genbench.sampling.latent import arcs, ddls, truncated_normal
 from genbench.sampling.metropolis import metropolis
@@ -45,7 +45,7 @@ SHOWN = ("modes", "high_quality", "mode_kl", "sliced_w1", "fid", "kid", "precisi
 PAIRS, IMAGE_STEPS, POINT_STEPS = 6, 9, 65  # of interpolations
 PICTURED = {"points": 1000, "images": 24}  # samples of each method that are kept for pictures
 
-Scorer = Callable[[Tensor], list[Score]]
+Scorer = Callable[[Tensor], dict[str, float]]
 Rows = list[dict[str, Any]]
 
 
@@ -63,7 +63,7 @@ def refine_group(study: str, group: str, paths: Paths, out: Path, device: torch.
     rows, pictures, judge = [], {}, None
     for trial in members.trials:
         row: dict[str, Any] = {"trial": trial.id, "numbers": [], "faults": []}
-        training = read_json(paths.trial(trial.id) / "train.json")
+        training = read_json(paths.trial(trial.id) / TRAINED)
         if training["status"] == "ok":
             update = None
             if training.get("earlier"):  # the checkpoint that its scores are of
@@ -81,18 +81,24 @@ def refine_group(study: str, group: str, paths: Paths, out: Path, device: torch.
 
 
 def _scorer(data: Dataset, study: Study, paths: Paths, device: torch.device) -> Scorer:
-    """Main metrics of samples in raw units; precision and recall of points are those of their coordinates."""
+    """Metrics shown, by key, of samples in raw units; precision and recall of points are those of their coordinates."""
     if data.kind == "points":
         density, test = data.density(), data.splits["test"]
 
-        def points(samples: Tensor) -> list[Score]:
-            own = modes(samples, density.means, density.std) if density.means is not None else []
-            return [*own, sliced_w1(samples, test), *neighbours(samples, test)]
+        def points(samples: Tensor) -> dict[str, float]:
+            own = {score.metric: score.value for score in scores(Points(samples, test, density), SHOWN)}
+            counts = neighbours(samples, test)
+            return own | {"precision": counts.precision[0], "recall": counts.recall[0]}
 
         return points
     encoder = named_encoder(study.encoders[0], data, paths, device)
     reference = read_reference(paths.reference(data.name), len(study.encoders))[0][0]
-    return lambda samples: against_reference(*extract(encoder, samples.to(device)), reference)
+
+    def images(samples: Tensor) -> dict[str, float]:
+        seen = Images(*extract(encoder, samples.to(device)), reference)
+        return {score.metric: score.value for score in scores(seen, SHOWN)}
+
+    return images
 
 
 class _Refined:
@@ -232,9 +238,8 @@ class _Refined:
         x = decoded(y.reshape(-1, *self.model.shape), self.space)
         if threshold is None:
             self.pictures[method] = x[: PICTURED[self.data.kind]].numpy()
-        scores = {score.metric: score.value for score in self.score(x) if score.metric in SHOWN}
         cost = dict(zip(("generator_passes", "critic_passes", "backward_passes"), map(float, passes), strict=True))
-        self.add(method, scores | cost | {"seconds_per_1000": 1000 * seconds / len(x)}, len(x), threshold)
+        self.add(method, self.score(x) | cost | {"seconds_per_1000": 1000 * seconds / len(x)}, len(x), threshold)
 
     def add(self, method: str, values: dict[str, float], n: int, threshold: float | None = None) -> None:
         common = {"method": method, "threshold": threshold, "n": n}

@@ -20,7 +20,7 @@ from genbench.data import Dataset, load, space
 from genbench.jobs.common import group_of, locked, progress, versions
 from genbench.models import MODELS, Model
 from genbench.results.files import read_json, write_json, write_parquet
-from genbench.results.paths import Paths
+from genbench.results.paths import HISTORY, TRAINED, TRIAL, Paths
 from genbench.training.checkpoint import save_tensors
 from genbench.training.trainer import Result, Switches, Trainer
 
@@ -55,7 +55,7 @@ def train_group(study: str, group: str, paths: Paths, out, device: torch.device,
         todo = [t for t in members.trials if not _done(t, data, paths)]
         for chunk in _chunks(todo):
             _train(chunk, data, paths, device, interval)
-    statuses = {t.id: read_json(paths.trial(t.id) / "train.json")["status"] for t in members.trials}
+    statuses = {t.id: read_json(paths.trial(t.id) / TRAINED)["status"] for t in members.trials}
     write_json(out, {"group": group, "study": study, "trials": statuses, "content_hash": data.content_hash})
     print(f"{group}: " + ", ".join(f"seed {t.seed} {statuses[t.id]}" for t in members.trials), file=sys.stderr)
 
@@ -72,7 +72,7 @@ def _chunks(trials: list[Trial]) -> Iterator[list[Trial]]:
 
 def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
     try:
-        record = read_json(paths.trial(trial.id) / "train.json")
+        record = read_json(paths.trial(trial.id) / TRAINED)
     except (FileNotFoundError, json.JSONDecodeError):
         return False
     return record["content_hash"] == data.content_hash and (record["status"] != "ok" or paths.weights(trial.id).exists())
@@ -82,7 +82,7 @@ def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device
     first = chunk[0]
     started = time.time()
     key = short_hash([[t.id for t in chunk], data.content_hash, device.type])  # random streams differ between devices
-    checkpoint = paths.store / "checkpoints" / f"{key}.safetensors"
+    checkpoint = paths.checkpoint(key)
     try:
         trainer = Trainer(
             build_model(first), [t.seed for t in chunk], [t.hp for t in chunk],
@@ -112,10 +112,10 @@ def _store(trial: Trial, result: Result, data: Dataset, paths: Paths, device: to
     import pandas as pd
 
     folder = paths.trial(trial.id)
-    write_json(folder / "trial.json", trial.as_dict())
+    write_json(folder / TRIAL, trial.as_dict())
     history = pd.DataFrame(result.history, columns=["update", "series", "value", "seconds"])
     history = history.astype({"update": int, "series": str, "value": float, "seconds": float})  # also where it is empty
-    write_parquet(folder / "history.parquet", history)
+    write_parquet(folder / HISTORY, history)
     for update, model in result.earlier.items():
         save_tensors(paths.weights(trial.id, update), model.state_dict())
     if result.model is not None:
@@ -129,7 +129,7 @@ def _store(trial: Trial, result: Result, data: Dataset, paths: Paths, device: to
         "versions": versions(),
         "content_hash": data.content_hash,
     }
-    write_json(folder / "train.json", {**record, "started": started, "finished": time.time()})
+    write_json(folder / TRAINED, {**record, "started": started, "finished": time.time()})
 
 
 def _device_name(device: torch.device) -> str:

@@ -24,7 +24,7 @@ JITTER = 0.3  # steps are a random share, between this and 1, of the tuned one: 
 
 @dataclass(frozen=True)
 class Annealed:
-    """What annealing tells of log p(x) for each example."""
+    """What annealing gives of log p(x) for each example."""
 
     lower: Tensor  # (n,) nats: its expectation is at most log p(x), and it exceeds log p(x) + c with probability < exp(-c)
     ess: Tensor  # (n,) effective number of chains (sum w)^2 / sum w^2, between 1 and `chains`
@@ -58,11 +58,11 @@ def decoder_ais(
 ) -> Annealed:  # fmt: skip
     """Bound log p(x) = log E_{z ~ p(z)} p(x|z) from below by annealing from N(0, I), or from q(z|x), to p(z|x).
 
-    The laws between are q^(1-b) (p(z) p(x|z))^b, where q is N(0, I) without a `start`; b = ((1 + v)^t - 1) / v on an even grid
-    of t, with v the standard deviation of the log-weight under the first law, which makes equal steps in log(1 + v b): the
-    sigmoid grid of Wu et al. is far too coarse near 0 where p(x|z) is narrow. v and the step sizes, functions of x and b
-    only, come from pilot chains and are then frozen: steps that follow the chains themselves would break the bound. A high
-    acceptance proves nothing: judge a run by its `ess` and by `bdmc`. Memory grows with n * chains: split many examples.
+    The distributions between are q^(1-b) (p(z) p(x|z))^b, where q is N(0, I) without a `start`; b = ((1 + v)^t - 1) / v on an
+    even grid of t, with v the standard deviation of the log-weight under the first distribution, which makes equal steps in
+    log(1 + v b): the sigmoid grid of Wu et al. is far too coarse near 0 where p(x|z) is narrow. v and the step sizes, functions
+    of x and b only, come from pilot chains and are then frozen: steps that follow the chains themselves would break the bound.
+    A high acceptance proves nothing: look at a run's `ess` and at `bdmc`. Memory grows with n * chains: split many examples.
     Raises ValueError where the log-likelihood is not finite at the start of the chains.
 
     Arguments:
@@ -120,7 +120,7 @@ def surrogate(generate: Callable[[Tensor], Tensor], sigma: float) -> LogLikeliho
 
 
 def start_of(z: Tensor, n: int) -> Start:
-    """Where annealing for n examples starts under a prior with these draws (m, dim): a normal law with their moments."""
+    """Where annealing for n examples starts under a prior with these draws (m, dim): a normal distribution with their moments."""
     mean, log_std = z.mean(0), z.std(0).clamp(min=1e-6).log()
     return mean.expand(n, -1), log_std.expand(n, -1)
 
@@ -160,7 +160,7 @@ def fit_sigma(
 
 
 def _look(log_likelihood: LogLikelihood, log_prior: LogPrior, dim: int, x: Tensor, start: Start | None, chains: int) -> Look:
-    """Return h and its gradient at u = (z - mean) / std, where the law at b is N(u; 0, I) exp(b h(u)), and p(x) = E exp h."""
+    """Return h and its gradient at u = (z - mean) / std, with N(u; 0, I) exp(b h(u)) the distribution at b, p(x) = E exp h."""
     x = x.repeat_interleave(chains, 0)
     mean, log_std = (t.repeat_interleave(chains, 0) for t in start) if start else (0.0, torch.zeros(dim).to(x))
 
@@ -169,8 +169,8 @@ def _look(log_likelihood: LogLikelihood, log_prior: LogPrior, dim: int, x: Tenso
             u = u.detach().requires_grad_()
             z = mean + log_std.exp() * u
             h = log_likelihood(x, z) + log_prior(z) - standard_normal(u) + log_std.sum(-1)
-            (slope,) = torch.autograd.grad(h.sum(), u)
-        return h.detach(), slope
+            (gradient,) = torch.autograd.grad(h.sum(), u)
+        return h.detach(), gradient
 
     return look
 
@@ -224,10 +224,10 @@ def _move(look: Look, u: Tensor, now: tuple[Tensor, Tensor], b: float, size: Ten
     def energy(v: Tensor) -> Tensor:
         return 0.5 * v.square().sum(-1) - b * at(v)[0]
 
-    def slope(v: Tensor) -> Tensor:
+    def gradient(v: Tensor) -> Tensor:
         return v - b * at(v)[1]
 
-    new, _, accepted = hmc_step(u, energy(u), energy, slope, size, leapfrog, generator)
+    new, _, accepted = hmc_step(u, energy(u), energy, gradient, size, leapfrog, generator)
     return new, at.kept(accepted), accepted
 
 

@@ -58,7 +58,7 @@ def quadrature_log_z(energy: Function, radius: float = 8.0, points: int = 601, d
 
 
 class Path(Protocol):
-    """Unnormalised laws f_0, ..., f_K from one that is known to exp(-U), with moves among them; states are its own affair."""
+    """Unnormalised distributions f_0, ..., f_K from a known one to exp(-U), with moves among them; states are its own affair."""
 
     count: int  # K, an even number
     log_z0: float  # log of the integral of f_0
@@ -79,7 +79,7 @@ class Path(Protocol):
         """One transition that is reversible with respect to f_i."""
 
     def coarser(self) -> "Path":
-        """Every second law of this path."""
+        """Every second distribution of this path."""
 
 
 def walk(path: Path, state: Any, back: bool = False) -> Tensor:
@@ -130,31 +130,31 @@ def ais_log_z(path: Path, chains: int = 128, exact: Tensor | None = None) -> Log
 
 
 class HMCPath:
-    """f_b = exp(-(1 - b) U_0 - b U) moved by HMC, from a uniform or a Gaussian law, with b on a cubic grid from 0 to 1.
+    """f_b = exp(-(1 - b) U_0 - b U) moved by HMC, from a uniform or a Gaussian distribution, with b on a cubic grid from 0 to 1.
 
     Step sizes are tuned on pilot chains when the path is made and then frozen, as a function of b only: tuning on the run
     that counts is biased. Each chain's step is drawn between a fifth and six fifths of the tuned one: short steps are
-    accepted where the law is narrow, and no trajectory is a whole period each time.
+    accepted where the distribution is narrow, and no trajectory is a whole period each time.
 
     References:
         Annealed importance sampling (Neal, 2001), arXiv physics/9803008
         MCMC using Hamiltonian dynamics (Neal, 2011), arXiv 1206.1901
 
     Arguments:
-        energy, slope: U (n,) and its gradient (n, dim) at x (n, dim). generator: of all randomness, here and in the runs.
-        gaussian: mean and std, each (dim,) or a number, of U_0's law on R^dim; None: uniform on [-half, half]^dim, whose
+        energy, gradient: U (n,) and its gradient (n, dim) at x (n, dim). generator: of all randomness, here and in the runs.
+        gaussian: mean and std, each (dim,) or a number, of U_0's distribution on R^dim; None: uniform on [-half, half]^dim, whose
         walls reflect all chains, and log Z is that of exp(-U) on the box.
         temperatures: K, even. leapfrog: steps per trajectory. pilot: chains of the tuning.
     """
 
     def __init__(
-        self, energy: Function, slope: Function, dim: int, generator: torch.Generator, *, half: float = 1.0,
+        self, energy: Function, gradient: Function, dim: int, generator: torch.Generator, *, half: float = 1.0,
         gaussian: tuple[Tensor | float, Tensor | float] | None = None, temperatures: int = 200, leapfrog: int = 4,
         pilot: int = 32,
     ):  # fmt: skip
         if temperatures % 2:
             raise ValueError(f"temperatures: {temperatures} is odd; their number must be even")
-        self.energy, self.slope, self.dim, self.generator, self.leapfrog = energy, slope, dim, generator, leapfrog
+        self.energy, self.gradient, self.dim, self.generator, self.leapfrog = energy, gradient, dim, generator, leapfrog
         self.grid = torch.linspace(0, 1, temperatures + 1, dtype=torch.float64).pow(3).tolist()
         self.half = None if gaussian else half
         if gaussian:
@@ -203,7 +203,7 @@ class HMCPath:
     def _energy0(self, x: Tensor) -> Tensor:
         return x.new_zeros(len(x)) if self.half is not None else 0.5 * ((x - self.mean) / self.std).square().sum(-1)
 
-    def _slope0(self, x: Tensor) -> Tensor | float:
+    def _gradient0(self, x: Tensor) -> Tensor | float:
         return 0.0 if self.half is not None else (x - self.mean) / self.std**2
 
     def _move(self, state: tuple[Tensor, Tensor], i: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
@@ -218,7 +218,7 @@ class HMCPath:
         jitter = 0.2 + torch.rand(len(x), 1, generator=self.generator, device=x.device)
         before = b * value + (1 - b) * self._energy0(x)
         x, _, moved = hmc_step(
-            x, before, energy, lambda y: b * self.slope(y) + (1 - b) * self._slope0(y),
+            x, before, energy, lambda y: b * self.gradient(y) + (1 - b) * self._gradient0(y),
             self.steps[i] * jitter, self.leapfrog, self.generator, self.half,
         )  # fmt: skip
         return (x, torch.where(moved, proposed, value)), moved

@@ -1,4 +1,4 @@
-"""The Parzen window, only to show why no model here is judged by it."""
+"""The Parzen window, only to show why no model here is scored by it."""
 
 import math
 from pathlib import Path

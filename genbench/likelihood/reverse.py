@@ -13,9 +13,9 @@ __all__ = ["raise_log_prob"]
 def raise_log_prob(path: Path, x: Tensor, chains: int = 16) -> Tensor:
     """RAISE: a stochastic lower bound on log p_ann(x) (n,) in nats at x (n, d), float64, from `chains` chains per point.
 
-    p_ann is the law of the last state of the path's annealing, which approaches p = exp(-U)/Z as the path gets finer: it is a
-    bound for that sampler and errs on the safe side of log p, where log p with an annealed log Z errs on the other. It is
-    no bound on log p itself: a path too coarse to forget its start may lie above it in places.
+    p_ann is the distribution of the last state of the path's annealing, which approaches p = exp(-U)/Z as the path gets
+    finer: it is a bound for that sampler and errs on the safe side of log p, where log p with an annealed log Z errs on the
+    other. It is no bound on log p itself: a path too coarse to forget its start may lie above it in places.
 
     References:
         Accurate and conservative estimates of MRF log-likelihood using reverse annealing (Burda et al., 2015), arXiv 1412.8566

@@ -13,13 +13,24 @@ from genbench.data import Dataset, Space, bits_per_dim
 from genbench.likelihood.importance import IMPORTANCE_SAMPLES, importance_bounds
 from genbench.likelihood.partition import HMCPath, LogZ, ais_log_z, quadrature_log_z
 from genbench.likelihood.reverse import raise_log_prob
+from genbench.metrics.card import ANNEALED, Card, metric
 from genbench.metrics.score import Score
 from genbench.models import Model
 
 __all__ = ["Estimate", "Likelihood", "nll_scores"]
 
+KINDS = (
+    "Kinds speak of the log-likelihood: exact; lower_bound, so that the number shown is too large by an unknown amount; "
+    "estimate, which can err either way. Kinds are never ranked against each other."
+)
+EXAMPLES = (
+    "Standard error over the test examples: their standard deviation divided by sqrt(n); a bound's own noise is in it, its "
+    "distance from the truth is not. Models are compared on the same examples, by paired differences, which are far more "
+    "certain than this."
+)
+THEIS = "Theis et al. 2016, arXiv:1511.01844"
 FINE_STEPS = 1000  # of a diffusion's bound that shows what its short sampling chain costs
-FINE_DIMENSIONS, FINE_POINTS = 64, 250  # beyond, that many steps are too dear
+FINE_DIMENSIONS, FINE_POINTS = 64, 250  # beyond, that many steps are too expensive
 TEMPERATURES = 300  # of the annealing of an energy of images
 ODE_IMAGES = 50  # larger images whose density by the ODE is computed
 RAISE_IMAGES, RAISE_CHAINS = 20, 16  # images that RAISE anneals back from, and chains for each
@@ -46,7 +57,7 @@ class Likelihood:
 
     @cached_property
     def path(self) -> HMCPath:
-        """The annealing path from the uniform law on the box of images to an energy's law."""
+        """The annealing path from the uniform distribution on the box of images to an energy's distribution."""
         return HMCPath(self.model.energy, self.model.slope, self.model.dim, self.generator, temperatures=TEMPERATURES)
 
     @cached_property
@@ -129,12 +140,138 @@ def _about(z: LogZ) -> dict[str, Any]:
     return settings | {key: value for key, value in known.items() if value is not None}
 
 
+@metric(
+    Card(
+        key="nll",
+        title="Negative log-likelihood",
+        unit="nats",
+        direction="lower",
+        applies="points",
+        group="Likelihood",
+        what="Mean negative log-density of test points under the model, in the units of the data, exact or bounded as its kind "
+        "says.",
+        range="Any real number: a density exceeds 1 where the data are narrow.",
+        floor="The entropy of the data, reached by the true density only: the true density's own value on the same points.",
+        uncertainty=EXAMPLES + " An energy's log Z is one error common to all points (settings: log_z_se), not in it.",
+        traps=KINDS + " It says little of samples: a model that mixes in 99 % noise loses at most 4.6 nats. One test point in a "
+        "region without density weighs more than all others. It changes with the units of the data.",
+        source=THEIS,
+        place=330,
+        needs="density",
+    )
+)
+@metric(
+    Card(
+        key="kl",
+        title="KL(data || model)",
+        unit="nats",
+        direction="lower",
+        applies="points",
+        group="Likelihood",
+        what="Divergence of the model's density from the true one: mean difference of their logarithms on the same test points.",
+        range="0 to infinity; the mean over finitely many points can be a little negative.",
+        floor="0 for the true density, without error, since the difference is taken point by point.",
+        uncertainty="Standard error over the test points of the difference point by point, far smaller than that of the negative "
+        "log-likelihood itself. An energy's log Z is one error common to all points (settings: log_z_se), not in it.",
+        traps=KINDS + " With a lower bound the divergence is overestimated by the bound's gap. It forgives noise between the "
+        "modes, unlike the divergence in the other direction, and punishes a missed mode without limit.",
+        source=THEIS,
+        place=340,
+        needs="density",
+    )
+)
+@metric(
+    Card(
+        key="bpd",
+        title="Bits per dimension",
+        unit="bits/dim",
+        direction="lower",
+        applies="images",
+        group="Likelihood",
+        what="Mean negative log2-probability of the discrete test images per dimension, exact or bounded as its kind says.",
+        range="0 to infinity; a uniform distribution over L grey levels gets log2 L: 8 for 256 levels, 4.09 for 17.",
+        floor="The entropy rate of the data, which is unknown: no floor.",
+        uncertainty=EXAMPLES + " An energy's log Z is one error common to all images (settings: log_z_se), not in it.",
+        traps=KINDS + " Densities of dequantised images are lower bounds of the discrete probability, loose by what the "
+        "uniform noise costs. Most of the bits are noise in the grey values, which no one sees: small differences "
+        "say nothing of how samples look. It compares only at the same grey levels, size and preprocessing.",
+        source=THEIS + "; Uria et al. 2013, arXiv:1306.0186",
+        place=350,
+        needs="density",
+    )
+)
+@metric(
+    Card(
+        key="long_bound",
+        title="Bound of 1,000 steps",
+        unit="nats or bits/dim",
+        direction="lower",
+        applies="both",
+        group="Likelihood",
+        what="Variational bound on the negative log-likelihood of test examples under a diffusion's chain of 1,000 steps, nats "
+        "for points, bits/dim for images.",
+        range="Any real number for points, 0 to infinity for images.",
+        floor="As for the likelihood.",
+        uncertainty="Standard error over test examples.",
+        traps="Of a chain that nobody samples here: what it is better by than the bound of the sampling chain is the cost of "
+        "that chain's few steps.",
+        source="Ho et al. 2020, arXiv:2006.11239; Kingma et al. 2021, arXiv:2107.00630",
+        ranked=False,
+        place=360,
+        needs="density",
+    )
+)
+@metric(
+    Card(
+        key="raise_nll",
+        title="Likelihood by RAISE",
+        unit="nats",
+        direction="lower",
+        applies="images",
+        group="Likelihood",
+        what="Mean negative log-likelihood of test images under an energy-based model by reverse annealing from each image, "
+        "nats per image: a second opinion beside the likelihood by an annealed normalising constant.",
+        range="Any real number.",
+        floor="As for the likelihood.",
+        uncertainty=ANNEALED,
+        traps="In expectation a bound on the likelihood under the distribution of the annealing chain's last state, and no bound "
+        "under the energy's own: where annealing misses a part of the mass, both estimates are too good by as much, and agree. "
+        "Where they differ by more than a few nats, neither is the likelihood; that they agree proves nothing. Of few images.",
+        source="Burda et al. 2015, arXiv:1412.8566",
+        place=370,
+        needs="density",
+    )
+)
+@metric(
+    Card(
+        key="nll_gap",
+        title="Train-test gap",
+        unit="nats or bits/dim",
+        direction="lower",
+        applies="both",
+        group="Memorisation",
+        what="Mean negative log-likelihood of test examples less that of training examples (nats for points, bits/dim for "
+        "images): how much more the model knows of what it was trained on.",
+        range="Any real number; near 0 without overfitting.",
+        floor="0 in expectation for a model that does not depend on the training set; two random samples differ by their "
+        "standard error.",
+        uncertainty="Square root of the sum of the squared standard errors of both means, over examples.",
+        traps="Zero is also what a model gets that has learnt nothing: read it beside the likelihood itself, which is why it is "
+        "not ranked. Bounds have gaps of their own on both sides: a VAE's encoder can fit training images better than test "
+        "images while the model itself does not overfit. Single training images can be memorised while the mean gap is small.",
+        source="van den Burg and Williams 2021, arXiv:2106.03216",
+        ranked=False,
+        place=380,
+        needs="density",
+    )
+)
 def nll_scores(likelihood: Likelihood, points: int) -> tuple[list[Score], dict[str, Tensor]]:
     """Scores of the first `points` test examples, and the likelihoods of each by "metric/kind", in the metric's unit.
 
     nll (points) or bpd (images) for every kind; long_bound of a diffusion; raise_nll of an energy of images; kl, the excess
     over the true density on the same points, where that is known; nll_gap, how much less likely test examples are than
-    training examples, by the first kind.
+    training examples, by the first kind. All of them draw from the one random stream of `likelihood`, in turn: none is
+    computed without the others.
     """
     data = likelihood.data
     metric, unit = ("nll", "nats") if data.kind == "points" else ("bpd", "bits/dim")

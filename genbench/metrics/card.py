@@ -1,9 +1,10 @@
 """What is known of a metric, written once: the report's tables and docs/metrics.md are made from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-__all__ = ["GROUPS", "Card"]
+__all__ = ["ANNEALED", "FEATURES", "GROUPS", "RESAMPLED", "Card", "metric"]
 
 # headings of the report's tables and of docs/metrics.md, in their order
 GROUPS = (
@@ -17,6 +18,23 @@ GROUPS = (
     "Surrogate likelihood",
 )
 
+# said on cards of several files
+FEATURES = (
+    "Holds for the encoder in the score's name: the dataset's own small classifier unless another is named, and its values "
+    "compare models on one dataset in this report, never with published values, which use Inception."
+)
+RESAMPLED = (
+    "Standard error over the generated sample, given the reference: the spread over 200 multinomial draws from the "
+    "observed frequencies, shrunk to the reference's by James and Stein's factor among what was seen, since drawing from the "
+    "observed ones themselves would count their sampling error twice; right within a factor of 1.5 in simulations."
+)
+ANNEALED = (
+    "Standard error over the examples, with the chains' own noise in it; how far the bound is from the truth is the "
+    "annealing gap's matter."
+)
+
+Function = TypeVar("Function", bound=Callable)
+
 
 @dataclass(frozen=True)
 class Card:
@@ -26,6 +44,10 @@ class Card:
     `range`: values that can occur. `floor`: what real data get against real data, or a perfect sampler, and why.
     `best`: what a perfect sampler gets in expectation, past which no value is better; None where there is no such value.
     `uncertainty`: what its standard error covers, and how it is computed. `traps`: how it misleads.
+    `place`: the order of tables and of scores. `standard`: False for what only studies that name it compute.
+    `needs`: what is seen beside samples of a model and of test data: nothing ("samples"), the class "labels" that it was asked
+    for, the "training" split, its "decoder" from latents to examples, or its "density". `encoders`: "all" for what further
+    encoders are asked for as well, "first" else.
     """
 
     key: str
@@ -43,7 +65,20 @@ class Card:
     ranked: bool = True
     main: bool = False
     best: float | None = None
+    place: int = 1000
+    standard: bool = True
+    needs: Literal["samples", "labels", "training", "decoder", "density"] = "samples"
+    encoders: Literal["first", "all"] = "first"
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:
             raise ValueError(f"card {self.key}: no group {self.group!r}; allowed: {', '.join(GROUPS)}")
+
+
+def metric(card: Card) -> Callable[[Function], Function]:
+    """Mark a module-level function of genbench/metrics/*.py or genbench/likelihood/*.py as the one that gives a metric.
+
+    The card is read from the file's text (see `genbench.metrics.cards`), so it may use literals, constants of its own file
+    and the phrases of this one. Metrics that share one random stream are one function with several cards.
+    """
+    return lambda function: function

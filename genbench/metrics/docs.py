@@ -9,7 +9,8 @@ __all__ = ["markdown"]
 
 HEAD = """# Metrics
 
-Made from the cards in `genbench/metrics/cards/` by `genbench metrics --markdown > docs/metrics.md`: change those, not this file.
+Made from the cards in `genbench/metrics/` and `genbench/likelihood/` by `genbench metrics --markdown > docs/metrics.md`: change
+those, not this file.
 
 Where real data can be scored against real data, a value stands beside what those get. It carries its number of examples, its
 encoder and its reference.

@@ -15,6 +15,7 @@ from torch.nn import functional
 from genbench.config.errors import UserError
 from genbench.metrics.inception import inception_encoder
 from genbench.results.files import atomic, read_json, write_json
+from genbench.results.paths import ENCODER, ENCODER_WEIGHTS
 
 __all__ = [
     "Encoder",
@@ -237,7 +238,7 @@ def save_encoder(encoder: Encoder | StackedEncoder, folder: str | Path, extra: d
     folder = Path(folder)
     if isinstance(encoder, StackedEncoder):
         encoder, extra = encoder.single, {**(extra or {}), "stacked": encoder.channels}
-    with atomic(folder / "encoder.safetensors") as temporary:
+    with atomic(folder / ENCODER_WEIGHTS) as temporary:
         save_file({key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}, temporary)
     facts = {
         "accuracy": None,
@@ -249,18 +250,18 @@ def save_encoder(encoder: Encoder | StackedEncoder, folder: str | Path, extra: d
         "seed": encoder.seed,
         "hash": weights_hash(encoder),
     }
-    write_json(folder / "encoder.json", facts)
+    write_json(folder / ENCODER, facts)
 
 
 def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Encoder | StackedEncoder:
     """Read what `save_encoder` wrote, in eval mode; UserError if it is not there or the weights are not those named."""
     folder = Path(folder)
-    for file in (folder / "encoder.json", folder / "encoder.safetensors"):
+    for file in (folder / ENCODER, folder / ENCODER_WEIGHTS):
         if not file.exists():
             raise UserError(f"{file}: not found; train the dataset's encoder first")
-    facts = read_json(folder / "encoder.json")
+    facts = read_json(folder / ENCODER)
     encoder = Encoder(tuple(facts["shape"]), facts["classes"], facts["levels"], facts["features"])
-    encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
+    encoder.load_state_dict(load_file(folder / ENCODER_WEIGHTS))
     encoder.seed = facts["seed"]
     if weights_hash(encoder) != facts["hash"]:
         raise UserError(f"{folder / 'encoder.safetensors'}: its weights are not those of encoder.json ({facts['hash']})")

@@ -7,69 +7,181 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genbench.metrics.card import Card, metric
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
+from genbench.metrics.sets import Images, Manifold
 from genbench.statistics.uncertainty import wilson
 
-__all__ = ["DELTA", "invert", "polygon_scores"]
+__all__ = ["DELTA", "inversion", "invert", "manifold_precision"]
 
+LUCIC = "Lucic et al. 2018, arXiv:1711.10337 (their code for these metrics was never released)"
+CLOSE = (
+    "On the manifold means within a squared distance delta: 0.75 for 28x28 images with values in 0..1 as in the paper, in "
+    "proportion to the number of pixels for other sizes (stricter for small images: an edge's error grows with the side only)."
+)
+SHARE = "half of Wilson's interval for a share, which is not 0 where all or none succeed"
+INVERSION = (
+    "Latents may leave the region where the prior has its mass (the setting `latent_radius` is about 1 inside it), so an example "
+    "can count as covered that the model all but never generates."
+)
 DELTA = 0.75 / 28**2  # Lucic et al. (2018): a squared distance of .75 in images of 28 x 28 values in 0..1, here per value
 CONTROL = 0.9  # least share of a model's own samples that its inversion must find
 POOL = 4096  # samples whose latents are an inversion's candidates to start from
 BATCH = 256  # targets inverted together
 
 
-def polygon_scores(
-    samples: Tensor,
-    test: Tensor,
-    project: Callable[[Tensor], Tensor],
-    *,
-    generate: Callable[[Tensor], Tensor] | None = None,
-    latent: int = 0,
-    generator: torch.Generator | None = None,
-    delta: float | None = None,
-    settings: dict[str, Any] | None = None,
-) -> list[Score]:
-    """Score samples (n, ...) against test examples (m, ...), both in the units of `project`, images in 0..1.
+@metric(
+    Card(
+        key="manifold_precision",
+        title="Precision on the manifold",
+        unit="share",
+        direction="higher",
+        applies="images",
+        group="Manifold",
+        what="Share of generated images that lie on the data's known manifold. " + CLOSE,
+        range="0 to 1",
+        floor="1 for real images; what the search for the nearest point of the manifold finds of the test images is the setting "
+        "`ceiling`.",
+        uncertainty=f"Standard error over the generated images: {SHARE}.",
+        traps="One perfect image repeated gets 1: read it with the recall. Counts all or nothing at delta: a shape shifted by a "
+        "pixel fails like noise (`median_distance` in the settings tells them apart). The distance is an upper bound, found by "
+        "optimisation. Of polygons, centring and the circle through all vertices belong to the manifold, too.",
+        source=LUCIC,
+        place=290,
+    )
+)
+def manifold_precision(images: Images) -> Score | None:
+    """Share of generated images within DELTA, per value, of the data's known manifold; None where none is known.
 
-    `project` gives each example's squared distance (n,) to the manifold, `delta` is the largest that counts as on it (default:
-    DELTA times the values of an example). With `generate`, from latents (B, latent) ~ N(0, I) to (B, ...) in the same units,
-    differentiable and on the device of `generator`, recall is measured by inverting it at the test examples, and checked by
-    inverting it at n fresh samples of its own, at most m. Returns manifold_precision, and with `generate`
-    manifold_recall, inversion_control and manifold_f1. Raises ValueError for non-finite input.
+    ValueError for images that are not finite.
 
     References:
         Are GANs Created Equal? (Lucic et al., 2018), arXiv 1711.10337
     """
-    for name, x in (("samples", samples), ("test examples", test)):
-        if len(x) == 0 or not bool(torch.isfinite(x).all()):
-            raise ValueError(f"manifold: {len(x)} {name}, {int((~torch.isfinite(x)).sum())} of their values not finite")
-    if delta is None:
-        delta = DELTA * samples[0].numel()
-    common = {**(settings or {}), "delta": delta, "n_reference": len(test)}
-    distance = project(samples)
-    precision, ceiling = (float((d <= delta).double().mean()) for d in (distance, project(test)))
-    about = {**common, "ceiling": ceiling, "median_distance": float(distance.double().median())}
-    scores = [_score("manifold_precision", precision, len(samples), wilson(precision, len(samples), 1.0)[1], about)]
-    if generate is None:
-        return scores
-    m = len(test)
+    manifold = images.manifold
+    if manifold is None:
+        return None
+    distance, delta = images.once(_distances), _delta(manifold)
+    precision, ceiling = (float((d <= delta).double().mean()) for d in (distance, manifold.project(manifold.test)))
+    about = {**_about(manifold), "ceiling": ceiling, "median_distance": float(distance.double().median())}
+    n = len(manifold.made)
+    return _score("manifold_precision", precision, n, wilson(precision, n, 1.0)[1], about)
+
+
+@metric(
+    Card(
+        key="manifold_recall",
+        title="Recall by inversion",
+        unit="share",
+        direction="higher",
+        applies="images",
+        group="Manifold",
+        what="Share of test images that the generator can reproduce: the least squared error over its latents is at most delta. "
+        + CLOSE,
+        range="0 to 1",
+        floor="1 for a generator that reaches the whole manifold, if the inversion succeeds; `inversion_control` says how "
+        "often it does.",
+        uncertainty=f"Standard error over the test images: {SHARE}. It is shared by models scored on the same images, and "
+        "leaves out the inversion's random starts.",
+        traps="Confounds modes that are not covered with an optimiser that fails and with the number of latent dimensions: not "
+        "measurable where the control is below 0.9 (`measurable` in the settings). Only for models with a deterministic map from "
+        "latents to images. " + INVERSION,
+        source=LUCIC,
+        place=300,
+        needs="decoder",
+    )
+)
+@metric(
+    Card(
+        key="inversion_control",
+        title="Inversion control",
+        unit="share",
+        direction="none",
+        applies="images",
+        group="Manifold",
+        what="Share of a model's own fresh samples that the inversion of its generator finds again within delta.",
+        range="0 to 1",
+        floor="1: every one of these samples has a latent that gives it exactly.",
+        uncertainty=f"Standard error over the samples: {SHARE}.",
+        traps="Says whether manifold_recall can be believed and nothing about the model's quality: a collapsed generator gets 1.",
+        source="a control on the inversion of Lucic et al. 2018, arXiv:1711.10337",
+        ranked=False,
+        place=310,
+        needs="decoder",
+    )
+)
+@metric(
+    Card(
+        key="manifold_f1",
+        title="F1 on the manifold",
+        unit="share",
+        direction="higher",
+        applies="images",
+        group="Manifold",
+        what="Harmonic mean of manifold_precision and manifold_recall.",
+        range="0 to 1",
+        floor="That of its two parts: 1 for a perfect generator whose inversion succeeds.",
+        uncertainty="Standard error by the delta method from those of precision (over generated images) and recall (over test "
+        "images), taken as independent.",
+        traps="Those of both parts; not measurable where the inversion's control is below 0.9.",
+        source=LUCIC,
+        place=320,
+        needs="decoder",
+    )
+)
+def inversion(images: Images) -> list[Score] | None:
+    """Recall by inverting the generator at the test images, its control, and F1; None without a decoder or known manifold.
+
+    The control inverts the generator at as many fresh samples of its own as there are test images, at most n. The three
+    share one random stream.
+
+    References:
+        Are GANs Created Equal? (Lucic et al., 2018), arXiv 1711.10337
+    """
+    manifold = images.manifold
+    if manifold is None or manifold.generate is None:
+        return None
+    generate, latent, generator, delta = manifold.generate, manifold.latent, manifold.generator, _delta(manifold)
+    n, m = len(manifold.made), len(manifold.test)
+    precision = float((images.once(_distances) <= delta).double().mean())
     with torch.no_grad():
-        own = generate(torch.randn(min(m, len(samples)), latent, generator=generator, device=generator.device))
-    (found, z), (kept, _) = (invert(generate, latent, targets, generator) for targets in (test, own))
+        own = generate(torch.randn(min(m, n), latent, generator=generator, device=generator.device))
+    (found, z), (kept, _) = (invert(generate, latent, targets, generator) for targets in (manifold.test, own))
     recall, control = (float((errors <= delta).double().mean()) for errors in (found, kept))
     se = wilson(recall, m, 1.0)[1]
     about = {
-        **common,
+        **_about(manifold),
         "inversion_control": control,
         "measurable": control >= CONTROL,
         # 1 is where the prior has its mass; far above, an example is only reached from where the model never samples
         "latent_radius": float(z.double().square().mean(1).sqrt().median()),
     }
-    scores.append(_score("manifold_recall", recall, m, se, about))
-    scores.append(_score("inversion_control", control, len(own), wilson(control, len(own), 1.0)[1], {**common, "least": CONTROL}))
-    f1, error = _f1(precision, scores[0].se, recall, se)
-    return [*scores, _score("manifold_f1", f1, len(samples), error, about)]
+    f1, error = _f1(precision, wilson(precision, n, 1.0)[1], recall, se)
+    own_se = wilson(control, len(own), 1.0)[1]
+    return [
+        _score("manifold_recall", recall, m, se, about),
+        _score("inversion_control", control, len(own), own_se, {**_about(manifold), "least": CONTROL}),
+        _score("manifold_f1", f1, n, error, about),
+    ]
+
+
+def _distances(images: Images) -> Tensor:
+    """Squared distances (n,) of the generated images to the manifold; ValueError for images that are not finite."""
+    manifold = images.manifold
+    for name, x in (("samples", manifold.made), ("test examples", manifold.test)):
+        if len(x) == 0 or not bool(torch.isfinite(x).all()):
+            raise ValueError(f"manifold: {len(x)} {name}, {int((~torch.isfinite(x)).sum())} of their values not finite")
+    return manifold.project(manifold.made)
+
+
+def _delta(manifold: Manifold) -> float:
+    """The largest squared distance that counts as on the manifold."""
+    return DELTA * manifold.made[0].numel() if manifold.delta is None else manifold.delta
+
+
+def _about(manifold: Manifold) -> dict[str, Any]:
+    return {"reference": "test", "delta": _delta(manifold), "n_reference": len(manifold.test)}
 
 
 def invert(
@@ -123,5 +235,5 @@ def _f1(precision: float, precision_se: float, recall: float, recall_se: float) 
     total = precision + recall
     if total == 0:
         return 0.0, max(precision_se, recall_se)
-    slopes = 2 * (recall / total) ** 2, 2 * (precision / total) ** 2
-    return 2 * precision * recall / total, math.hypot(slopes[0] * precision_se, slopes[1] * recall_se)
+    rates = 2 * (recall / total) ** 2, 2 * (precision / total) ** 2
+    return 2 * precision * recall / total, math.hypot(rates[0] * precision_se, rates[1] * recall_se)

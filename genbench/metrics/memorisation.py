@@ -9,11 +9,22 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from genbench.metrics.card import Card, metric
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
+from genbench.metrics.sets import Images
 
-__all__ = ["Memory", "finite_rows", "memorisation", "nearest"]
+__all__ = ["Memory", "authpct", "ct", "finite_rows", "nearest", "nn_distance"]
 
+SUBSET = (
+    "Distances are Euclidean, in the encoder's features. Of a larger training set, "
+    "10,000 images drawn at random serve (settings: n_reference of n_train): copies of the others "
+    "show only as far as they resemble those."
+)
+TWO_WAYS = (
+    "It is a balance of two faults: a model that copies some images and underfits the rest can look like held-out data, and "
+    "no metric of this kind separates memorisation from underfitting or lost modes; look at the nearest training images too."
+)
 KEPT = 10_000  # training features at most
 ENOUGH = 20  # examples that a cell of C_T needs
 BLOCK = 2**24  # entries of one block of distances
@@ -53,7 +64,7 @@ def nearest(rows: Tensor, others: Tensor, *, leave_out_self: bool = False) -> tu
 
 @dataclass(frozen=True)
 class Memory:
-    """What is kept of training and held-out features to judge copying.
+    """What is kept of training and held-out features to recognise copying.
 
     `train` (m, d) are training features, `gap` (m,) the distance of each to the nearest other one, `centres` (c, d) the
     centres of the cells of C_T; `held_out` (t,) are the distances of held-out features to training features,
@@ -107,49 +118,145 @@ class Memory:
         return cls(**{key: torch.from_numpy(np.asarray(arrays[key])) for key in cls.__dataclass_fields__})
 
 
-def memorisation(features: Tensor, memory: Memory, settings: dict[str, Any] | None = None) -> list[Score]:
-    """Score generated features (n, d) by authpct, ct and nn_distance against training features; standard errors given them.
-
-    authpct is the share of authentic examples (farther from their nearest training example than that one is from its
-    own nearest other) less the held-out share, in percentage points; both shares are in its settings. ct is the
-    z-scored Mann-Whitney statistic of distances to training data, generated against held-out, per cell and averaged by
-    held-out mass. nn_distance is the mean distance to training data relative to held-out data. Raises ValueError for
-    features that are not finite, of another width, or fewer than 60.
-    References: Alaa et al. 2022, arXiv:2102.08921; Meehan et al. 2020, arXiv:2004.05675.
-    """
-    rows = finite_rows("memorisation: generated", features)
-    n = len(rows)
-    if rows.shape[1] != memory.train.shape[1] or n < 3 * ENOUGH:
+def _rows(images: Images) -> Tensor | None:
+    """Generated features (n, d); None without a training split, ValueError for non-finite, unfit or fewer than 60 ones."""
+    if images.training is None:
+        return None
+    memory, rows = images.training.memory, finite_rows("memorisation: generated", images.features)
+    if rows.shape[1] != memory.train.shape[1] or len(rows) < 3 * ENOUGH:
         raise ValueError(
             f"memorisation: generated features {tuple(rows.shape)}, training features {tuple(memory.train.shape)}; equal "
             f"widths and at least {3 * ENOUGH} generated ones are needed"
         )
-    distance, index = (x.cpu() for x in nearest(rows, memory.train))
+    return rows
+
+
+def _nearest(images: Images) -> tuple[Tensor, Tensor] | None:
+    """Distances (n,) to, and indices (n,) of, the nearest training features; None without a training split."""
+    rows = images.once(_rows)
+    return None if rows is None else tuple(x.cpu() for x in nearest(rows, images.training.memory.train))
+
+
+@metric(
+    Card(
+        key="authpct",
+        title="Authenticity, less held-out",
+        unit="percentage points",
+        direction="none",
+        applies="images",
+        group="Memorisation",
+        what="Share of authentic generated images less that of held-out real images; an image is authentic if it is farther from "
+        "its nearest training image than that one is from its own nearest other training image.",
+        range="-100 to 100 percentage points; copies of training images get minus the held-out share, -55 to -57 on MNIST.",
+        floor="Held-out real data get 0 by construction; their share itself is above 50 %, 55 to 57 % on MNIST (settings: "
+        "authentic, held_out). Read: far below 0 means copies, or images more concentrated than the data "
+        "(blur, truncation, easy examples); far above 0 means images far from any data.",
+        uncertainty="Binomial standard error of the generated share, given training and held-out data; the held-out share has an "
+        "error of its own, sqrt(p (1-p) / n_held_out), which all models have in common.",
+        traps=TWO_WAYS + " It hangs on one distance of one training image, which outliers make large. " + SUBSET,
+        source="Alaa et al. 2022, arXiv:2102.08921; the difference to held-out data is our addition",
+        ranked=False,
+        place=250,
+        needs="training",
+    )
+)
+def authpct(images: Images) -> Score | None:
+    """Share of authentic examples less the held-out share, in percentage points; None without a training split.
+
+    Authentic is what is farther from its nearest training example than that one is from its own nearest other. Both shares
+    are in the settings; the standard error is given training and held-out data.
+
+    References: Alaa et al. 2022, arXiv:2102.08921.
+    """
+    if (found := images.once(_nearest)) is None:
+        return None
+    (distance, index), memory = found, images.training.memory
     authentic = 100 * float((distance > memory.gap[index]).double().mean())
     real = 100 * float(memory.held_out_authentic.double().mean())
-    reference = float(memory.held_out.double().mean())
-    ct, ct_se, cells = _ct(rows, memory)
+    se = (authentic * (100 - authentic) / len(distance)) ** 0.5
+    return _score("authpct", images, authentic - real, se, {"authentic": authentic, "held_out": real})
+
+
+@metric(
+    Card(
+        key="ct",
+        title="Data-copying test",
+        unit="z",
+        direction="none",
+        applies="images",
+        group="Memorisation",
+        what="C_T: z-scored Mann-Whitney statistic of whether generated images lie nearer to training images than held-out ones "
+        "do, within each of three k-means cells, averaged by the held-out images' share of the cells.",
+        range="Unbounded, in standard deviations under equality.",
+        floor="Held-out real data get 0 with a standard deviation of about 0.7, not 1, since it averages "
+        "three cells. Read: below -3 means copies, or images more concentrated than the data (blur, truncation, easy "
+        "examples); above 3 means images farther from the training data than real ones.",
+        uncertainty="Standard error over the generated sample, given training and held-out data, by the delta method over the "
+        "ranks and the sizes of the cells. It is not the 1 of the test's null distribution.",
+        traps="It is a test, not a size: it grows with the square root of n and of n_held_out, so compare at equal n only. "
+        + TWO_WAYS
+        + " Cells with fewer than 20 generated images are left out (settings: cells). "
+        + SUBSET,
+        source="Meehan et al. 2020, arXiv:2004.05675",
+        ranked=False,
+        place=260,
+        needs="training",
+    )
+)
+def ct(images: Images) -> Score | None:
+    """C_T: z-scored Mann-Whitney statistic of distances to training data, generated against held-out; None without these.
+
+    Per cell, and averaged by held-out mass.
+
+    References: Meehan et al. 2020, arXiv:2004.05675.
+    """
+    if (rows := images.once(_rows)) is None:
+        return None
+    value, se, cells = _ct(rows, images.training.memory)
+    return _score("ct", images, value, se, {"cells": cells})
+
+
+@metric(
+    Card(
+        key="nn_distance",
+        title="Distance to training data",
+        unit="held-out = 1",
+        direction="none",
+        applies="images",
+        group="Memorisation",
+        what="Mean distance of generated images to their nearest training image in the features, divided by that of held-out "
+        "real images.",
+        range="0, all are copies, to infinity.",
+        floor="Held-out real data get 1 by construction. Read: 1 is like held-out data, below are copies or a concentrated "
+        "generator, above are images far from the data.",
+        uncertainty="Standard error of the mean over the generated sample, given training and held-out data; the held-out mean "
+        "has an error of its own, which all models have in common.",
+        traps=TWO_WAYS + " A mean hides a few exact copies among many new images. " + SUBSET,
+        source="Stein et al. 2023, arXiv:2306.04675, compare such metrics; the ratio of means is the simplest of them",
+        ranked=False,
+        place=270,
+        needs="training",
+    )
+)
+def nn_distance(images: Images) -> Score | None:
+    """Mean distance to training data relative to held-out data's; None without a training split."""
+    if (found := images.once(_nearest)) is None:
+        return None
+    distance, reference = found[0].double(), float(images.training.memory.held_out.double().mean())
+    se = float(distance.std()) / len(distance) ** 0.5 / reference
+    return _score("nn_distance", images, float(distance.mean()) / reference, se, {"held_out": reference})
+
+
+def _score(key: str, images: Images, value: float, se: float, own: dict[str, Any]) -> Score:
+    memory = images.training.memory
     common = {
-        **(settings or {}),
+        "encoder": images.training.encoder,
         "reference": "train",
         "n_reference": len(memory.train),
         "n_train": int(memory.n_train),
         "n_held_out": len(memory.held_out),
     }
-    values = {
-        "authpct": (
-            authentic - real,
-            (authentic * (100 - authentic) / n) ** 0.5,
-            {"authentic": authentic, "held_out": real},
-        ),
-        "ct": (ct, ct_se, {"cells": cells}),
-        "nn_distance": (
-            float(distance.double().mean()) / reference,
-            float(distance.double().std()) / n**0.5 / reference,
-            {"held_out": reference},
-        ),
-    }
-    return [Score(key, value, n, METRICS[key].unit, se, settings={**common, **own}) for key, (value, se, own) in values.items()]
+    return Score(key, value, len(images.features), METRICS[key].unit, se, settings={**common, **own})
 
 
 def _within_cells(rows: Tensor, train: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,8 +287,8 @@ def _ct(rows: Tensor, memory: Memory) -> tuple[float, float, int]:
         k, t = len(mine), len(theirs)
         below = (np.searchsorted(theirs, mine, "left") + np.searchsorted(theirs, mine, "right")) / (2 * t)
         scale, mean = (12 * k * t / (k + t + 1)) ** 0.5, below.mean()
-        slope = scale / 2 * (1 / k - 1 / (k + t + 1))
+        rate = scale / 2 * (1 / k - 1 / (k + t + 1))
         total += t * (mean - 0.5) * scale
         weight += t
-        influence[cell == c] = t * ((below - mean) * scale * n / k + (mean - 0.5) * slope * n)
+        influence[cell == c] = t * ((below - mean) * scale * n / k + (mean - 0.5) * rate * n)
     return float(total / weight), float(influence.std(ddof=1)) / n**0.5 / weight, len(cells)

@@ -1,15 +1,20 @@
 """Precision, recall, density and coverage: counts of nearest neighbours, from one computation of the distances."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from genbench.metrics.card import FEATURES, Card, metric
 from genbench.metrics.cards import METRICS
+from genbench.metrics.distances import pair
 from genbench.metrics.score import Score
+from genbench.metrics.sets import Images
 
-__all__ = ["Coverage", "neighbours"]
+__all__ = ["Counts", "Coverage", "coverage", "density", "neighbours", "precision", "recall"]
 
+LARGE = "Of more than 10,000 images of a side, 10,000 are drawn. "
+ROWS = "Standard error over the generated images, given the reference: their standard deviation over the square root of n."
 LIMIT = 10_000  # examples of each side; time and memory grow with the square
 PRECISION, COVERAGE = 3, 5  # neighbours, as the papers have them
 HALVES = 12
@@ -17,16 +22,148 @@ NEAR = 32  # neighbours among which a half's third nearest is found: all but one
 BLOCK = 1024
 
 
-def neighbours(features: Tensor, reference: Tensor, *, seed: int = 0, settings: dict[str, Any] | None = None) -> list[Score]:
+@metric(
+    Card(
+        key="precision",
+        title="Precision",
+        unit="share",
+        direction="higher",
+        applies="images",
+        group="Fidelity and coverage",
+        what="Share of generated images within some reference image's ball to its third nearest reference image.",
+        range="0 to 1.",
+        floor="Real data get less than 1, about 0.9 on digits and less the more dimensions the data fill: see the floor shown.",
+        uncertainty=ROWS + " Zero where all or none are inside.",
+        traps="Rewards collapse: a generator of one good image gets 1. One outlier in the reference has a huge ball. Read "
+        "together with recall. " + LARGE + FEATURES,
+        source="Kynkäänniemi et al. 2019, arXiv:1904.06991",
+        ranked=False,
+        main=True,
+        place=140,
+    )
+)
+def precision(images: Images) -> Score:
+    """Share of generated rows in a reference row's ball (k = 3); their mean, which gives its standard error."""
+    counts = images.once(_counts)
+    return _score("precision", images, counts, PRECISION, *counts.precision)
+
+
+@metric(
+    Card(
+        key="recall",
+        title="Recall",
+        unit="share",
+        direction="higher",
+        applies="images",
+        group="Fidelity and coverage",
+        what="Share of reference images within some generated image's ball to its third nearest generated image.",
+        range="0 to 1.",
+        floor="Real data get less than 1, about 0.9 on digits and less the more dimensions the data fill: see the floor shown.",
+        uncertainty="Standard error over the generated images, given the reference: standard deviation over 12 halves of them, "
+        "drawn without replacement. A bootstrap is wrong here, as duplicates shrink the balls.",
+        traps="Rewards diffuse samples: a few far outliers have balls that hold much of the data, which can "
+        "beat real data. Grows with n. " + LARGE + FEATURES,
+        source="Kynkäänniemi et al. 2019, arXiv:1904.06991",
+        ranked=False,
+        main=True,
+        place=150,
+    )
+)
+def recall(images: Images) -> Score:
+    """Share of reference rows in a generated row's ball (k = 3).
+
+    Its standard error is the standard deviation over 12 halves of the generated rows, drawn without replacement: a
+    bootstrap's duplicates would shrink the balls.
+    """
+    counts = images.once(_counts)
+    return _score("recall", images, counts, PRECISION, *counts.recall)
+
+
+@metric(
+    Card(
+        key="density",
+        title="Density",
+        unit="",
+        direction="higher",
+        applies="images",
+        group="Fidelity and coverage",
+        what="Mean number of reference images in whose ball (fifth nearest neighbour) a generated image lies, divided by 5.",
+        range="0 to m/5.",
+        floor="1 in expectation for real data; more is not better.",
+        uncertainty=ROWS,
+        traps="Above 1 the samples crowd where data are dense, as with truncation or collapse. Read together with coverage. "
+        + LARGE
+        + FEATURES,
+        source="Naeem et al. 2020, arXiv:2002.09797",
+        ranked=False,
+        place=160,
+    )
+)
+def density(images: Images) -> Score:
+    """Mean number of reference rows whose ball (k = 5) a generated row lies in, over 5."""
+    counts = images.once(_counts)
+    return _score("density", images, counts, COVERAGE, *counts.density)
+
+
+@metric(
+    Card(
+        key="coverage",
+        title="Coverage",
+        unit="share",
+        direction="higher",
+        applies="images",
+        group="Fidelity and coverage",
+        what="Share of reference images whose ball to the fifth nearest reference image holds a generated image.",
+        range="0 to 1.",
+        floor="Real data get 1 - [(n-1)...(n-5)] / [(2n-1)...(2n-5)] at n = m, about 0.969, in any feature space.",
+        uncertainty="Standard error over the generated images, given the reference: delete-one jackknife. Conservative: close "
+        "where much is uncovered, up to three times too large near the value of real data.",
+        traps="Grows with n/m: at n = m/10 real data get only about 0.38. Blind to how many samples a ball holds. "
+        + LARGE
+        + FEATURES,
+        source="Naeem et al. 2020, arXiv:2002.09797",
+        ranked=False,
+        place=170,
+    )
+)
+def coverage(images: Images) -> Score:
+    """Share of reference rows whose ball (k = 5) holds a generated row.
+
+    Its standard error is the delete-one jackknife, exact as no ball depends on generated rows, and conservative: up to
+    twice the truth where nearly everything is covered.
+    """
+    counts = images.once(_counts)
+    return _score("coverage", images, counts, COVERAGE, *counts.coverage)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Values with their standard errors, and how many rows of each side were used."""
+
+    precision: tuple[float, float]
+    recall: tuple[float, float]
+    density: tuple[float, float]
+    coverage: tuple[float, float]
+    n: int
+    m: int
+
+
+def _counts(images: Images) -> Counts:
+    return neighbours(*images.once(pair), images.seed)
+
+
+def _score(key: str, images: Images, counts: Counts, k: int, value: float, se: float) -> Score:
+    settings = {**images.about, "n_reference": counts.m, "neighbours": k, "seed": images.seed}
+    return Score(key, value, counts.n, METRICS[key].unit, se, settings=settings)
+
+
+def neighbours(features: Tensor, reference: Tensor, seed: int = 0) -> Counts:
     """Precision and recall (k = 3), density and coverage (k = 5) of generated (n, d) against reference features (m, d).
 
     A ball reaches from an example to its k-th nearest neighbour on its own side, itself not counted, and is closed: equal
     to prdc but for exact ties. Of more than 10,000 rows of a side 10,000 are drawn, of the generated ones by `seed`; n and
     n_reference are what was used.
-    Precision and density are means over generated rows, which gives their se. Recall's is the standard deviation over 12
-    halves of the generated rows, drawn without replacement (a bootstrap's duplicates would shrink the balls). Coverage's
-    is the delete-one jackknife, exact as no ball depends on generated rows, and conservative: up to twice the truth where
-    nearly everything is covered. Needs finite features and at least 10 examples of each side.
+    Needs finite features and at least 10 examples of each side.
 
     References: Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797.
     """
@@ -56,17 +193,14 @@ def neighbours(features: Tensor, reference: Tensor, *, seed: int = 0, settings: 
         for half, radii in enumerate(radii_x):
             recalled[half, start + row[distances[row, column] <= radii[column]]] = True
     shares = recalled.double().mean(1)
-    values = {
-        "precision": (PRECISION, *_mean(precise.double())),
-        "recall": (PRECISION, float(shares[0]), float(shares[1:].std())),
-        "density": (COVERAGE, *_mean(inside / COVERAGE)),
-        "coverage": (COVERAGE, covered / m, float((alone - alone.mean()).square().sum().sqrt()) / m),
-    }
-    common = {**(settings or {}), "n_reference": m}
-    return [
-        Score(key, value, n, METRICS[key].unit, se, settings={**common, "neighbours": k, "seed": seed})
-        for key, (k, value, se) in values.items()
-    ]
+    return Counts(
+        precision=_mean(precise.double()),
+        recall=(float(shares[0]), float(shares[1:].std())),
+        density=_mean(inside / COVERAGE),
+        coverage=(covered / m, float((alone - alone.mean()).square().sum().sqrt()) / m),
+        n=n,
+        m=m,
+    )
 
 
 class Coverage:

@@ -23,6 +23,7 @@ class AE(Model):
         components: Gaussians of the density of codes, of full covariance; 1 is a single Gaussian.
     """
 
+    name = "ae"
     likelihood = "none"
     selects = True
     normal_prior = False

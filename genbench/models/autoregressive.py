@@ -88,6 +88,8 @@ class MADE(Autoregressive):
         orders: number of random orders, 0 for the raster order.
     """
 
+    name = "made"
+
     def __init__(self, shape, levels=None, width=256, depth=2, mixture: int = 10, dropout: float = 0.0, orders: int = 0):
         super().__init__(shape, levels, mixture)
         if orders < 0:

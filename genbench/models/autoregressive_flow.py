@@ -123,6 +123,8 @@ class MAF(AutoregressiveFlow):
         layers: number of autoregressive layers. width, depth, gate, bound: of each, see AutoregressiveLayer.
     """
 
+    name = "maf"
+
     def forward(self, x):
         return self.net(x)
 
@@ -141,6 +143,8 @@ class IAF(AutoregressiveFlow):
     Arguments:
         layers: number of autoregressive layers. width, depth, gate, bound: of each, see AutoregressiveLayer.
     """
+
+    name = "iaf"
 
     def forward(self, x):
         z = self.net.inverse(x)

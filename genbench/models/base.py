@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from genbench.models.outputs import standard_normal
+
+if TYPE_CHECKING:
+    from genbench.data.points import PointDensity
 
 __all__ = ["Model", "chosen", "normal", "uniform"]
 
@@ -92,6 +95,10 @@ class Model(nn.Module):
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """n examples (n, *shape) in model space."""
         raise NotImplementedError
+
+    def contains(self, density: "PointDensity") -> bool:
+        """Whether some weights make the model's distribution this one, so that it is a reference and no contender."""
+        return False
 
     def draw_prior(self, n: int, generator: torch.Generator) -> Tensor:
         """Latents (n, latent) of a model that decodes them."""

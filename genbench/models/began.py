@@ -36,6 +36,7 @@ class BEGAN(Adversarial):
         latent: dimension of z. width, depth: of the generator and of either half of the critic. code: 0 stands for `latent`.
     """
 
+    name = "began"
     hp = {"gamma": 0.5, "rate_k": 0.001}
 
     def __init__(

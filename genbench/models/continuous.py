@@ -32,6 +32,7 @@ class CNF(Model):
         test_steps: steps for held-out losses, samples and likelihood.
     """
 
+    name = "cnf"
     hp = {"kinetic": 0.01}
     likelihood = "exact"
     selects = True
@@ -129,6 +130,7 @@ class FFJORD(CNF):
         probe: law of e, "rademacher" or "gaussian". net: CNF's other arguments.
     """
 
+    name = "ffjord"
     hp = {"kinetic": 0.01, "jacobian": 0.0}
 
     def __init__(self, shape: tuple[int, ...], levels: int | None = None, probe: str = "rademacher", **net):

@@ -45,7 +45,7 @@ def _logistic(location: Tensor, log_scale: Tensor, generator: torch.Generator) -
     return sample_logistic(location, log_scale, uniform(location.shape, generator))
 
 
-# by kind of data, its default first; all of images are probabilities of grey levels, so that a bound is on the image itself
+# by kind of data; all of images are probabilities of grey levels, so that a bound is on the image itself
 LAWS: dict[str, dict[str, Law]] = {
     "points": {
         "gaussian": Law(_density, _normal),
@@ -63,14 +63,16 @@ LAWS: dict[str, dict[str, Law]] = {
         ),
     },
 }
+USUAL = {"points": "gaussian", "images": "logistic"}  # what a recipe that names no decoder gets
 
 
 def law_of(name: str, levels: int | None) -> Law:
     """The law of that name for points, or for images of so many levels; the kind's default if empty."""
-    laws = LAWS["images" if levels else "points"]
-    if chosen("decoder", name or next(iter(laws)), laws) == "bernoulli" and levels != 2:
+    kind = "images" if levels else "points"
+    name, laws = name or USUAL[kind], LAWS[kind]
+    if chosen("decoder", name, laws) == "bernoulli" and levels != 2:
         raise ValueError(f"decoder: bernoulli is for images of 2 levels, these have {levels}; allowed: {', '.join(laws)}")
-    return laws[name or next(iter(laws))]
+    return laws[name]
 
 
 def coders(

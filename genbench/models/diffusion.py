@@ -39,6 +39,7 @@ class DDPM(Model):
         classes: see Model. guidance: weight of the guidance, 0 for none.
     """
 
+    name = "ddpm"
     likelihood = "estimate"
     selects = True
     exact_trace = 20  # dimensions of the data up to which `log_prob` has no noise

@@ -75,6 +75,7 @@ class CDEBM(Energy):
         steps: k, Langevin steps per update. Others: see Energy.
     """
 
+    name = "cd_ebm"
     hp = {"reg": 0.0}
 
     def __init__(self, shape, levels=None, steps=10, **energy):
@@ -107,6 +108,8 @@ class ShortRunEBM(CDEBM):
     Arguments:
         steps: K. Others: see Energy.
     """
+
+    name = "short_run_ebm"
 
     def __init__(self, shape, levels=None, width=128, depth=3, steps=100, step=0.01, temperature=1.0, base=3.0):
         super().__init__(shape, levels, steps, width=width, depth=depth, step=step, temperature=temperature, base=base)
@@ -159,6 +162,8 @@ class EBM(BufferedEBM):
         buffer: chains kept, a batch at least. restart: share of an update's chains restarted from noise. Others: see CDEBM.
     """
 
+    name = "ebm"
+
     def __init__(self, shape, levels=None, buffer=10000, restart=0.05, steps=20, **energy):
         super().__init__(shape, levels, buffer, steps=steps, **energy)
         self.restart = restart
@@ -191,6 +196,8 @@ class Algorithm1EBM(BufferedEBM):
     Arguments:
         buffer: rows for B; more than a batch stay unused. alpha: weight of the noise. Others: see CDEBM.
     """
+
+    name = "algorithm1_ebm"
 
     def __init__(self, shape, levels=None, buffer=1024, alpha=0.05, steps=20, **energy):
         super().__init__(shape, levels, buffer, steps=steps, **energy)

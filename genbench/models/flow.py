@@ -286,6 +286,8 @@ class NICE(Layered):
         layers: number of couplings. width, depth: of each conditioner.
     """
 
+    name = "nice"
+
     def __init__(self, shape, levels=None, layers: int = 4, width: int = 64, depth: int = 4):
         super().__init__(shape, levels)
         network = partial(MLP, width=width, depth=depth, activation="relu")
@@ -306,6 +308,8 @@ class RealNVP(Layered):
         layers: see above. width, depth: of each conditioner. bound: largest log-scale. network: one of NETWORKS.
         scales: resolutions of "conv".
     """
+
+    name = "realnvp"
 
     def __init__(
         self, shape, levels=None, layers: int = 8, width: int = 64, depth: int = 2, bound: float = 2.0, network="mlp", scales=2

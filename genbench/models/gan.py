@@ -112,6 +112,7 @@ class MMGAN(GAN):
         Generative Adversarial Networks (Goodfellow et al., 2014), arXiv 1406.2661
     """
 
+    name = "mm_gan"
     loss = "minimax"
 
 
@@ -122,6 +123,7 @@ class NSGAN(GAN):
         Generative Adversarial Networks (Goodfellow et al., 2014), arXiv 1406.2661
     """
 
+    name = "ns_gan"
     loss = "non_saturating"
 
 
@@ -132,6 +134,7 @@ class LSGAN(GAN):
         Least Squares Generative Adversarial Networks (Mao et al., 2017), arXiv 1611.04076
     """
 
+    name = "lsgan"
     loss = "least_squares"
 
 
@@ -142,6 +145,7 @@ class WGAN(GAN):
         Wasserstein GAN (Arjovsky et al., 2017), arXiv 1701.07875
     """
 
+    name = "wgan"
     loss, penalty = "wasserstein", "clipping"
     players = {"critic": 5, "generator": 1}
 
@@ -153,6 +157,7 @@ class WGANGP(GAN):
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv 1704.00028
     """
 
+    name = "wgan_gp"
     loss, penalty = "wasserstein", "interpolates"
     players = {"critic": 5, "generator": 1}
 
@@ -164,6 +169,7 @@ class DRAGAN(GAN):
         On Convergence and Stability of GANs (Kodali et al., 2017), arXiv 1705.07215
     """
 
+    name = "dragan"
     penalty = "dragan"
 
 
@@ -174,6 +180,7 @@ class SNGAN(GAN):
         Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), arXiv 1802.05957
     """
 
+    name = "sngan"
     norm = "spectral"
 
 
@@ -184,6 +191,7 @@ class R1GAN(GAN):
         Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018), arXiv 1801.04406
     """
 
+    name = "r1_gan"
     penalty = "r1"
 
 
@@ -194,4 +202,5 @@ class HingeGAN(GAN):
         Geometric GAN (Lim & Ye, 2017), arXiv 1705.02894
     """
 
+    name = "hinge_gan"
     loss = "hinge"

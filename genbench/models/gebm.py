@@ -37,6 +37,7 @@ class GEBM(Adversarial):
         sample_steps, step: Langevin steps in z of a sample, and their size.
     """
 
+    name = "gebm"
     normal_prior = False
     hp = PENALTIES["r1"].hp
 

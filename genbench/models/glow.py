@@ -76,6 +76,8 @@ class Glow(Layered):
         prior: of latents that leave before the last scale: "learned", or "standard" normal.
     """
 
+    name = "glow"
+
     def __init__(self, shape, levels=None, scales: int = 2, steps: int = 8, width: int = 32, depth: int = 1, prior="learned"):
         super().__init__(shape, levels)
         learned = chosen("prior", prior, PRIORS) == "learned"

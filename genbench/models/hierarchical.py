@@ -100,6 +100,8 @@ class LadderVAE(Hierarchy):
         top, bottom: numbers of the upper and the lower level, of which the decoder sees the lower. The others: see VAE.
     """
 
+    name = "ladder_vae"
+
     def __init__(
         self, shape, levels=None, top: int = 2, bottom: int = 2, width: int = 128, depth: int = 2, network: str = "mlp",
         encoder_width: int = 0,
@@ -153,6 +155,7 @@ class NVAE(Hierarchy):
         channels: latent numbers per pixel of a group. groups: per scale. width: channels of the feature maps.
     """
 
+    name = "nvae"
     space = {"images": "symmetric"}
 
     def __init__(self, shape, levels=None, channels: int = 4, groups: int = 1, width: int = 32):

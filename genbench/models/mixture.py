@@ -77,6 +77,7 @@ class GMM(Model):
         components: number of Gaussians. ridge: added to the diagonal of each covariance. restarts: EM runs, the best is kept.
     """
 
+    name = "gmm"
     players = {}
     likelihood = "exact"
     space = {"points": "standard", "images": "uniform"}
@@ -115,6 +116,9 @@ class GMM(Model):
     def size(self) -> int:
         """Free parameters."""
         return self.components * (1 + self.dim + self.dim * (self.dim + 1) // 2) - 1
+
+    def contains(self, density) -> bool:
+        return 0 < density.gaussians <= self.components
 
     def log_prob(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Exact log-density (B,)."""

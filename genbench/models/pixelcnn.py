@@ -20,6 +20,7 @@ class PixelCNN(RowWise):
         mixture: see Autoregressive.
     """
 
+    name = "pixelcnn"
     space = {"images": "symmetric"}
 
     def __init__(self, shape, levels=None, width: int = 32, depth: int = 6, reach: int = 1, mixture: int = 5):

@@ -19,6 +19,7 @@ class PixelRNN(RowWise):
         mixture: see Autoregressive.
     """
 
+    name = "pixelrnn"
     space = {"images": "symmetric"}
 
     def __init__(self, shape, levels=None, width: int = 32, depth: int = 2, mixture: int = 5):

@@ -36,6 +36,7 @@ class RecoveryEBM(Model):
         detail: standard deviation of the finest detail. base: standard deviation of the Gaussian base measure.
     """
 
+    name = "recovery_ebm"
     likelihood = "estimate"
     space = {"points": "standard", "images": "uniform"}
 

@@ -69,6 +69,8 @@ class DSMEBM(ScoreEBM):
         sigma: of the noise. Others: see Energy.
     """
 
+    name = "dsm_ebm"
+
     def __init__(self, shape, levels=None, sigma=0.1, **energy):
         super().__init__(shape, levels, **energy)
         if not sigma > 0:
@@ -91,6 +93,7 @@ class SSMEBM(ScoreEBM):
         Sliced Score Matching (Song et al., 2019), arXiv 1905.07088
     """
 
+    name = "ssm_ebm"
     space = {"points": "standard"}
 
     def noise(self, shape, generator):

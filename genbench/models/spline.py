@@ -20,6 +20,8 @@ class NSF(Flow):
         bins: pieces of a spline.
     """
 
+    name = "nsf"
+
     def __init__(self, shape, levels=None, layers: int = 3, width: int = 64, depth: int = 2, bins: int = 8):
         super().__init__(shape, levels)
         self.net = zuko.flows.NSF(self.dim, transforms=layers, bins=bins, hidden_features=[width] * depth)

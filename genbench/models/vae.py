@@ -40,6 +40,7 @@ class VAE(Model):
         baseline: subtract from an example's score weight the mean of the others' in the batch.
     """
 
+    name = "vae"
     hp = {"beta": 1.0}  # weight of the KL; anything but 1 is no bound
     likelihood = "lower_bound"
     selects = True
@@ -190,6 +191,7 @@ class IWAE(VAE):
             does not drown in noise as K grows. The others: VAE.
     """
 
+    name = "iwae"
     hp: ClassVar[dict[str, float]] = {}
     estimators = ("total", "dreg")
 

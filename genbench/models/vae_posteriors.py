@@ -28,6 +28,7 @@ class IAFVAE(FreeBits):
             gives them. The others: VAE.
     """
 
+    name = "iaf_vae"
     estimators = ("total",)
 
     def __init__(self, *args, steps: int = 2, flow_width: int = 64, context: int = 16, **net):

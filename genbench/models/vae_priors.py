@@ -25,6 +25,7 @@ class FlowPriorVAE(FreeBits):
             hidden layers. The others: VAE.
     """
 
+    name = "flow_prior_vae"
     normal_prior = False
     estimators = ("total", "path")
 
@@ -52,6 +53,7 @@ class MixtureVAE(FreeBits):
         components: of the mixture. The others: VAE.
     """
 
+    name = "mixture_vae"
     normal_prior = False
     estimators = ("total", "path")
 
@@ -99,6 +101,8 @@ class VampVAE(MixtureVAE):
         components: number of pseudo-inputs. The others: VAE.
     """
 
+    name = "vamp_vae"
+
     def _prior(self):
         return nn.ParameterDict({"input": 0.5 * torch.randn(self.components, *self.shape)})
 
@@ -126,6 +130,7 @@ class DiffusionPriorVAE(FreeBits):
         prior_steps: of the diffusion. prior_width, prior_depth: of its network. The others: VAE.
     """
 
+    name = "diffusion_prior_vae"
     normal_prior = False
     log_prior = None
     estimators = ("total",)

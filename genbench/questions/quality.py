@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from genbench.data import Dataset
+from genbench.metrics.distances import frechet
 from genbench.metrics.encoder import Encoder, extract, train_encoder
-from genbench.metrics.fidelity import frechet
-from genbench.metrics.points import wasserstein1
+from genbench.metrics.sets import Points
+from genbench.metrics.transport import w1
 
 if TYPE_CHECKING:
     from genbench.questions.critic_quality.settings import Settings as CriticQuality
@@ -34,7 +35,7 @@ def sample_distance(
     """Distance of samples in raw units to the test split: exact W1, or the Fréchet distance of a small classifier's features."""
     test = data.splits["test"]
     if data.kind == "points":
-        return lambda samples: wasserstein1(samples, test, n=settings.samples).value
+        return lambda samples: w1(Points(samples, test), n=settings.samples).value
     encoder = classifier(data, settings.encoder_epochs, device)
     reference = extract(encoder, test)[0]
     return lambda samples: frechet(extract(encoder, samples)[0], reference)[0]

@@ -1,4 +1,4 @@
-"""Wasserstein critics of every restraint, as critics of a fixed pair of sets and as players of a game."""
+"""Wasserstein critics of every regularisation, as critics of a fixed pair of sets and as players of a game."""
 
 from collections.abc import Mapping
 
@@ -9,11 +9,11 @@ from genbench.models.gan import GAN
 from genbench.models.gan_penalties import PENALTIES, length, slope
 from genbench.questions.transport import costs
 
-__all__ = ["PAIRED", "PLAYING", "CriticOfPair", "c_transform", "felt", "restraint", "value"]
+__all__ = ["PAIRED", "PLAYING", "CriticOfPair", "c_transform", "felt", "regularised", "value"]
 
 
-def restraint(name: str, limit: float, gp: float) -> tuple[dict[str, str], dict[str, float]]:
-    """Arguments and hyperparameters of the critics of a name; those of the c-transform have no restraint but their loss."""
+def regularised(name: str, limit: float, gp: float) -> tuple[dict[str, str], dict[str, float]]:
+    """Arguments and hyperparameters of the critics of a name; those of the c-transform have none but their loss."""
     return {
         "clipping": ({"penalty": "clipping"}, {"limit": limit}),
         "gradient penalty": ({"penalty": "interpolates"}, {"gp": gp}),
@@ -89,7 +89,7 @@ class CTransformOfPair(CTransforms, CriticOfPair):
 
 
 class Player(GAN):
-    """A Wasserstein GAN whose restraint its arguments say."""
+    """A Wasserstein GAN whose regularisation its arguments say."""
 
     loss = "wasserstein"
     players = {"critic": 5, "generator": 1}

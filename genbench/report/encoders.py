@@ -8,16 +8,16 @@ from itertools import combinations
 import pandas as pd
 from scipy import stats
 
-from genbench.report.tables import Cell, Column, Table, redrawn
+from genbench.report.means import Mean, averaged, redrawn
+from genbench.report.tables import Column, ScoreTable
 from genbench.report.text import listing, plural
 from genbench.results.study import Results
-from genbench.statistics.uncertainty import interval
 
-__all__ = ["Agreement", "agreements", "described", "frame", "sentence"]
+__all__ = ["ByEncoder", "agreements", "described", "frame", "sentence"]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ByEncoder:
     """One metric by all encoders, the primary one first.
 
     `cells` and `floors`: by encoder (and label). `tau`: Kendall's tau-b between the primary encoder's ranking of the models'
@@ -29,15 +29,15 @@ class Agreement:
     encoders: tuple[str, ...]
     labels: tuple[str, ...]
     families: dict[str, str]
-    cells: dict[str, dict[str, Cell]]
-    floors: dict[str, Cell]
+    cells: dict[str, dict[str, Mean]]
+    floors: dict[str, Mean]
     tau: dict[str, float]
     swapped: dict[str, int]
     pairs: dict[str, int]
     names: dict[str, str]
 
 
-def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[Agreement]:
+def agreements(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[ByEncoder]:
     """Every ranked metric of the tables that further encoders have measured, too.
 
     References: Kendall 1945 (tau-b).
@@ -56,21 +56,17 @@ def agreements(results: Results, dataset: str, every: Sequence[Table]) -> list[A
             known = results.further_floors
             known = known[(known["dataset"] == dataset) & (known["metric"] == column.metric)]
             for encoder, part in chosen.groupby("encoder", sort=False):
-                means = {label: _cell(own["value"]) for label, own in part.groupby("label")}
+                means = {label: averaged(own["value"]) for label, own in part.groupby("label")}
                 cells[encoder] = {row.label: means[row.label] for row in table.contenders if row.label in means}
                 floors[encoder] = redrawn(tuple(known.loc[known["encoder"] == encoder, "value"].dropna()))
             labels = tuple(row.label for row in table.contenders if row.cells[place].n)
             families = {row.label: row.family for row in table.rows}
             names = {encoder: results.short(dataset, encoder) for encoder in cells}
-            found.append(Agreement(column, tuple(cells), labels, families, cells, floors, *_compare(cells), names))
+            found.append(ByEncoder(column, tuple(cells), labels, families, cells, floors, *_compare(cells), names))
     return found
 
 
-def _cell(values: pd.Series) -> Cell:
-    return Cell(*interval(values), tuple(values))
-
-
-def _compare(cells: dict[str, dict[str, Cell]]) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
+def _compare(cells: dict[str, dict[str, Mean]]) -> tuple[dict[str, float], dict[str, int], dict[str, int]]:
     """Kendall's tau, swapped pairs and pairs of each further encoder against the first."""
     (_, base), *others = cells.items()
     tau, swapped, pairs = {}, {}, {}
@@ -83,32 +79,32 @@ def _compare(cells: dict[str, dict[str, Cell]]) -> tuple[dict[str, float], dict[
     return tau, swapped, pairs
 
 
-def sentence(each: Agreement) -> str:
+def sentence(each: ByEncoder) -> str:
     """How well the rankings of models by two or more encoders agree."""
     first, *others = each.encoders
     best = {encoder: _best(each, encoder) for encoder in each.encoders}
     parts = [
-        f"{each.tau[encoder]:.2f} with {each.names[encoder]} ({each.swapped[encoder]} of "
+        f"{each.names[encoder]} (tau {each.tau[encoder]:.2f}; {each.swapped[encoder]} of "
         f"{plural(each.pairs[encoder], 'pair')} of models in the opposite order)"
         for encoder in others
         if math.isfinite(each.tau[encoder])
     ]
     if not parts:
         return ""
-    text = f"{each.column.title}: Kendall's tau of the ranking by {each.names[first]} is {listing(parts)}. "
+    text = f"{each.column.title}: the ranking by {each.names[first]} agrees with that by {listing(parts)}. "
     if len(set(best.values())) == 1:
-        return text + f"By {'both' if len(others) == 1 else 'all'}, {best[first]} has the best mean."
-    return text + "Best mean: " + "; ".join(f"{best[encoder]} by {each.names[encoder]}" for encoder in each.encoders) + "."
+        return text + f"{best[first]} is best by {'both' if len(others) == 1 else 'all'}."
+    return text + "Best: " + "; ".join(f"{best[encoder]} by {each.names[encoder]}" for encoder in each.encoders) + "."
 
 
-def _best(each: Agreement, encoder: str) -> str:
+def _best(each: ByEncoder, encoder: str) -> str:
     sign = 1 if each.column.direction == "lower" else -1
     means = {label: sign * cell.mean for label, cell in each.cells[encoder].items() if cell.n}
     return min(means, key=means.get)
 
 
 def described(results: Results, dataset: str) -> str:
-    """What tells a dataset's own encoders apart, from the facts that the study keeps of them; empty for fewer than two."""
+    """How a dataset's own encoders differ, from the facts that the study keeps of them; empty for fewer than two."""
     known = [each for each in results.meta(dataset).get("encoders") or () if each.get("hash")]
     if len(known) < 2:
         return ""
@@ -116,15 +112,14 @@ def described(results: Results, dataset: str) -> str:
     own = ("accuracy", "seed", "hash")  # what differs between trainings of one network
     facts = [{key: fact for key, fact in each.items() if key not in own} for each in known]
     if any(each != facts[0] for each in facts):
-        return f"{listing(others)}: of another architecture or other data than {first}."
-    seeds = "other seeds" if others[1:] else "another seed"
+        return f"{listing(others)} and {first} differ in architecture or data."
     return (
-        f"{listing(others)}: the same architecture and data as {first}, trained with {seeds}: "
-        "agreement says that the ranking does not hang on one network's chance, not that other features would rank alike."
+        f"{listing(others)} and {first} differ in their training seed only. ByEncoder shows that the ranking does not depend on "
+        "one network's chance; other features may still rank otherwise."
     )
 
 
-def frame(datasets: dict[str, list[Agreement]]) -> pd.DataFrame:
+def frame(datasets: dict[str, list[ByEncoder]]) -> pd.DataFrame:
     """All means by encoder as one frame, with the encoder's tau to the primary one."""
     rows = [
         {"dataset": dataset, "metric": each.column.metric, "kind": each.column.kind, "encoder": encoder, "model": label}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Affine2D
 
-from genbench.report.kinds import FLOW
+from genbench.report.likelihoods import FLOW
+from genbench.report.reliability import estimator
+from genbench.report.sentences import arrow
 from genbench.report.style import DASHES, FLOOR, colours, floor_band, log_axis, tidy, too_wide
-from genbench.report.tables import Column, Table, mains
-from genbench.report.trust import estimator, parse
-from genbench.report.words import arrow
+from genbench.report.tables import Column, ScoreTable, mains
+from genbench.results.paths import DATA, DENSITY, HISTORY, SAMPLES
+from genbench.results.scores import parse
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import interval
 
@@ -27,7 +29,7 @@ MAX_SEEDS, MAX_POINTS = 10, 160  # lines per panel and points per line: keeps a 
 COSTS = {"cost_seconds": "training seconds", "cost_flops": "training FLOPs"}
 
 
-def dots(results: Results, dataset: str, every: Sequence[Table]) -> Figure | None:
+def dots(results: Results, dataset: str, every: Sequence[ScoreTable]) -> Figure | None:
     """Main metrics side by side: seeds as faint dots, means with t-intervals, the floor dashed."""
     found = {c.metric: (t, i) for t in every if not t.kind for i, c in enumerate(t.columns)}
     panels = [found[metric] for metric in mains(results.kind(dataset)) if metric in found]
@@ -54,7 +56,7 @@ def dots(results: Results, dataset: str, every: Sequence[Table]) -> Figure | Non
     return figure
 
 
-def _dots(ax: Axes, table: Table, place: int, labels: list[str], look: dict[str, tuple[str, str]]) -> None:
+def _dots(ax: Axes, table: ScoreTable, place: int, labels: list[str], look: dict[str, tuple[str, str]]) -> None:
     """One metric: a strip of seeds and a mean with its interval for each model, or why it has none."""
     column, cells = table.columns[place], [(row, row.cells[place]) for row in table.rows]
     seeds = pd.DataFrame(
@@ -105,13 +107,13 @@ def densities(results: Results, dataset: str) -> Figure | None:
         return None
     found = []
     for label in results.labels(dataset):
-        density = _density(results.first_ok(dataset, label, "density.npz"))
-        samples = None if density else _points(results.first_ok(dataset, label, "samples.npz"), "samples")
+        density = _density(results.first_ok(dataset, label, DENSITY))
+        samples = None if density else _points(results.first_ok(dataset, label, SAMPLES), "samples")
         found += [(label, density)] if density else [(f"{label} (samples)", samples)] if samples is not None else []
     if not found:
         return None
-    density = _density(results.reference / dataset / "density.npz")
-    test = None if density else _points(results.data / dataset / "data.npz", "test")
+    density = _density(results.paths.reference(dataset) / DENSITY)
+    test = None if density else _points(results.paths.data(dataset) / DATA, "test")
     found[:0] = [("data", density)] if density else [("data (test points)", test)] if test is not None else []
     maps = [part for _, part in found if isinstance(part, tuple)]
     x, y = maps[0][:2] if maps else _grid([part for _, part in found])
@@ -147,12 +149,12 @@ def density_words(results: Results, dataset: str) -> str:
         own = scores[scores["label"] == label]
         made = {kind: [parse(each) for each in part["settings"]] for kind, part in own.groupby("kind")}
         flows = [each for each in made.get("estimate", ()) if FLOW in (each.get("estimator") or "")]
-        if results.first_ok(dataset, label, "density.npz") is None:
+        if results.first_ok(dataset, label, DENSITY) is None:
             continue
         if flows:
-            parts.append(f"{label} (the law of its probability-flow ODE, not of the sampled chain)")
+            parts.append(f"{label} (its probability-flow ODE, not the sampled chain)")
         elif "lower_bound" in made:
-            parts.append(f"{label} (a bound from below: {estimator(made['lower_bound'], 'lower_bound')})")
+            parts.append(f"{label} (a lower bound: {estimator(made['lower_bound'], 'lower_bound')})")
     return " and ".join(parts)
 
 
@@ -189,7 +191,7 @@ def _grid(points: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.linspace(low[i] - margin, high[i] + margin, 80) for i in (0, 1))
 
 
-def tradeoff(results: Results, dataset: str, every: Sequence[Table]) -> Figure | None:
+def tradeoff(results: Results, dataset: str, every: Sequence[ScoreTable]) -> Figure | None:
     """The first main metric against training seconds and FLOPs."""
     found = {c.metric: c for t in every if not t.kind for c in t.columns}
     column = next((found[m] for m in mains(results.kind(dataset)) if m in found), None)
@@ -320,10 +322,7 @@ def curves(results: Results, dataset: str) -> Figure | None:
 def _histories(results: Results, dataset: str, label: str) -> pd.DataFrame:
     """Thinned histories of the first seeds of a model; `end` marks the last value of a training that broke off."""
     parts = []
-    for row in results.of(dataset, label).head(MAX_SEEDS).itertuples():
-        path = results.store / row.trial / "history.parquet"
-        if not path.is_file():
-            continue
+    for row, path in islice(results.files(dataset, label, HISTORY), MAX_SEEDS):
         history = pd.read_parquet(path, columns=["update", "series", "value"])
         for _, part in history[np.isfinite(history["value"])].groupby("series"):
             part = part.sort_values("update").iloc[:: max(1, math.ceil(len(part) / MAX_POINTS))]

@@ -1,17 +1,19 @@
 """What a report shows as plain frames, for its CSV files."""
 
-import json
 from collections.abc import Iterable
 
 import pandas as pd
 
-from genbench.report.tables import Cell, Row, Table
+from genbench.report.means import Mean
+from genbench.report.tables import Row, ScoreTable
+from genbench.results.files import read_json
+from genbench.results.paths import TRAINED
 from genbench.results.study import Results
 
 __all__ = ["costs", "failures", "long", "wide"]
 
 
-def long(every: Iterable[Table]) -> pd.DataFrame:
+def long(every: Iterable[ScoreTable]) -> pd.DataFrame:
     """All score tables as one frame: a row per dataset, metric, kind and model.
 
     Floors are the model "(floor)", training data against the test split "(training data)"; they have no interval but ends.
@@ -45,7 +47,7 @@ def long(every: Iterable[Table]) -> pd.DataFrame:
     return pd.DataFrame(rows).reindex(columns=[*f"{names} {more} difference_se_training settings".split()])
 
 
-def _numbers(cell: Cell) -> dict[str, object]:
+def _numbers(cell: Mean) -> dict[str, object]:
     return {
         "mean": cell.mean,
         "half_width": cell.half,
@@ -90,9 +92,9 @@ def costs(results: Results) -> pd.DataFrame:
 
 def _players(results: Results, ok: pd.DataFrame) -> str:
     for trial in ok["trial"]:
-        path = results.store / trial / "train.json"
+        path = results.paths.trial(trial) / TRAINED
         if path.is_file():
-            updates = json.loads(path.read_text(encoding="utf-8")).get("costs", {}).get("player_updates") or {}
+            updates = read_json(path).get("costs", {}).get("player_updates") or {}
             return "; ".join(f"{name} {count:,}" for name, count in updates.items()) if len(updates) > 1 else ""
     return ""
 

@@ -4,6 +4,8 @@ import base64
 import datetime
 import io
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,20 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from genbench.metrics.cards import METRICS
-from genbench.report import encoders, figures, frames, style, tables, text, variation, words
-from genbench.report.care import care, encoders_used
-from genbench.report.chapter import Chapter
-from genbench.report.chapters import CHAPTERS
-from genbench.report.kinds import SHORT
+from genbench.report import encoders, figures, frames, sentences, style, tables, text, variation
+from genbench.report.blocks import Chapter
+from genbench.report.likelihoods import SHORT
+from genbench.report.means import Mean
+from genbench.report.notes import cautions, encoders_used
 from genbench.results.files import atomic, write_text
+from genbench.results.paths import PREVIEW
 from genbench.results.study import Results, read
 
 __all__ = ["build"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_PICTURE = 60_000  # bytes; larger previews are shrunk for the page, the file in the store stays as it is
-COSTS = (
+COLUMNS = (
     ("parameters", "parameters"),
     ("updates", "updates"),
     ("samples", "samples seen"),
@@ -39,18 +42,19 @@ COSTS = (
 )
 
 
-def build(study_dir: Path, store: Path, out: Path) -> Path:
+def build(study_dir: Path, store: Path, out: Path, chapters: Callable[[Results], list[Chapter]] = lambda _: []) -> Path:
     """Write out/index.html, out/tables/*.csv and out/figures/*.svg for a study; returns the page's path.
 
-    Equal files give equal bytes. CSV and SVG files that only an earlier report made are removed.
+    `chapters` makes what stands beside the scores, such as answers to questions. Equal files give equal bytes. CSV and SVG
+    files that only an earlier report made are removed.
     UserError if the study has not been gathered.
     """
     results, out = read(study_dir, store), Path(out)
     every = {dataset: tables.tables(results, dataset) for dataset in results.datasets}
     with style.theme():
         drawn = {dataset: _figures(results, dataset, every[dataset]) for dataset in results.datasets}
-        chapters = [made for make in CHAPTERS if (made := make(results)) is not None]
-        pictured = {chapter.key: chapter.figures() for chapter in chapters}
+        told = chapters(results)
+        pictured = {chapter.key: chapter.figures() for chapter in told}
     spreads = {dataset: variation.variations(results, dataset, each) for dataset, each in every.items()}
     agreed = {dataset: encoders.agreements(results, dataset, each) for dataset, each in every.items()}
     made = {
@@ -62,7 +66,7 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
         "variation": variation.frame(spreads),
         "encoders": encoders.frame(agreed),
     }
-    for chapter in chapters:
+    for chapter in told:
         made |= chapter.tables()
     _keep_only(out / "tables", {f"{name}.csv" for name in made})
     for name, frame in made.items():
@@ -78,7 +82,7 @@ def build(study_dir: Path, store: Path, out: Path) -> Path:
         | {"further": encoders.described(results, dataset), "densities": figures.density_words(results, dataset)}
         for dataset in results.datasets
     ]
-    write_text(out / "index.html", _render(results, every, sections, made, chapters, pictured))
+    write_text(out / "index.html", _render(results, every, sections, made, told, pictured))
     return out / "index.html"
 
 
@@ -99,7 +103,7 @@ def _render(
         "value": text.value,
         "ends": text.ends,
         "seconds": _seconds,
-        "gap": lambda difference: text.value(tables.Cell(difference.mean, difference.half)),
+        "gap": lambda difference: text.value(Mean(difference.mean, difference.half)),
         "linked": _linked,
     }
     look = style.colours(results.trials["family"])
@@ -110,18 +114,18 @@ def _render(
         sections=sections,
         chapters=chapters,
         pictured=pictured,
-        overview=words.overview(results),
-        findings={dataset: words.findings(results, dataset, every[dataset]) for dataset in results.datasets},
-        care=care(results, every),
+        overview=sentences.overview(results),
+        findings={dataset: sentences.findings(results, dataset, every[dataset]) for dataset in results.datasets},
+        cautions=cautions(results, every),
         likelihoods={name: _likelihoods(results, name) for name in study.get("models") or {}},
         noted=any(card.get("notes") for card in (study.get("models") or {}).values()),
-        arrow=words.arrow,
-        notes=words.notes,
+        arrow=sentences.arrow,
+        settings=sentences.settings,
         colour={family: ink for family, (ink, _) in look.items()},
         spread_sentences=variation.sentences,
         encoder_sentence=encoders.sentence,
         costs=made["costs"].to_dict("records"),
-        cost_columns=[(key, title) for key, title in COSTS if key in made["costs"]],
+        cost_columns=[(key, title) for key, title in COLUMNS if key in made["costs"]],
         failures=made["failures"].to_dict("records"),
         trials=_trial_rows(results),
         csv=sorted(made),
@@ -166,12 +170,12 @@ def _figures(results: Results, dataset: str, every: list) -> dict[str, str]:
 
 def _pictures(results: Results, dataset: str) -> list[dict[str, Any]]:
     """Sample sheets as data URIs, real data first; a model without one says why."""
-    real = results.reference / dataset / "preview.png"
+    real = results.paths.reference(dataset) / PREVIEW
     found = [{"label": "real data", "family": "", "uri": _picture(real), "why": ""}] if real.is_file() else []
     for label in results.labels(dataset):
-        path = results.first_ok(dataset, label, "preview.png")
+        path = results.first_ok(dataset, label, PREVIEW)
         ok = (results.of(dataset, label)["status"] == "ok").any()
-        why = "" if path else "no picture" if ok else "no trial ended ok"
+        why = "" if path else "no picture" if ok else "no trial succeeded"
         uri = _picture(path) if path else ""
         found.append({"label": label, "family": results.family(dataset, label), "uri": uri, "why": why})
     return found if any(each["uri"] for each in found) else []
@@ -233,7 +237,6 @@ def _seconds(row: dict[str, Any]) -> str:
 
 def _linked(words: str) -> Markup:
     """Text in which a whole URL or an arXiv number is a link."""
-    import re
 
     def link(match: re.Match[str]) -> str:
         word = match.group(0)

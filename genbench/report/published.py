@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from genbench.config.read import ROOT
+from genbench.report.blocks import Table
 
-__all__ = ["COLUMNS", "published"]
+__all__ = ["COLUMNS", "beside", "published"]
 
 COLUMNS = ("what", "dataset", "published", "source")
 
@@ -22,3 +23,9 @@ def published(claim: str, root: Path = ROOT) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS), dtype=str)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table.loc[table["claim"] == claim, list(COLUMNS)].reset_index(drop=True)
+
+
+def beside(claim: str, caption: str = "Published values; their budgets were not this study's") -> tuple[Table, ...]:
+    """Return the folded table of published values on a claim; none without any."""
+    frame = published(claim)
+    return (Table(f"{claim.lower()}_published", frame, caption, folded=True),) if len(frame) else ()

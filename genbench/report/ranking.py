@@ -10,7 +10,7 @@ import pandas as pd
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import Difference, paired, welch
 
-__all__ = ["judge", "losses", "on_same_examples"]
+__all__ = ["against_best", "losses", "on_same_examples"]
 
 Against = Callable[[str, str], Difference | None]
 
@@ -24,7 +24,7 @@ def losses(values: Iterable[float], direction: str, target: float | None = None,
     return sign * array if best is None else np.maximum(sign * array, sign * best)
 
 
-def judge(
+def against_best(
     values: Mapping[str, Iterable[float]],
     direction: str,
     target: float | None = None,

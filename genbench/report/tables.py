@@ -1,7 +1,6 @@
-"""The tables of the report as plain values: a row per model, a column per metric, means with their intervals."""
+"""The tables of scores as plain values: a row per model, a column per metric, means with their intervals."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,18 +8,20 @@ import pandas as pd
 
 from genbench.metrics.card import GROUPS, Card
 from genbench.metrics.cards import METRICS
-from genbench.report.kinds import APART, KINDS, LIKELIHOOD, SHORT, details, note
-from genbench.report.ranking import judge, losses, on_same_examples
-from genbench.report.trust import OWN, RULE, caveat, classifier, estimator, parse
+from genbench.report.likelihoods import APART, KINDS, LIKELIHOOD, SHORT, details, note
+from genbench.report.means import Mean, redrawn
+from genbench.report.ranking import against_best, losses, on_same_examples
+from genbench.report.reliability import RULE, caveat, classifier, estimator
+from genbench.results.scores import OWN, parse
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import Difference, interval
 
-__all__ = ["Cell", "Column", "Row", "Table", "averaged", "mains", "redrawn", "tables"]
+__all__ = ["Column", "Row", "ScoreTable", "mains", "tables"]
 
 WIDEST = 5  # columns of a table; more are split
 TOGETHER = (
-    "Read precision and recall together: precision alone rewards collapse; recall alone rewards diffuse samples and can "
-    "exceed real data's value. Neither is ranked."
+    "Read precision and recall together. Precision alone rewards collapse. Recall alone rewards diffuse samples and can exceed "
+    "that of real data. So neither is ranked."
 )
 # numbers among the settings that say what values may be compared; of words all but those that stand elsewhere
 SETTINGS = {
@@ -48,7 +49,7 @@ def mains(kind: str) -> tuple[str, ...]:
 class Column:
     """A metric in a table: `kind` of likelihood, `floor` and `target` values, what its values hold for.
 
-    `told`: what tells it from the table's other columns of the metric; `entropy`: its floor is the data's
+    `suffix`: how it differs from the table's other columns of the metric; `entropy`: its floor is the data's
     entropy, which no model was compared with; `warning`: why all its values need care; `copier`: what training data get
     against the test split; `size`, `copier_size`: number of examples of the floor and the copier where the scores have another.
     """
@@ -57,20 +58,20 @@ class Column:
     kind: str
     card: Card
     target: float | None
-    floor: "Cell"
+    floor: Mean
     settings: str
     unit: str
-    told: str = ""
+    suffix: str = ""
     entropy: bool = False
     warning: str = ""
-    copier: "Cell" = field(default_factory=lambda: Cell())
+    copier: Mean = field(default_factory=Mean)
     size: str = ""
     copier_size: str = ""
 
     @property
     def title(self) -> str:
-        told = self.told or ("" if self.kind in KINDS else self.kind)
-        return self.card.title + (f" ({told})" if told else "")
+        suffix = self.suffix or ("" if self.kind in KINDS else self.kind)
+        return self.card.title + (f" ({suffix})" if suffix else "")
 
     @property
     def direction(self) -> str:
@@ -84,58 +85,28 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A mean over seeds: `half` is nan for a single one, `mean` too for none; `state` as in `judge`.
-
-    `caveat`: why the value is not to be relied on, and so not ranked; `estimator`: of a likelihood;
-    `se`: mean standard error of a single trial's value, over test examples for a likelihood, else over the generated sample;
-    `size`: its number of examples where the column's models differ in that. A floor has no `half`: its redraws overlap.
-    """
-
-    mean: float = math.nan
-    half: float = math.nan
-    values: tuple[float, ...] = ()
-    state: str = ""
-    note: str = ""
-    estimator: str = ""
-    caveat: str = ""
-    se: float = math.nan
-    size: str = ""
-
-    @property
-    def n(self) -> int:
-        return len(self.values)
-
-
-def averaged(values: Iterable[float]) -> Cell:
-    """Mean and half-width of its 95 % interval of a value per seed; what is not finite is left out."""
-    values = tuple(value for value in values if math.isfinite(value))
-    return Cell(*interval(values), values)
-
-
-@dataclass(frozen=True)
 class Row:
     """A model in a table; `ok` of its `trials` ended well.
 
     `difference`: of its likelihood in the first column to the best model's, on the same test examples.
-    `reference`: no contender, since its class of laws contains the true one; shown first and never ranked.
+    `reference`: no contender, since its class of distributions contains the true one; shown first and never ranked.
     """
 
     label: str
     family: str
     ok: int
     trials: int
-    cells: tuple[Cell, ...]
+    cells: tuple[Mean, ...]
     difference: Difference | None = None
     reference: bool = False
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """One metric group of one dataset, best row first if the first column is ranked.
 
-    `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform law over the grey values;
-    `details`: further columns by title, a text per label; `given`: what its models are told, see Results.tracks.
+    `absent`: models without such a likelihood; `uniform`: bits per dimension of a uniform distribution over the grey levels;
+    `details`: further columns by title, a text per label; `given`: whether its models are class-conditional, see Results.tracks.
     """
 
     dataset: str
@@ -150,8 +121,8 @@ class Table:
     details: dict[str, dict[str, str]] = field(default_factory=dict)
     given: str = ""
 
-    def worse_than_uniform(self, place: int, cell: Cell) -> bool:
-        """Whether a mean of bits per dimension is above that of a uniform law over the grey values."""
+    def worse_than_uniform(self, place: int, cell: Mean) -> bool:
+        """Whether a mean of bits per dimension is above that of a uniform distribution over the grey levels."""
         return self.columns[place].metric == "bpd" and self.uniform is not None and cell.mean > self.uniform
 
     @property
@@ -175,20 +146,20 @@ class Table:
         return any(row.difference for row in self.rows)
 
 
-def tables(results: Results, dataset: str) -> list[Table]:
+def tables(results: Results, dataset: str) -> list[ScoreTable]:
     """All score tables of a dataset: metric groups first, then one per kind of likelihood; then those of models given classes."""
     return [_marked(table, given) for given, part in results.tracks(dataset).items() for table in _tables(part, dataset)]
 
 
-def _marked(table: Table, given: str) -> Table:
-    """A table whose titles say what its models are told."""
+def _marked(table: ScoreTable, given: str) -> ScoreTable:
+    """A table whose titles say that its models are class-conditional."""
     if not given:
         return table
-    columns = tuple(replace(each, told=", ".join(filter(None, (each.told, given)))) for each in table.columns)
+    columns = tuple(replace(each, suffix=", ".join(filter(None, (each.suffix, given)))) for each in table.columns)
     return replace(table, title=f"{table.title}, {given}", columns=columns, given=given)
 
 
-def _tables(results: Results, dataset: str) -> list[Table]:
+def _tables(results: Results, dataset: str) -> list[ScoreTable]:
     scores = results.scores[results.scores["dataset"] == dataset]
     if scores.empty:
         return []
@@ -206,15 +177,15 @@ def _tables(results: Results, dataset: str) -> list[Table]:
         ]
         parts = _split(pairs)
         for place, part in enumerate(parts, 1):
-            told = [SHORT.get(k, k) if [m for m, _ in pairs].count(metric) > 1 else "" for metric, k in part]
-            columns = tuple(_column(results, dataset, m, k, t) for (m, k), t in zip(part, told, strict=True))
+            suffixes = [SHORT.get(k, k) if [m for m, _ in pairs].count(metric) > 1 else "" for metric, k in part]
+            columns = tuple(_column(results, dataset, m, k, t) for (m, k), t in zip(part, suffixes, strict=True))
             hint = TOGETHER if {"precision", "recall"} & {m for m, _ in part} else ""
             name = f"{title} ({place} of {len(parts)})" if len(parts) > 1 else title
             rows = _rows(results, dataset, columns, results.labels(dataset))
             gaps = "nll_gap" if any(m == "nll_gap" for m, _ in part) else ""
             more = details("", gaps, scores[scores["metric"] == gaps], None) if gaps else {}
             more = {f"{METRICS[gaps].title}: {name}": texts for name, texts in more.items()}
-            found.append(Table(dataset, name, columns, rows, hint, details=more))
+            found.append(ScoreTable(dataset, name, columns, rows, hint, details=more))
     likelihoods = scores[scores["metric"].isin(LIKELIHOOD)]
     kinds = likelihoods["kind"].unique()
     for each in [k for k in KINDS if k in kinds] + sorted(set(kinds) - set(KINDS)):
@@ -237,7 +208,7 @@ def _split(pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
     return [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
 
 
-def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], kind: str) -> Table:
+def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], kind: str) -> ScoreTable:
     columns = tuple(_column(results, dataset, metric, k) for metric, k in pairs)
     scores = results.scores[results.scores["dataset"] == dataset]
     first = pairs[0][0]
@@ -261,10 +232,10 @@ def _likelihood(results: Results, dataset: str, pairs: list[tuple[str, str]], ki
     more = details(kind, first, chosen, math.prod(results.meta(dataset).get("shape") or ()) if images else None)
     if kind in ("annealed", "surrogate"):
         text += f" {RULE}"
-    return Table(dataset, title, columns, rows, text, floor, absent, kind or "not stated", uniform, more)
+    return ScoreTable(dataset, title, columns, rows, text, floor, absent, kind or "not stated", uniform, more)
 
 
-def _column(results: Results, dataset: str, metric: str, kind: str, told: str = "") -> Column:
+def _column(results: Results, dataset: str, metric: str, kind: str, suffix: str = "") -> Column:
     card = METRICS.get(metric) or Card(metric, metric, "", "none", "both", "Likelihood", "", "", "", "", "", "")
     entropy = results.meta(dataset).get("entropy")
     floors = results.floors[(results.floors["dataset"] == dataset) & (results.floors["metric"] == metric)]
@@ -272,7 +243,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     floor = redrawn(values)
     guessed = metric == "nll" and not values and _finite(entropy)  # else the true density on the very points that models see
     if guessed:
-        floor = Cell(float(entropy), math.nan, (float(entropy),))
+        floor = Mean(float(entropy), math.nan, (float(entropy),))
     target = None
     if card.direction == "target":  # the only such metric is the cross-entropy to the data
         target = float(entropy) if _finite(entropy) else floor.mean if _finite(floor.mean) else None
@@ -282,7 +253,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     formula = bool(len(floors) and set(floors["n"]).isdisjoint(chosen["n"]) and known and all(map(_finite, known)))
     if formula:
         floors = floors.iloc[:0]  # of other numbers of examples, which the value depends on: the formula's instead
-        floor = Cell(float(np.mean(known)), math.nan, (float(np.mean(known)),))
+        floor = Mean(float(np.mean(known)), math.nan, (float(np.mean(known)),))
     copies = results.copies
     copies = copies[(copies["dataset"] == dataset) & (copies["metric"] == metric)].dropna(subset="value")
     copies = copies[copies["encoder"].isin(chosen["encoder"])] if "encoder" in chosen else copies
@@ -291,12 +262,7 @@ def _column(results: Results, dataset: str, metric: str, kind: str, told: str = 
     warning = classifier(map(parse, chosen["settings"]))
     sizes = {"size": _other(floors, chosen), "copier_size": _other(copies, chosen)}
     copier = redrawn(tuple(copies["value"]))
-    return Column(metric, kind, card, target, floor, settings, unit, told, guessed, warning, copier, **sizes)
-
-
-def redrawn(values: tuple[float, ...]) -> Cell:
-    """Mean of values of redraws that overlap, without an interval."""
-    return Cell(float(np.mean(values)), math.nan, values) if values else Cell()
+    return Column(metric, kind, card, target, floor, settings, unit, suffix, guessed, warning, copier, **sizes)
 
 
 def _other(floors: pd.DataFrame, scores: pd.DataFrame) -> str:
@@ -331,7 +297,7 @@ def _join(numbers: pd.Series) -> str:
 
 def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: list[str]) -> tuple[Row, ...]:
     scores = results.scores[results.scores["dataset"] == dataset]
-    cells: dict[str, list[Cell]] = {label: [] for label in labels}
+    cells: dict[str, list[Mean]] = {label: [] for label in labels}
     differences: dict[str, Difference] = {}
     references = {label: results.is_reference(dataset, label) for label in labels}
     for place, column in enumerate(columns):
@@ -347,12 +313,12 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
         ranked = {"direction": column.direction, "target": column.target, "errors": known, "best": column.card.best}
         if column.metric in LIKELIHOOD:
             against = on_same_examples(results, dataset, column.metric, column.kind)
-            states = judge(sound, against=against, **ranked)
+            states = against_best(sound, against=against, **ranked)
             best = next((label for label, state in states.items() if state == "best"), None)
             if best is not None and not place:
                 differences = {label: against(label, best) for label in states if label != best}
         else:
-            states = judge(sound, **ranked)
+            states = against_best(sound, **ranked)
         differ = len({_join(part["n"]) for part in own.values() if len(part)}) > 1
         for label, part in own.items():
             why = "" if values[label] else _note(results, dataset, label)
@@ -360,7 +326,7 @@ def _rows(results: Results, dataset: str, columns: tuple[Column, ...], labels: l
             named = estimator(made[label], column.kind)
             size = _join(part["n"]) if differ and len(part) else ""
             head = (*interval(values[label]), values[label], states.get(label, ""), why, named, doubts[label])
-            cells[label].append(Cell(*head, se, size))
+            cells[label].append(Mean(*head, se, size))
     rows = []
     for label in labels:
         trials = results.of(dataset, label)

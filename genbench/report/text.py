@@ -1,15 +1,11 @@
 """Numbers and lists as words."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
-if TYPE_CHECKING:  # tables need these words, too
-    from genbench.report.tables import Cell
+from genbench.report.means import Mean
 
-__all__ = ["count", "ends", "listing", "names", "number", "plural", "value"]
+__all__ = ["count", "ends", "listing", "names", "number", "percent", "plural", "span", "spread", "value"]
 
 
 def number(x: float | None, digits: int = 3) -> str:
@@ -32,7 +28,7 @@ def count(x: float | None) -> str:
     return number(x) if abs(x) >= 1e8 else f"{x:,.0f}"
 
 
-def value(cell: Cell) -> str:
+def value(cell: Mean) -> str:
     """mean ± half-width; the note if there is no mean.
 
     Rounded to two digits of the half-width, or of the standard error of a single value where that is larger.
@@ -55,7 +51,21 @@ def value(cell: Cell) -> str:
     return f"{mean} ± {half if float(half.replace(',', '')) and places else number(cell.half, 2)}"
 
 
-def ends(cell: Cell) -> str:
+def spread(mean: Mean, unit: str = "", facts: Sequence[str] = ()) -> str:
+    """mean unit (95 % interval low to high; further facts): as many digits as the half-width has; without one where it is nan."""
+    head, *half = value(mean).split(" ± ")
+    unit = f" {unit}" if unit else ""
+    if half and mean.half > 1e-12 and math.isfinite(mean.half):
+        digits = len(head.partition(".")[2]) if "e" not in head else None
+        low, high = mean.mean - mean.half, mean.mean + mean.half
+        low, high = (number(x) if digits is None else _fixed(x, digits) for x in (low, high))
+        facts = [f"95 % interval {low} to {high}", *facts]
+    elif half:
+        facts = ["the same in every seed", *facts]
+    return head + unit + (f" ({'; '.join(filter(None, facts))})" if any(facts) else "")
+
+
+def ends(cell: Mean) -> str:
     """mean (lowest to highest) of redraws that overlap, for which an interval would be too narrow."""
     low, high = min(cell.values), max(cell.values)
     if low == high:
@@ -86,3 +96,18 @@ def names(labels: list[str], others: int) -> str:
     if len(labels) <= 8:
         return listing(labels)
     return f"{len(labels)} of the {others} others" if len(labels) < others else f"any of the {others} others"
+
+
+def percent(share: float) -> str:
+    """A share in percent: whole from ten on, else with one decimal, a dash if there is none."""
+    if not math.isfinite(share):
+        return "–"
+    places = 0 if share == 0 or abs(share) >= 0.0995 else 1
+    return f"{round(100 * share, places) + 0.0:.{places}f} %"
+
+
+def span(values: Iterable[float], show: Callable[[float], str] = number) -> str:
+    """lowest to highest, or the one value that both are as shown, with one unit."""
+    values = list(values)
+    low, high = show(min(values)), show(max(values))
+    return low if low == high else f"{low.removesuffix(' %')} to {high}"

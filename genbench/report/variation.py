@@ -7,7 +7,7 @@ from itertools import groupby
 
 import pandas as pd
 
-from genbench.report.tables import Column, Table
+from genbench.report.tables import Column, ScoreTable
 from genbench.report.text import names, plural
 from genbench.results.study import Results
 from genbench.statistics.uncertainty import Spread, pooled_share, spread
@@ -33,7 +33,7 @@ class Variation:
         return self.spread.p < LEVEL
 
 
-def variations(results: Results, dataset: str, every: Sequence[Table]) -> list[Variation]:
+def variations(results: Results, dataset: str, every: Sequence[ScoreTable]) -> list[Variation]:
     """Every sample metric of every model that has at least two seeds with a standard error, in the tables' order."""
     scores = results.scores[results.scores["dataset"] == dataset].copy()
     scores["se"] = pd.to_numeric(scores["se"], errors="coerce")
@@ -54,19 +54,20 @@ def sentence(every: Sequence[Variation]) -> str:
     """What the variations of one metric say; empty without any."""
     if not every:
         return ""
-    apart, more = [each.label for each in every if each.trained], "differ by more than their finite samples explain"
-    if not apart:
-        text = f"in none of {plural(len(every), 'model')} do seeds {more}" if len(every) > 1 else f"seeds do not {more}"
+    title, apart = every[0].column.title, [each.label for each in every if each.trained]
+    text = f"{title}: seeds differ by more than their finite samples explain for "
+    if apart:
+        text += f"{len(apart)} of {plural(len(every), 'model')}"
+        text += f" ({names(apart, len(every))})" if len(apart) < len(every) else ""
     else:
-        who = f" ({names(apart, len(every))})" if len(apart) < len(every) else ""
-        text = f"in {len(apart)} of {plural(len(every), 'model')}{who} seeds {more}"
-    text = f"{every[0].column.title}: {text} (χ² test at 5 %)"
+        text += f"none of {plural(len(every), 'model')}" if len(every) > 1 else "no model"
+    text += " (χ² test at 5 %)."
     share = pooled_share(each.spread for each in every)
     if math.isfinite(share):
         counts = {each.spread.n for each in every}
         seeds = f"{min(counts)} to {max(counts)} seeds" if len(counts) > 1 else plural(max(counts), "seed")
-        text += f"; training's share of the variance over {seeds} is {100 * share:.0f} %, all models pooled"
-    return text + "."
+        text += f" Training causes {100 * share:.0f} % of the variance over {seeds}, all models pooled."
+    return text
 
 
 def sentences(every: Sequence[Variation]) -> list[str]:

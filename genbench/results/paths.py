@@ -1,9 +1,52 @@
-"""Where files lie in the results folder."""
+"""Where files lie in the results folder, and what they are called."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Paths"]
+__all__ = [
+    "ABOUT",
+    "DATA",
+    "DENSITY",
+    "ENCODER",
+    "ENCODER_WEIGHTS",
+    "FLOOR",
+    "HISTORY",
+    "LIKELIHOODS",
+    "META",
+    "PREVIEW",
+    "SAMPLES",
+    "SCORED",
+    "STUDY",
+    "TRAINED",
+    "TRIAL",
+    "Paths",
+    "table",
+]
+
+# of a trial, in its folder of the store
+TRIAL = "trial.json"  # what defines it
+TRAINED = "train.json"  # how its training went; written last, so a trial that has it is trained
+HISTORY = "history.parquet"  # losses and validation by update
+SCORED = "metrics.json"  # its scores
+SAMPLES = "samples.npz"
+LIKELIHOODS = "examples.npz"  # of single test examples
+DENSITY = "density.npz"  # on a grid, of points in the plane; also of a dataset's truth
+PREVIEW = "preview.png"  # a picture of samples; also of real data
+# of a dataset
+DATA = "data.npz"
+META = "meta.json"
+FLOOR = "floor.json"  # what real data score against real data
+ENCODER = "encoder.json"
+ENCODER_WEIGHTS = "encoder.safetensors"
+# of a study and of a question
+STUDY = "study.json"
+ABOUT = "about.json"
+
+
+def table(folder: Path, name: str) -> Path:
+    """The file of a table of a study or of a question."""
+    return folder / f"{name}.parquet"
 
 
 @dataclass(frozen=True)
@@ -13,15 +56,15 @@ class Paths:
     results: Path
 
     def data(self, dataset: str) -> Path:
-        """Prepared data of a dataset."""
+        """Prepared data of a dataset: DATA and META."""
         return self.results / "data" / dataset
 
     def encoder(self, dataset: str, name: str) -> Path:
-        """A classifier whose features score a dataset's images: "classifier", or "classifier-<seed>"."""
+        """A classifier whose features score a dataset's images, "classifier" or "classifier-<seed>": ENCODER and its weights."""
         return self.results / "encoders" / dataset / name
 
     def reference(self, dataset: str) -> Path:
-        """Features and floors of real data."""
+        """Features of real data, FLOOR, DENSITY and PREVIEW."""
         return self.results / "reference" / dataset
 
     def selected(self, group: str) -> Path:
@@ -34,17 +77,38 @@ class Paths:
         return self.results / "store"
 
     def trial(self, trial: str) -> Path:
-        """One trial's folder."""
+        """One trial's folder: TRIAL, TRAINED, HISTORY, SCORED, SAMPLES, LIKELIHOODS, DENSITY, PREVIEW."""
         return self.store / trial
 
     def weights(self, trial: str, update: int | None = None) -> Path:
         """Weights of a trial: those that training kept, or those of an earlier checkpoint."""
         return self.trial(trial) / ("weights.safetensors" if update is None else f"weights-{update}.safetensors")
 
+    def judged(self, trial: str, key: str) -> Path:
+        """What a searched trial scored by the metric that chooses, under the hash of how it was scored."""
+        return self.trial(trial) / f"judged-{key}.json"
+
+    def all_scored(self, searched: bool) -> Iterator[Path]:
+        """Files of scores of all trials of the store: of searches, or of what was scored in full."""
+        return self.store.glob("*/judged-*.json" if searched else f"*/{SCORED}")
+
+    def checkpoint(self, key: str) -> Path:
+        """State of a group's training that was interrupted."""
+        return self.store / "checkpoints" / f"{key}.safetensors"
+
     def question(self, folder: str) -> Path:
-        """Tables of a question that was run, and about.json."""
+        """Tables of a question that was run, and ABOUT, which is written last."""
         return self.results / "questions" / folder
 
+    def asked(self, name: str) -> Iterator[Path]:
+        """ABOUT of all runs of a question, under whatever settings."""
+        return self.results.glob(f"questions/{name}-*/{ABOUT}")
+
     def study(self, study: str) -> Path:
-        """Tables of a study."""
+        """Tables of a study, and STUDY."""
         return self.results / "studies" / study
+
+    @property
+    def tracking(self) -> Path:
+        """MLflow's database and artifacts."""
+        return self.results / "mlflow"

@@ -1,8 +1,7 @@
 """The files of a study as one object: what tables, figures and sentences are made from."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,61 +11,13 @@ import numpy as np
 import pandas as pd
 
 from genbench.config.errors import UserError
-from genbench.report.trust import OWN, parse
 from genbench.results.files import read_json
+from genbench.results.labels import GIVEN, labels, recipe
+from genbench.results.paths import ABOUT, STUDY, Paths, table
+from genbench.results.scores import OWN, parse, primary
+from genbench.results.tables import EXAMPLES, FLOORS, REFINED, SCORES, SEARCHED, read_table
 
-__all__ = ["COSTS", "EXAMPLES", "GIVEN", "REFINED", "SCORES", "SEARCHED", "Answer", "Results", "primary", "read"]
-
-TRIALS = (
-    "trial",
-    "dataset",
-    "model",
-    "family",
-    "seed",
-    "status",
-    "cause",
-    "step",
-    "selected_update",
-    "device",
-)
-COSTS = (
-    "updates",
-    "samples",
-    "evaluations",
-    "flops",
-    "seconds",
-    "replicas",
-    "group_seconds",
-    "peak_memory_mb",
-    "parameters",
-    "sample_seconds",
-    "sample_count",
-)  # in trials.parquet as "cost_..."
-SCORES = (
-    "trial",
-    "dataset",
-    "model",
-    "family",
-    "seed",
-    "name",
-    "metric",
-    "value",
-    "unit",
-    "n",
-    "se",
-    "kind",
-    "settings",
-)
-FLOORS = ("dataset", "metric", "repeat", "value", "unit", "n", "settings", "role")
-EXAMPLES = ("trial", "dataset", "model", "seed", "metric", "kind", "index", "value")  # likelihoods of single test examples
-REFINED = (
-    "trial", "dataset", "model", "family", "seed", "method", "threshold", "metric", "value", "n", "cause", "pictures",
-)  # fmt: skip
-SEARCHED = (
-    "trial", "dataset", "model", "family", "variant", "configuration", "seed", "status", "cause", "metric", "validation", "test",
-    "coverage", "checkpoint", "checkpoints", "levels", "seconds", "net", "hp",
-)  # fmt: skip
-GIVEN = "given class labels"
+__all__ = ["GIVEN", "Answer", "Results", "about", "read"]
 
 
 @dataclass(frozen=True)
@@ -113,12 +64,9 @@ class Results:
         return self.study.get("config") or {}
 
     @property
-    def reference(self) -> Path:
-        return self.store.parent / "reference"
-
-    @property
-    def data(self) -> Path:
-        return self.store.parent / "data"
+    def paths(self) -> Paths:
+        """Where the files lie that the tables were made from."""
+        return Paths(self.store.parent)
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -143,10 +91,10 @@ class Results:
         return list(dict.fromkeys(self.trials.loc[self.trials["dataset"] == dataset, "label"]))
 
     def tracks(self, dataset: str) -> "dict[str, Results]":
-        """The same files by what a dataset's models are told, "" or GIVEN: those are never ranked together."""
-        told = self.trials.get("conditional", pd.Series(False, index=self.trials.index)).astype(bool)
-        parts = {GIVEN * each: self._only(self.trials["trial"][told == each]) for each in (False, True)}
-        found = {given: part for given, part in parts.items() if dataset in set(part.trials["dataset"])}
+        """The same files for models without ("") and with class labels (GIVEN), which are never ranked together."""
+        given = self.trials.get("conditional", pd.Series(False, index=self.trials.index)).astype(bool)
+        parts = {GIVEN * each: self._only(self.trials["trial"][given == each]) for each in (False, True)}
+        found = {name: part for name, part in parts.items() if dataset in set(part.trials["dataset"])}
         return found if len(found) > 1 else dict.fromkeys(found, self)
 
     def _only(self, trials: pd.Series) -> "Results":
@@ -155,11 +103,11 @@ class Results:
 
     def answer(self, name: str) -> Answer | None:
         """A question's settings and tables; None where the study has none of that name."""
-        folder = self.store.parent / "questions" / ((self.study.get("questions") or {}).get(name) or "none")
-        if not (folder / "about.json").is_file():
+        folder = self.paths.question((self.study.get("questions") or {}).get(name) or "none")
+        if not (folder / ABOUT).is_file():
             return None
-        about = read_json(folder / "about.json")
-        return Answer(about["settings"], {table: pd.read_parquet(folder / f"{table}.parquet") for table in about["tables"]})
+        about = read_json(folder / ABOUT)
+        return Answer(about["settings"], {name: pd.read_parquet(table(folder, name)) for name in about["tables"]})
 
     def of(self, dataset: str, label: str) -> pd.DataFrame:
         """Trials of one row of the tables, by seed."""
@@ -167,7 +115,7 @@ class Results:
         return trials[(trials["dataset"] == dataset) & (trials["label"] == label)]
 
     def is_reference(self, dataset: str, label: str) -> bool:
-        """Whether a model is no contender on a dataset: its class of laws contains the true one."""
+        """Whether a model is no contender on a dataset: its class of distributions contains the true one."""
         known = (self.study.get("references") or {}).get(dataset) or ()
         return str(self.of(dataset, label)["model"].iloc[0]) in known
 
@@ -186,55 +134,59 @@ class Results:
         """Family of a label."""
         return str(self.of(dataset, label)["family"].iloc[0])
 
-    def first_ok(self, dataset: str, label: str, file: str) -> Path | None:
+    def files(self, dataset: str, label: str, name: str) -> Iterator[tuple[Any, Path]]:
+        """Trials of one row of the tables that have a file of that name, each with it, by seed."""
+        for row in self.of(dataset, label).itertuples():
+            path = self.paths.trial(row.trial) / name
+            if path.is_file():
+                yield row, path
+
+    def first_ok(self, dataset: str, label: str, name: str) -> Path | None:
         """A file of the first seed that ended well and has it."""
-        rows = self.of(dataset, label)
-        paths = (self.store / trial / file for trial in rows.loc[rows["status"] == "ok", "trial"])
-        return next((path for path in paths if path.is_file()), None)
+        return next((path for row, path in self.files(dataset, label, name) if row.status == "ok"), None)
+
+
+def about(study_dir: Path) -> dict[str, Any]:
+    """study.json of a study's folder; UserError if it has not been gathered yet."""
+    for path in (study_dir / STUDY, table(study_dir, "trials")):
+        if not path.is_file():
+            raise UserError(f"{path}: not found; gather the study before reporting or tracking it")
+    return read_json(study_dir / STUDY)
 
 
 def read(study_dir: Path, store: Path) -> Results:
     """Read a study; UserError if it has not been gathered yet. Missing scores or floors are empty frames."""
     study_dir, store = Path(study_dir), Path(store)
-    for name in ("study.json", "trials.parquet"):
-        if not (study_dir / name).is_file():
-            raise UserError(f"{study_dir / name}: not found; gather the study before reporting or tracking it")
-    study = read_json(study_dir / "study.json")
-    costs = tuple(f"cost_{name}" for name in COSTS)
-    trials = _frame(study_dir / "trials.parquet", TRIALS + costs + ("started", "finished"))
-    order = {name: place for place, name in enumerate(study.get("models") or {})}
-    for name, usual in (("variant", ""), ("phase", ""), ("configuration", 0), ("levels", "{}"), ("checkpoints", "[]")):
-        if name not in trials:  # older studies
-            trials[name] = usual
-    variants = [cell.get("variant", "") for cell in (study.get("config") or {}).get("cells") or ()]
-    trials["_place"] = trials["model"].map(lambda name: order.get(name, len(order)))
-    trials["_variant"] = trials["variant"].map(lambda name: variants.index(name) if name in variants else len(variants))
-    trials = trials.sort_values(["_place", "model", "_variant", "seed", "trial"], kind="stable")
-    trials = trials.drop(columns=["_place", "_variant"])
-    nets = [_recipe(store / trial / "trial.json")["net"] or {} for trial in trials["trial"]]
-    trials["conditional"] = [bool(net.get("conditional")) for net in nets]
-    trials = trials.assign(label=_labels(trials, store)).reset_index(drop=True)
-    scores = _values(_frame(study_dir / "scores.parquet", SCORES)).merge(trials[["trial", "label"]], on="trial", how="inner")
+    study = about(study_dir)
+    found = {name: read_table(study_dir, name) for name in ("scores", "floors", "examples", "searched", "refined")}
+    trials = _in_order(read_table(study_dir, "trials"), study)
+    recipes = [recipe(store / trial) for trial in trials["trial"]]
+    trials["conditional"] = [bool((each["net"] or {}).get("conditional")) for each in recipes]
+    trials = trials.assign(label=labels(trials, recipes)).reset_index(drop=True)
+    named = trials[["trial", "label"]]
+    scores = _values(found["scores"]).merge(named, on="trial", how="inner")
     scores["kind"] = scores["kind"].where(scores["kind"].notna(), "")
-    floors = _values(_frame(study_dir / "floors.parquet", FLOORS))
-    examples = _frame(study_dir / "examples.parquet", EXAMPLES).merge(trials[["trial", "label"]], on="trial", how="inner")
     chosen = {
         name: primary(meta, scores.loc[scores["dataset"] == name, "encoder"])
         for name, meta in (study.get("datasets") or {}).items()
     }
     scores, others = _apart(scores, chosen)
+    floors = _values(found["floors"])
     copied = floors["role"] == "training"  # older studies have floors of real data only
     copies, (floors, other_floors) = floors[copied].reset_index(drop=True), _apart(floors[~copied], chosen)
-    searched = _frame(study_dir / "searched.parquet", SEARCHED)
-    refined = _frame(study_dir / "refined.parquet", REFINED).merge(trials[["trial", "label"]], on="trial", how="inner")
-    return Results(study, trials, _distinguish(scores), floors, store, examples, others, other_floors, copies, refined, searched)
+    examples, refined = (found[name].merge(named, on="trial", how="inner") for name in ("examples", "refined"))
+    scores = _distinguish(scores)
+    return Results(study, trials, scores, floors, store, examples, others, other_floors, copies, refined, found["searched"])
 
 
-def primary(meta: dict[str, Any], used: Iterable[str]) -> str:
-    """Name of a dataset's primary encoder: the first that the study lists, by its hash, else the one of most scores."""
-    used = Counter(name for name in used if name)
-    first = str((meta.get("encoders") or [{}])[0].get("hash") or "no encoder listed")
-    return next((name for name in used if first in name), max(used, key=used.get, default=""))
+def _in_order(trials: pd.DataFrame, study: dict[str, Any]) -> pd.DataFrame:
+    """Trials by model and variant in the study's order, then by seed."""
+    models = {name: place for place, name in enumerate(study.get("models") or {})}
+    variants = [cell.get("variant", "") for cell in (study.get("config") or {}).get("cells") or ()]
+    trials["_place"] = trials["model"].map(lambda name: models.get(name, len(models)))
+    trials["_variant"] = trials["variant"].map(lambda name: variants.index(name) if name in variants else len(variants))
+    trials = trials.sort_values(["_place", "model", "_variant", "seed", "trial"], kind="stable")
+    return trials.drop(columns=["_place", "_variant"])
 
 
 def _values(frame: pd.DataFrame) -> pd.DataFrame:
@@ -247,49 +199,6 @@ def _apart(frame: pd.DataFrame, chosen: dict[str, str]) -> tuple[pd.DataFrame, p
     """Rows of the primary encoders or without one, and rows of other encoders."""
     keep = (frame["encoder"] == "") | (frame["encoder"] == frame["dataset"].map(chosen))
     return frame[keep].reset_index(drop=True), frame[~keep].reset_index(drop=True)
-
-
-def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    frame = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
-    return frame.reindex(columns=[*columns, *(name for name in frame.columns if name not in columns)])
-
-
-def _labels(trials: pd.DataFrame, store: Path) -> list[str]:
-    """Label each trial: the model, plus what tells its cells apart if a dataset has several of one model."""
-    recipes = {trial: _flat(_recipe(store / trial / "trial.json")) for trial in trials["trial"]}
-    named = trials["variant"].where((trials["variant"] != "") | ~trials["conditional"], GIVEN)
-    labels = trials["model"].where(named == "", trials["model"] + " · " + named).astype(object)
-    for _, group in trials.groupby(["dataset", labels], sort=False):
-        flat = [recipes[trial] for trial in group["trial"]]
-        keys = sorted({key for recipe in flat for key in recipe})
-        differ = [key for key in keys if len({repr(recipe.get(key)) for recipe in flat}) > 1]
-        for index, recipe in zip(group.index, flat, strict=True):
-            parts = ", ".join(_part(key, recipe) for key in differ if key != "budget.unit")
-            labels[index] += f" · {parts}" if differ else ""
-    return labels.tolist()
-
-
-def _recipe(path: Path) -> dict[str, Any]:
-    trial = read_json(path) if path.is_file() else {}
-    return {key: trial.get(key) for key in ("budget", "batch", "net", "hp")}
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
-    return flat
-
-
-def _part(key: str, recipe: dict[str, Any]) -> str:
-    """A setting that tells cells apart, as short words."""
-    if key == "budget.value":
-        return f"{_short(recipe.get(key))} {recipe.get('budget.unit') or ''}".strip()
-    return f"{key.split('.')[-1]} {_short(recipe.get(key))}"
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float | int) and not isinstance(value, bool) else str(value)
 
 
 def _distinguish(scores: pd.DataFrame) -> pd.DataFrame:

@@ -132,7 +132,7 @@ def single_shares(found: Grid, level: float = 0.95) -> list[Share]:
 
 
 def tuned_shares(
-    found: Grid, asked: str = "architecture", rivals: Sequence[str] = ("loss", "restraint"), level: float = 0.95
+    found: Grid, asked: str = "architecture", rivals: Sequence[str] = ("loss", "regularisation"), level: float = 0.95
 ) -> Tuned:
     """How the variance of *tuned* scores divides among factors, and whether one factor leads others.
 

@@ -1,4 +1,4 @@
-"""Whether a restraint pays: every restraint against none in grids whose cells share one stream of configurations."""
+"""Whether regularisation pays: every kind against none in grids whose cells share one stream of configurations."""
 
 import math
 from collections.abc import Mapping
@@ -10,23 +10,24 @@ from scipy import stats
 from genbench.statistics.distribution import failures, quantile
 from genbench.statistics.factors import Grid
 from genbench.statistics.search_curve import best_contrast
-from genbench.statistics.verdict import decide, holm, p_at_least
+from genbench.statistics.verdict import EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE, decide, holm, p_at_least
 
-__all__ = ["always_helps", "failure_rates", "never_hurts", "restraint_contrasts"]
+__all__ = ["always_helps", "contrasts", "failure_rates", "never_hurts"]
 
 
-def restraint_contrasts(
-    grids: Mapping[str, Grid], margin: float, factor: str = "restraint", none: str = "none", level: float = 0.05
+def contrasts(
+    grids: Mapping[str, Grid], margin: float, factor: str = "regularisation", none: str = "none", level: float = 0.05
 ) -> pd.DataFrame:
-    """Each restraint against none, in every dataset and at every crossing of the other factors.
+    """Each kind of regularisation against none, in every dataset and at every crossing of the other factors.
 
     `grids`: by dataset. `margin`: ratio of scores that still counts as equal, above 1, fixed beforehand. A row per comparison:
     "dataset", the other factors, `factor`, and
 
     - of the tuned score, the expected best of a quarter of the configurations: "ratio" with its uncorrected interval "low" to
-      "high" (below 1: the restraint is better), the p-values "difference", "equivalence", "not_worse" and "within" (of a
+      "high" (below 1: regularisation is better), the p-values "difference", "equivalence", "not_worse" and "within" (of a
       ratio of at most the margin, one-sided), each after Holm's correction over all rows, and the "verdict": better, worse,
-      equivalent, else "not worse" (by the margin) or undecided; "hurts": whether "within" is rejected;
+      equivalent, else "not worse" (by the margin) or undecided; "hurts": whether "within" is rejected; "needed": as many
+      configurations as would decide an undecided row, nan where there is no such number;
     - "better_alone", "not_worse_alone": whether a row would say so without correction, which is all that a claim on *every* row
       needs (an intersection-union test);
     - of typical configurations: the median "typical" of the ratios of configuration i with and without, with its
@@ -37,26 +38,26 @@ def restraint_contrasts(
 
     References: Berger 1982 (intersection-union); Holm 1979; Schuirmann 1987.
     """
-    rows, contrasts = [], []
+    rows, pairs = [], []
     for dataset, found in grids.items():
         if factor not in found.factors:
             continue
         others = [name for name in found.factors if name != factor]
         places = {tuple(row): i for i, row in enumerate(found.cells[[*others, factor]].itertuples(index=False, name=None))}
-        for (*rest, restraint), i in places.items():
-            if restraint == none or (*rest, none) not in places:
+        for (*rest, kind), i in places.items():
+            if kind == none or (*rest, none) not in places:
                 continue
             j = places[(*rest, none)]
-            pair = [(str(name), found.validation[c], found.test[c]) for name, c in ((restraint, i), (none, j))]
-            contrasts.append(best_contrast(*pair, found.k, found.charge))
-            row = {"dataset": dataset, **dict(zip(others, rest, strict=True)), factor: restraint}
+            pair = [(str(name), found.validation[c], found.test[c]) for name, c in ((kind, i), (none, j))]
+            pairs.append(best_contrast(*pair, found.k, found.charge))
+            row = {"dataset": dataset, **dict(zip(others, rest, strict=True)), factor: kind}
             rows.append(row | _typical(found, i, j))
     if not rows:
         return pd.DataFrame()
-    said, within = [], holm([p_at_least(contrast, math.log(margin)) for contrast in contrasts])
-    for verdict, contrast, p_within in zip(decide(contrasts, margin, level), contrasts, within, strict=True):
+    said, within = [], holm([p_at_least(contrast, math.log(margin)) for contrast in pairs])
+    for verdict, contrast, p_within in zip(decide(pairs, margin, level), pairs, within, strict=True):
         (alone,) = decide([contrast], margin, level)
-        shown = verdict.word == "undecided" and verdict.p_not_worse <= level
+        shown = verdict.word == UNDECIDED and verdict.p_not_worse <= level
         said.append(
             {
                 "ratio": verdict.ratio,
@@ -66,10 +67,11 @@ def restraint_contrasts(
                 "equivalence": verdict.p_equivalence,
                 "not_worse": verdict.p_not_worse,
                 "within": p_within,
-                "verdict": "not worse" if shown else verdict.word,
+                "verdict": NOT_WORSE if shown else verdict.word,
                 "better_alone": alone.ratio < 1 and alone.p_difference <= level,
                 "not_worse_alone": alone.p_not_worse <= level,
                 "hurts": bool(p_within <= level),
+                "needed": verdict.seeds or math.nan,
             }
         )
     table = pd.concat([pd.DataFrame(rows), pd.DataFrame(said)], axis=1)
@@ -97,17 +99,17 @@ def _typical(found: Grid, i: int, j: int) -> dict[str, float]:
 
 
 def always_helps(table: pd.DataFrame) -> bool | None:
-    """Whether a restraint is better in every row of `restraint_contrasts`.
+    """Whether regularisation is better in every row of `contrasts`.
 
     True where each is better on its own test; False where any is worse, or equivalent to none; None where neither is shown.
     """
-    if table["verdict"].isin(["worse", "equivalent"]).any():
+    if table["verdict"].isin([WORSE, EQUIVALENT]).any():
         return False
     return True if table["better_alone"].all() else None
 
 
 def never_hurts(table: pd.DataFrame) -> bool | None:
-    """Whether no row of `restraint_contrasts` is worse by more than the margin.
+    """Whether no row of `contrasts` is worse by more than the margin.
 
     True where each is shown not to be on its own test; False where any is shown to be, after correction; None where neither.
     A row that is worse by less, however certainly, is no answer.
@@ -117,7 +119,7 @@ def never_hurts(table: pd.DataFrame) -> bool | None:
     return True if table["not_worse_alone"].all() else None
 
 
-def failure_rates(found: Grid, factor: str = "restraint", none: str = "none") -> pd.DataFrame:
+def failure_rates(found: Grid, factor: str = "regularisation", none: str = "none") -> pd.DataFrame:
     """How often trials fail at each level of a factor, over all cells of that level.
 
     Columns `factor`, "trials", "failed", "share" with Wilson's interval "low" to "high", and "p" of the same rate as at level

@@ -12,8 +12,23 @@ from scipy.special import nctdtr, stdtr, stdtrit
 
 from genbench.statistics.distribution import losses
 
-__all__ = ["Contrast", "Verdict", "compare", "decide", "holm", "p_at_least", "seeds_needed", "verdicts"]
+__all__ = [
+    "BETTER",
+    "EQUIVALENT",
+    "NOT_WORSE",
+    "UNDECIDED",
+    "WORSE",
+    "Contrast",
+    "Verdict",
+    "compare",
+    "decide",
+    "holm",
+    "p_at_least",
+    "seeds_needed",
+    "verdicts",
+]
 
+BETTER, WORSE, EQUIVALENT, NOT_WORSE, UNDECIDED = "better", "worse", "equivalent", "not worse", "undecided"
 MANY = 10_000  # more seeds than this are no advice
 
 
@@ -40,7 +55,7 @@ class Contrast:
 class Verdict:
     """What can be said of a against b; ratios are of a's score to b's, below 1 where a is better.
 
-    `word`: "better", "worse", "equivalent" or "undecided". `ratio` with its own interval `low` to `high`, not corrected for
+    `word`: BETTER, WORSE, EQUIVALENT or UNDECIDED. `ratio` with its own interval `low` to `high`, not corrected for
     other pairs; nan where seeds failed. Corrected for all pairs: `p_difference` of equal scores, `p_equivalence` of a
     difference as large as the margin, `p_not_worse` of a worse than b by the margin. `seeds`: per model, as many (configurations,
     where searches are compared) as would
@@ -142,12 +157,12 @@ def decide(contrasts: Sequence[Contrast], margin: float, level: float = 0.05) ->
     out = []
     for c, p_difference, p_equivalence, p_not_worse in zip(contrasts, different, equal, not_worse, strict=True):
         lead = c.p_rank if math.isnan(c.estimate) else c.estimate
-        word = "equivalent" if p_equivalence <= level else "undecided"
-        if word == "undecided" and p_difference <= level:
-            word = "better" if lead < 0 else "worse"
+        word = EQUIVALENT if p_equivalence <= level else UNDECIDED
+        if word == UNDECIDED and p_difference <= level:
+            word = BETTER if lead < 0 else WORSE
         half = c.error * float(stdtrit(c.freedom, 1 - level / 2)) if c.error > 0 else c.error
         ratio, low, high = (math.exp(min(v, 700.0)) for v in (c.estimate, c.estimate - half, c.estimate + half))
-        seeds = seeds_needed(c, margin, level / len(contrasts)) if word == "undecided" else None
+        seeds = seeds_needed(c, margin, level / len(contrasts)) if word == UNDECIDED else None
         p_values = float(p_difference), float(p_equivalence), float(p_not_worse)
         out.append(Verdict(c.a, c.b, word, ratio, low, high, *p_values, seeds))
     return out

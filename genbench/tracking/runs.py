@@ -11,12 +11,14 @@ from typing import Any
 import pandas as pd
 
 from genbench.results.files import read_json
-from genbench.results.study import primary
+from genbench.results.labels import flat
+from genbench.results.paths import HISTORY, PREVIEW, SCORED, TRAINED, TRIAL
+from genbench.results.scores import primary
 
 __all__ = ["Record", "record"]
 
 FORMAT = 2  # part of every digest: raise it when this file projects differently, and all runs are made anew
-FILES = ("trial.json", "train.json", "metrics.json", "history.parquet", "preview.png")
+FILES = (TRIAL, TRAINED, SCORED, HISTORY, PREVIEW)
 MAX_POINTS = 200  # per curve; MLflow's queries slow down with the number of stored points
 MAX_TEXT = 5000  # MLflow truncates parameters at 6000 characters
 
@@ -51,9 +53,9 @@ def record(row: dict[str, Any], store: Path, study: dict[str, Any]) -> Record:
     step = int(row.get("selected_update") or 0)
     meta = (study.get("datasets") or {}).get(row["dataset"]) or {}
     points, dropped = _metrics(row, scored, meta, step, int(end))
-    points += _curves(folder / "history.parquet", start)
+    points += _curves(folder / HISTORY, start)
     # metrics.json says under which settings each score holds: too long for tags
-    kept, artifacts = [], [folder / "preview.png", folder / "metrics.json"]
+    kept, artifacts = [], [folder / PREVIEW, folder / SCORED]
     for point in points:
         (kept if math.isfinite(point[1]) else dropped).append(point if math.isfinite(point[1]) else point[0])
     return Record(
@@ -92,15 +94,8 @@ def _params(row: dict[str, Any], config: dict[str, Any]) -> dict[str, str]:
     params = {key: row[key] for key in ("dataset", "model", "family", "seed")}
     params |= {key: config[key] for key in ("batch", "code") if key in config}
     for part in ("budget", "net", "hp"):
-        params |= _flat(config.get(part) or {}, f"{part}.")
+        params |= flat(config.get(part) or {}, f"{part}.")
     return {_key(key): str(value)[:MAX_TEXT] for key, value in params.items()}
-
-
-def _flat(value: dict[str, Any], prefix: str) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
-    return flat
 
 
 def _tags(row: dict[str, Any], study: dict[str, Any], dropped: list[str]) -> dict[str, str]:

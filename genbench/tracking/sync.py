@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from genbench.config.errors import UserError
-from genbench.results.files import read_json
+from genbench.results.paths import table
+from genbench.results.study import about
 from genbench.tracking.runs import Record, record
 
 __all__ = ["Counts", "sync"]
@@ -38,11 +38,8 @@ def sync(study_dir: Path, store: Path, uri: str | None, root: Path, log: Callabl
     that left the study are kept and counted in the log. UserError if the study has not been gathered.
     """
     study_dir, store, root = Path(study_dir), Path(store), Path(root).resolve()
-    for name in ("study.json", "trials.parquet"):
-        if not (study_dir / name).is_file():
-            raise UserError(f"{study_dir / name}: not found; gather the study before tracking it")
-    study = read_json(study_dir / "study.json")
-    rows = pd.read_parquet(study_dir / "trials.parquet").to_dict("records")
+    study = about(study_dir)
+    rows = pd.read_parquet(table(study_dir, "trials")).to_dict("records")
     root.mkdir(parents=True, exist_ok=True)
     with _lock(root / ".sync.lock"):  # also spares a fresh database two migrations at once, which break it
         client = _client(uri or f"sqlite:///{root / 'mlflow.db'}")

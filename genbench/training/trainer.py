@@ -17,12 +17,13 @@ from genbench.data.space import Space
 from genbench.models.base import Model
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.costs import StepCost, count_step, updates_of
+from genbench.training.losses import Losses
 from genbench.training.optim import RowAdam, clip_norm
 from genbench.training.replicas import Make, Replicas, stream
+from genbench.training.switches import HP, Switches
 
 __all__ = ["HP", "Result", "Switches", "Trainer"]
 
-HP = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "clip": 0.0}  # every model's; clip 0 is none
 HISTORY = 300  # points kept per curve
 VALIDATIONS = 20  # looks at the validation split per run
 VALIDATION_SIZE = 1024  # examples per look
@@ -30,17 +31,6 @@ DIAGNOSES = 20  # points of a diagnostic curve: with the next line, about 2 % of
 DIAGNOSED = 128  # held-out examples per point
 SHOWN = 8192  # training examples that a model may look at before and after training
 DIVERGED = 1e10  # a loss beyond this is recorded as divergence, like nan
-
-
-@dataclass(frozen=True)
-class Switches:
-    """What a recipe's `train` section may say."""
-
-    ema: float = 0.999  # decay of the averaged weights that sample, per update, after its ramp
-    schedule: str = "cosine"  # "cosine" to zero or "constant"
-    warmup: float = 0.0  # share of the updates over which the learning rate rises
-    replicas: int = 16  # most trials trained together
-    checkpoints: int = 1  # equal parts of the budget after each of which weights are kept, the last at its end
 
 
 @dataclass
@@ -58,14 +48,14 @@ class Result:
 
 
 class Trainer:
-    """Trains the trials of one chunk and returns a Result for each.
+    """Trains trials of one model together: `run` to the end of the budget, or `step` by step.
 
     Arguments:
         make: builds a model. seeds, hps: one per trial; missing hyperparameters take the defaults.
         train, validation: raw examples (n, ...), kept on the device and indexed there.
-        labels: of both, by "train" and "validation" (n,) int64; needed by models that are told the class, unused by others.
+        labels: of both, by "train" and "validation" (n,) int64; needed by class-conditional models, unused by others.
         space: maps raw examples to what the model sees. batch: examples per draw, per trial.
-        budget: what a trial may spend. switches: see Switches. lifted: vmap or loop; None chooses.
+        budget: what a trial may spend. switches: see Switches; its defaults if None. lifted: vmap or loop; None chooses.
         checkpoint: file to resume from and write to every `interval` seconds. key: what the file must have been made for.
         log: called with (updates done, updates in all, losses by player) now and then.
     """
@@ -80,7 +70,7 @@ class Trainer:
         space: Space,
         batch: int,
         budget: Budget,
-        switches: Switches = Switches(),
+        switches: Switches | None = None,
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -91,6 +81,7 @@ class Trainer:
         log: Callable[[int, int, dict[str, float]], None] | None = None,
         labels: Mapping[str, Tensor] | None = None,
     ):
+        switches = switches or Switches()
         example = make()
         hps = [{**HP, **example.hp, **hp} for hp in hps]
         lifted = len(seeds) > 1 and example.liftable and switches.replicas > 1 if lifted is None else lifted
@@ -99,6 +90,7 @@ class Trainer:
         self.train, self.validation = train.to(device), validation[:VALIDATION_SIZE].to(device)
         self.replicas = Replicas(make, seeds, hps, device, dtype, lifted, self._begin)
         self.labels = {split: each.to(device) for split, each in labels.items()} if example.classes else {}
+        self.losses = Losses(self.replicas, self.train, space, batch, self.labels.get("train"))
         self.model, self.players = self.replicas.model, self.replicas.model.players
         self.checkpoint, self.interval, self.key, self.log = checkpoint, interval, key, log
         count = self.replicas.count
@@ -124,52 +116,43 @@ class Trainer:
 
     def _probe(self, seed: int, hp: Mapping[str, float]) -> StepCost:
         """Count one step of a throw-away replica."""
-        single = object.__new__(Trainer)
-        single.space, single.batch, single.train, single.labels = self.space, self.batch, self.train, self.labels
-        single.replicas = Replicas(self.make, [seed], [hp], self.replicas.device, self.replicas.dtype, lifted=False)
-        single.model, single.players = single.replicas.model, self.players
-        single.adam = {}
+        single = Replicas(self.make, [seed], [hp], self.replicas.device, self.replicas.dtype, lifted=False)
+        losses = Losses(single, self.train, self.space, self.batch, self.labels.get("train"))
         return count_step(
-            single.model,
-            lambda: [single._gradients(p) for p in self.players for _ in range(self.players[p])],
-            self.batch,
+            single.model, lambda: [losses.gradients(p) for p, times in self.players.items() for _ in range(times)], self.batch
         )
 
-    # ---- one update
+    # ---- one step
 
-    def _draw(self) -> tuple[Tensor, dict[str, Tensor]]:
-        noise = self.replicas.draw(len(self.train), self.batch, self.train.shape[1:], self.space.dequantises)
-        index = noise.pop("index")
-        x = self.space.encode(self.train[index], noise.pop("dequantise", None))
-        if self.labels:
-            noise["label"] = self.labels["train"][index]
-        return x.to(self.replicas.dtype), noise
+    def step(self) -> tuple[dict[str, Tensor], dict[str, list[list[Tensor]]]]:
+        """Update every player as often as its schedule says, then the average of the weights.
 
-    def _gradients(self, player: str) -> tuple[Tensor, list[list[Tensor]]]:
-        x, noise = self._draw()
-        hp = self.replicas.hp
-        if hasattr(self.model, f"prepare_{player}"):
-            with torch.no_grad():
-                noise = {**noise, **self.replicas.call(f"prepare_{player}", x, noise, hp)}
-        loss, grads = self.replicas.gradients(f"loss_{player}", player, x, noise, hp)
-        if hasattr(self.model, f"state_{player}"):
-            with torch.no_grad():
-                self.replicas.set_buffers(self.replicas.call(f"state_{player}", noise, hp))
-        return loss, grads
+        Returns by player the losses (K,) and the gradients, row by row, of its last update. Divergence is looked for by `run`.
+        """
+        losses, grads = {}, {}
+        for player, times in self.players.items():
+            for _ in range(times):
+                losses[player], grads[player] = self._update(player)
+        self.done += 1
+        decay = min(self.switches.ema, self.done / (self.done + 9))  # ramped: else short runs average their start
+        torch._foreach_lerp_(self.average, self.leaves, 1 - decay)
+        if self.done in self.earlier:
+            self.earlier[self.done] = self._copy()
+        return losses, grads
 
     def _update(self, player: str) -> tuple[Tensor, list[list[Tensor]]]:
-        loss, grads = self._gradients(player)
+        loss, grads = self.losses.gradients(player)
         for k, hp in enumerate(self.replicas.hps):
             if self.failed_at[k] < 0:  # a failed replica is frozen
                 row = clip_norm(grads[k], hp["clip"]) if hp["clip"] else grads[k]
-                self.adam[player].step(k, row, hp, self._rate() * hp.get(f"lr_{player}", hp["lr"]))
+                self.adam[player].step(k, row, hp, self.rate() * hp.get(f"lr_{player}", hp["lr"]))
         if hasattr(self.model, f"project_{player}"):
             with torch.no_grad():
                 self.replicas.set_parameters(self.replicas.call(f"project_{player}", self.replicas.hp))
         return loss, grads
 
-    def _rate(self) -> float:
-        """Factor on the learning rates at this update."""
+    def rate(self) -> float:
+        """Factor on the learning rates at the coming step."""
         warmup = self.switches.warmup * self.updates
         factor = min(1.0, (self.done + 1) / warmup) if warmup else 1.0
         if self.switches.schedule == "cosine":
@@ -189,15 +172,7 @@ class Trainer:
         clock, saved = time.perf_counter(), time.perf_counter()
         pending: list[tuple[int, dict[str, Tensor]]] = []
         while self.done < self.updates and bool((self.failed_at < 0).any()):
-            losses, grads = {}, {}
-            for player, times in self.players.items():
-                for _ in range(times):
-                    losses[player], grads[player] = self._update(player)
-            self.done += 1
-            decay = min(self.switches.ema, self.done / (self.done + 9))  # ramped: else short runs average their start
-            torch._foreach_lerp_(self.average, self.leaves, 1 - decay)
-            if self.done in self.earlier:
-                self.earlier[self.done] = self._copy()
+            losses, grads = self.step()
             pending.append((self.done, losses))
             last = self.done == self.updates
             if self.replicas.at_block_end or last:
@@ -205,9 +180,9 @@ class Trainer:
                 self.seconds, clock = self.seconds + time.perf_counter() - clock, time.perf_counter()
                 pending = []
             if hasattr(self.model, "diagnose") and (self.done % glance == 0 or last):
-                self._diagnose(grads)
+                self.diagnose(grads)
             if self.model.selects and (self.done % look == 0 or last):
-                self._validate()
+                self.validate()
             if self.checkpoint and self.replicas.at_block_end and time.perf_counter() - saved > self.interval and not last:
                 self._save()
                 saved = time.perf_counter()
@@ -252,7 +227,7 @@ class Trainer:
         return [torch.stack([x] * count), {n: torch.stack([v] * count) for n, v in noise.items()}, self.replicas.hp]
 
     @torch.no_grad()
-    def _diagnose(self, grads: Mapping[str, list[list[Tensor]]]) -> None:
+    def diagnose(self, grads: Mapping[str, list[list[Tensor]]]) -> None:
         """Record what the model says of itself on held-out examples, and the norms of the players' last gradients."""
         values = {name: v.tolist() for name, v in self.replicas.call("diagnose", *self._held_out(DIAGNOSED)).items()}
         for player, rows in grads.items():
@@ -264,7 +239,7 @@ class Trainer:
                     self.history[k].append((self.done, f"diagnostic/{name}", value, self.seconds))
 
     @torch.no_grad()
-    def _validate(self) -> None:
+    def validate(self) -> None:
         """Loss of the averaged weights on the validation split, with the same noise at every look; keep the best."""
         rows, count = self._rows(self.average), self.replicas.count
         parameters = {n: torch.stack([row[n] for row in rows]) for n in rows[0]} if self.replicas.lifted else rows
@@ -325,17 +300,17 @@ class Trainer:
         # of several checkpoints a metric chooses that all families have, so none brings the best of its own looks
         chosen = self.model.selects and self.switches.checkpoints == 1 and math.isfinite(self.best_loss[k])
         selected = int(self.selected[k]) if chosen else self.done
-        model = self._finished(k, self.best if chosen else self.average)
-        earlier = {mark: self._finished(k, *kept) for mark, kept in self.earlier.items()}
+        model = self.finished(k, self.best if chosen else self.average)
+        earlier = {mark: self.finished(k, *kept) for mark, kept in self.earlier.items()}
         return Result("ok", None, None, selected, model, self.history[k], self._costs(self.done), earlier)
 
     def _copy(self) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
         """Averaged weights and buffers as they are now."""
         return [t.clone() for t in self.average], [{n: t.clone() for n, t in row.items()} for row in self.replicas.buffer_rows]
 
-    def _finished(self, k: int, leaves: list[Tensor], buffers: list[dict[str, Tensor]] | None = None) -> Model:
-        """Replica k with its own of these weights and buffers, ready to be stored."""
-        model = self.replicas.extract(k, self._rows(leaves), buffers)
+    def finished(self, k: int, leaves: list[Tensor] | None = None, buffers: list[dict[str, Tensor]] | None = None) -> Model:
+        """Replica k with its own of these weights and buffers, or with the current ones: ready to sample and to be stored."""
+        model = self.replicas.extract(k, None if leaves is None else self._rows(leaves), buffers)
         generator = torch.Generator(self.replicas.device).manual_seed(stream(self.seeds[k], "finish"))
         self._finish(model, generator)
         return model

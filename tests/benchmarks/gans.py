@@ -23,9 +23,10 @@ import torch
 from genbench.config.read import dataset_spec, model_spec, recipe
 from genbench.config.schema import Budget, Recipe
 from genbench.data import load, prepare, space
-from genbench.metrics.coverage import coverage
+from genbench.metrics.cards import scores
 from genbench.metrics.encoder import accuracy, extract, train_encoder
-from genbench.metrics.points import modes
+from genbench.metrics.references import Reference
+from genbench.metrics.sets import Images, Points
 from genbench.models import MODELS
 from genbench.training.trainer import Switches, Trainer
 
@@ -72,22 +73,22 @@ def trials(name, spec, data, judge, args):
             Budget(unit="updates", value=args.updates), Switches(**parts.train),
         )  # fmt: skip
         results += trainer.run()
-    scores = []
+    found = []
     for seed, result in enumerate(results):
         if result.model is None:
-            scores.append(("-", None, False))
+            found.append(("-", None, False))
         else:
             generator = torch.Generator().manual_seed(1000 + seed)
-            scores.append(judge(lambda n, r=result, g=generator: seen.decode(r.model.sample(n, g))))
-    return [s[0] for s in scores], [s[1] for s in scores if s[1] is not None], Counter(s[2] for s in scores)[True]
+            found.append(judge(lambda n, r=result, g=generator: seen.decode(r.model.sample(n, g))))
+    return [s[0] for s in found], [s[1] for s in found if s[1] is not None], Counter(s[2] for s in found)[True]
 
 
 def judge_points(density):
     """Modes found, and the share of samples near one."""
 
     def judge(draw):
-        scores = {s.metric: s.value for s in modes(draw(2500), density.means, density.std)}
-        return int(scores["modes"]), scores["high_quality"], scores["modes"] == 8 and scores["high_quality"] >= 0.8
+        met, near = (s.value for s in scores(Points(draw(2500), density=density), ("modes", "high_quality")))
+        return int(met), near, met == 8 and near >= 0.8
 
     return judge
 
@@ -97,11 +98,13 @@ def judge_images(data):
     pairs = [(data.splits[s], data.labels[s]) for s in ("train", "validation", "test")]
     encoder = train_encoder(*pairs[0], classes=data.classes, levels=data.levels, seed=0, validation=pairs[1])
     print(f"classifier's accuracy on test images: {accuracy(encoder, *pairs[2]):.3f}")
-    counts = torch.bincount(extract(encoder, pairs[2][0])[1].argmax(1), minlength=data.classes)
+    features, logits = extract(encoder, pairs[2][0])
+    reference = Reference(encoder.name, "test", features, torch.bincount(logits.argmax(1), minlength=data.classes))
 
     def judge(draw):
-        scores = {s.metric: s.value for s in coverage(extract(encoder, draw(1000))[1], counts)}
-        return int(scores["classes_covered"]), scores["class_kl"], scores["classes_covered"] >= 9
+        seen = Images(*extract(encoder, draw(1000)), reference)
+        covered, kl = (s.value for s in scores(seen, ("classes_covered", "class_kl")))
+        return int(covered), kl, covered >= 9
 
     return judge
 

@@ -25,11 +25,15 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from genbench.config.read import dataset_spec
 from genbench.data import IMAGES
+from genbench.metrics.cards import scores
+from genbench.metrics.distances import frechet
 from genbench.metrics.encoder import Encoder, extract, train_encoder
-from genbench.metrics.fidelity import fidelity, frechet
-from genbench.metrics.points import sliced_w1, wasserstein1
+from genbench.metrics.references import Reference
+from genbench.metrics.sets import Images, Points
 from genbench.metrics.torchfidelity import measure
+from genbench.metrics.transport import sliced_w1, w1
 
+OURS = ("fid", "fid_infinity", "kid", "inception_score", "precision", "recall", "density", "coverage")
 COLUMNS = ("genbench", "torch-fidelity", "torchmetrics", "prdc", "POT")
 
 
@@ -99,7 +103,7 @@ def points(n: int = 2000) -> tuple[dict[str, float], dict[str, dict[str, float]]
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(n, 2, generator=generator).double() + 0.3, torch.randn(n, 2, generator=generator).double()
     directions = nn.functional.normalize(torch.randn(200, 2, generator=generator).double(), dim=1)
-    ours = {"w1": wasserstein1(x, y, n=n).value, "sliced_w1": sliced_w1(x, y, directions=directions).value}
+    ours = {"w1": w1(Points(x, y), n).value, "sliced_w1": sliced_w1(Points(x, y), directions=directions).value}
     cost = torch.cdist(x, y).numpy()
     sliced = ot.sliced_wasserstein_distance(x.numpy(), y.numpy(), projections=directions.numpy().T, p=1)
     found = {"POT": {"w1": ot.emd2([], [], cost, numItermax=10**7), "sliced_w1": float(sliced)}}
@@ -128,7 +132,8 @@ def main() -> None:
     encoder, made, real = setting(args.dataset, args.n, args.features, args.epochs)
     (features, logits), seconds = timed(lambda: extract(encoder, made))
     (reference, _), seconds_real = timed(lambda: extract(encoder, real))
-    scores, scoring = timed(lambda: fidelity(features, reference, logits=logits))
+    seen = Images(features, logits, Reference(encoder.name, "test", reference))
+    found, scoring = timed(lambda: scores(seen, OURS))
     (fid, _), fid_alone = timed(lambda: frechet(features.double(), reference.double()))
     theirs, fid_theirs = timed(
         lambda: measure(generated=made, reference=real, cuda=False, encoder=encoder, fid=True, batch_size=256)
@@ -136,7 +141,7 @@ def main() -> None:
     several = {"fid": True, "kid": True, "isc": True, "prc": True, "kid_subset_size": min(1000, len(made) // 2)}
     _, all_theirs = timed(lambda: measure(generated=made, reference=real, cuda=False, encoder=encoder, batch_size=256, **several))
     print(f"{args.dataset}: {len(made)} generated and {len(real)} real images, {args.features} features of {encoder.name}\n")
-    table({s.metric: s.value for s in scores}, others(features, reference, logits, seed=0), COLUMNS)
+    table({s.metric: s.value for s in found}, others(features, reference, logits, seed=0), COLUMNS)
     print(f"\nFID from images by torch-fidelity: relative difference {theirs['frechet_inception_distance'] / fid - 1:.1e}\n")
     table(*points(), ("genbench", "POT", "scipy"))
     extraction = seconds + seconds_real

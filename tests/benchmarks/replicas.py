@@ -45,9 +45,7 @@ def seconds(subject: Trainer, steps: int, device: str) -> float:
         torch.cuda.synchronize()
     start = clock()
     for _ in range(steps):
-        for player, updates in subject.players.items():
-            for _ in range(updates):
-                subject._update(player)
+        subject.step()
     if device != "cpu":
         torch.cuda.synchronize()
     return (clock() - start) / steps / subject.replicas.count

@@ -224,10 +224,10 @@ def differences(case: Case, updates: int = 30) -> tuple[float, float]:
     losses = {}
     for update in range(1, updates + 1):
         for _ in range(ordinary.model.players["critic"]):
-            x, noise = twin._draw()
+            x, noise = twin.losses.draw()
             mix = noise["mix"][0] if "mix" in noise else None
             losses[update, "loss/critic"] = ordinary.critic(x[0].flatten(1), noise["z"][0], mix)[0]
-        losses[update, "loss/generator"] = ordinary.generator(twin._draw()[1]["z"][0])
+        losses[update, "loss/generator"] = ordinary.generator(twin.losses.draw()[1]["z"][0])
     (result,) = subject.run()
     own = {(update, series): value for update, series, value, _ in result.history}
     weights = {f"model.{name}": p for name, p in ordinary.model.named_parameters()}

@@ -20,13 +20,13 @@ from scipy import stats
 from genbench.statistics.distribution import quantile
 from genbench.statistics.factors import grid, tuned_shares
 from genbench.statistics.ranks import agreement
-from genbench.statistics.regularisation import always_helps, never_hurts, restraint_contrasts
+from genbench.statistics.regularisation import always_helps, contrasts, never_hurts
 from genbench.statistics.search_curve import degrees, search_curve
 from genbench.statistics.variance import components, shares
 from tests.simulated import ErrorRates, Truth, crossed, error_rates, of_search, of_seeds, of_winners
 
 MARGIN = 1.1
-FACTORS = ("loss", "restraint", "architecture")
+FACTORS = ("loss", "regularisation", "architecture")
 EQUAL = Truth(dict.fromkeys("abcdef", 1.0))
 AT_MARGIN = Truth({m: MARGIN**i for i, m in enumerate("abcde")})
 PAIR = Truth(dict.fromkeys("ab", 1.0))
@@ -140,7 +140,7 @@ def planted(shape: tuple[int, ...], sizes: dict[tuple[int, ...], float], rng: np
 
 def leads(studies: int, seed: int) -> None:
     titles = f"{'leads':>9} {'behind':>9} {'no share':>9} {'share':>9} {'cover':>9}"
-    print(f"\n{'Architecture against loss and restraint, 3 x 4 x 2 cells':<66}{'runs':>6} {titles}")
+    print(f"\n{'Architecture against loss and regularisation, 3 x 4 x 2 cells':<66}{'runs':>6} {titles}")
     alike = {(2,): 0.04, (0,): 0.01, (1,): 0.01, (0, 1): 0.02, (0, 2): 0.0025, (1, 2): 0.0025}
     for name, sizes, n, more in (
         ("equal, 8 configurations", alike, 8, {}),
@@ -150,7 +150,7 @@ def leads(studies: int, seed: int) -> None:
         ("equal, 24, effects a fourth", {axes: size / 16 for axes, size in alike.items()}, 24, {}),
         ("none differ, 24", {}, 24, {}),
         ("architecture 4 times the others, 24", alike | {(2,): 0.16}, 24, {}),
-        ("restraint 3 times the architecture, 24", alike | {(1,): 0.12}, 24, {}),
+        ("regularisation 3 times the architecture, 24", alike | {(1,): 0.12}, 24, {}),
     ):
         rng = np.random.default_rng(seed)
         total, own = sum(sizes.values()), sizes.get((2,), 0.0)
@@ -174,8 +174,8 @@ def helps(studies: int, seed: int) -> None:
     print(f"{'':<66}{'runs':>6} {titles}")
     sharp = {"common": 0.98, "seed": 0.02}
     for name, ratios, n, more in (
-        ("two restraints that change nothing, 8", (1, 1, 1), 8, {}),
-        ("two restraints that change nothing", (1, 1, 1), 24, {}),
+        ("two kinds that change nothing, 8", (1, 1, 1), 8, {}),
+        ("two kinds that change nothing", (1, 1, 1), 24, {}),
         ("the same, 98 % of configurations' variance common", (1, 1, 1), 24, sharp),
         ("the same, 20 % of trials fail", (1, 1, 1), 24, {"fails": 0.2}),
         ("both worse by the margin", (1, MARGIN, MARGIN), 24, sharp),
@@ -187,9 +187,9 @@ def helps(studies: int, seed: int) -> None:
         wrong = np.zeros((studies, 6))
         for i in range(studies):
             frame = crossed(effects, FACTORS, n, rng, **{"common": 0.8} | more)
-            frame["restraint"] = frame["restraint"].replace("0", "none")
-            table = restraint_contrasts({"": grid(frame, FACTORS)}, MARGIN)
-            ratio, word = table["restraint"].map(lambda r, at=ratios: at[int(r)]), table["verdict"]
+            frame["regularisation"] = frame["regularisation"].replace("0", "none")
+            table = contrasts({"": grid(frame, FACTORS)}, MARGIN)
+            ratio, word = table["regularisation"].map(lambda r, at=ratios: at[int(r)]), table["verdict"]
             far, behind = (ratio - MARGIN).abs() < 1e-9, ratio > MARGIN - 1e-9
             wrong[i] = [
                 ((word == "better") & (ratio >= 1)).any(),

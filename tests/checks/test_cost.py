@@ -181,7 +181,7 @@ def test_weights_have_the_bytes_that_are_told(tmp_path, model):
 
 def test_parts_add_up_and_what_is_done_costs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    made = study(["ns_gan"], cell={"tune": {"configurations": 4, "checkpoints": 2}}, experiments={"generator_gradients": {}})
+    made = study(["ns_gan"], cell={"tune": {"configurations": 4, "checkpoints": 2}}, questions={"generator_gradients": {}})
     searched = expand(made)
     for trial in searched[:3]:
         stored(tmp_path, trial, 10.0)

@@ -247,11 +247,11 @@ def test_recipes_override_from_the_general_to_the_special(root):
     assert spec.defaults.hp == {"lr": 1, "clip": 9}  # merging changes nothing
 
 
-def test_the_readme_names_every_key_of_a_study():
+def test_the_documentation_names_every_key_of_a_study():
     settings = [questions.part(name, "settings").Settings for name in questions.names()]
     specs = (Study, Cell, Tune, Refine, *settings)
     keys = {key for spec in specs for key in spec.model_fields} - {"name", "title", "description"}
-    words = (CONFIG / "README.md").read_text()
+    words = (CONFIG.parent / "docs" / "configuration.md").read_text()
     assert len(keys) > 30 and not [key for key in keys if f"`{key}`" not in words]
 
 

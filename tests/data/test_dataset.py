@@ -10,8 +10,8 @@ import torch
 
 from genbench.config.errors import UserError
 from genbench.config.schema import DatasetSpec, load_yaml, parse
-from genbench.data import SOURCES, load, prepare
-from genbench.data.dataset import content_hash, indices
+from genbench.data import IMAGES, SOURCES, Dataset, load, prepare
+from genbench.data.dataset import content_hash, indices, source_traits
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "datasets"
 ALL = sorted(CONFIG.glob("*.yaml"))
@@ -49,6 +49,23 @@ def test_every_yaml_is_valid(path):
     spec = parse(DatasetSpec, load_yaml(path), path)
     assert spec.name == path.stem and spec.source in SOURCES and spec.description and spec.reference
     assert (spec.needs == "download") == (spec.parameters.get("base", spec.source) in {"mnist", "fashion_mnist", "cifar10"})
+
+
+def of_source(source, **parameters):
+    return Dataset("any", "images", (1, 8, 8), 256, None, {}, {}, {"source": source, "parameters": parameters}, "")
+
+
+@pytest.mark.parametrize("source", sorted(IMAGES))
+def test_a_source_says_what_is_special_about_its_images(source):
+    data = of_source(source)
+    assert data.augmentable == (source != "polygons") and data.composed == (source == "stacked")
+    assert source_traits(source).photographs == (source in ("cifar10", "folder", "npz"))
+    assert source == "polygons" or data.projection() is None
+
+
+def test_a_known_manifold_has_one_projection_for_all_datasets_that_are_alike():
+    one, same, other = (of_source("polygons", vertices=v).projection() for v in (3, [3], [3, 4]))
+    assert one is same is not other and (one.counts, one.size) == ((3,), 8)
 
 
 def test_points(prepared):

@@ -18,7 +18,6 @@ from genbench.jobs.data import encode, prepare_data
 from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.reference import make_reference
 from genbench.jobs.train import train_group
-from genbench.metrics.coverage import conditional_accuracy
 from genbench.results.files import read_json
 from genbench.results.paths import Paths
 
@@ -78,19 +77,6 @@ def test_the_shipped_study_differs_in_labels_only():
         other = plain[one.model, one.seed]
         assert one.net == {**other.net, "conditional": True}
         assert (one.hp, one.train, one.budget, one.batch) == (other.hp, other.train, other.budget, other.batch)
-
-
-# ---- conditional accuracy
-
-
-def test_conditional_accuracy_counts_agreement():
-    logits = torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 2, 1]), 3).float()
-    score = conditional_accuracy(logits, torch.tensor([0, 1, 2, 0, 0]))
-    assert score.value == 0.6 and score.n == 5 and score.se == pytest.approx((0.6 * 0.4 / 5) ** 0.5)
-    with pytest.raises(ValueError, match="5 finite logit vectors are needed for 4 labels"):
-        conditional_accuracy(logits, torch.zeros(4))
-    with pytest.raises(ValueError, match="finite"):
-        conditional_accuracy(logits * torch.nan, torch.zeros(5))
 
 
 # ---- from the recipe to the scores

@@ -65,20 +65,20 @@ def test_the_surrogate_of_a_linear_generator_is_a_gaussian():
     found = annealed_scores(model, data, standard, 40, 100, torch.Generator().manual_seed(1))
     sigma = found[0].settings["sigma"]
     cov = standard.scale**2 * (weight @ weight.T + sigma**2 * torch.eye(2))
-    law = torch.distributions.MultivariateNormal(torch.tensor(standard.mean) + standard.scale * mean, cov)
-    assert found[0].value == pytest.approx(float(-law.log_prob(data.splits["test"]).mean()), abs=0.02)
-    assert float(-law.log_prob(data.splits["validation"]).mean()) < _least(law, data, weight, standard, sigma / 1.4)
-    assert float(-law.log_prob(data.splits["validation"]).mean()) < _least(law, data, weight, standard, sigma * 1.4)
+    distribution = torch.distributions.MultivariateNormal(torch.tensor(standard.mean) + standard.scale * mean, cov)
+    assert found[0].value == pytest.approx(float(-distribution.log_prob(data.splits["test"]).mean()), abs=0.02)
+    at_best = float(-distribution.log_prob(data.splits["validation"]).mean())
+    assert all(at_best < _least(distribution, data, weight, standard, other) for other in (sigma / 1.4, sigma * 1.4))
 
 
-def _least(law, data, weight, standard, sigma):
+def _least(distribution, data, weight, standard, sigma):
     cov = standard.scale**2 * (weight @ weight.T + sigma**2 * torch.eye(2))
-    other = torch.distributions.MultivariateNormal(law.mean, cov)
+    other = torch.distributions.MultivariateNormal(distribution.mean, cov)
     return float(-other.log_prob(data.splits["validation"]).mean())
 
 
 def test_annealing_starts_at_a_prior_that_is_far_from_standard(monkeypatch):
-    """The same law of examples, by latents N(30, 0.01): from N(0, I) twenty temperatures don't lead there."""
+    """The same distribution of examples, by latents N(30, 0.01): from N(0, I) twenty temperatures don't lead there."""
     weight, mean = torch.tensor([[0.9, 0.3], [0.0, 0.7]]), torch.tensor([0.1, -0.2])
     data, model = linear(weight, mean)
     prior = torch.distributions.Normal(30.0, 0.1)
@@ -91,8 +91,8 @@ def test_annealing_starts_at_a_prior_that_is_far_from_standard(monkeypatch):
     standard = space(data, "standard")
     bound, gap = annealed_scores(model, data, standard, 40, 20, torch.Generator().manual_seed(1))
     cov = standard.scale**2 * (weight @ weight.T + bound.settings["sigma"] ** 2 * torch.eye(2))
-    law = torch.distributions.MultivariateNormal(torch.tensor(standard.mean) + standard.scale * mean, cov)
-    assert bound.value == pytest.approx(float(-law.log_prob(data.splits["test"]).mean()), abs=0.05)
+    distribution = torch.distributions.MultivariateNormal(torch.tensor(standard.mean) + standard.scale * mean, cov)
+    assert bound.value == pytest.approx(float(-distribution.log_prob(data.splits["test"]).mean()), abs=0.05)
     assert gap.value < 0.1 and starts and all(float((each[0] - 30).abs().max()) < 0.1 for each in starts)  # of sigma's search
 
 

@@ -20,7 +20,7 @@ class Gaussian:
         self.variance = torch.linspace(low, high, d, dtype=torch.float64)
         self.axes = torch.linalg.qr(torch.randn(d, d, generator=gen(9), dtype=torch.float64))[0]
         covariance = self.axes @ self.variance.diag() @ self.axes.T
-        self.law = torch.distributions.MultivariateNormal(self.mean, covariance)
+        self.distribution = torch.distributions.MultivariateNormal(self.mean, covariance)
 
     def sample(self, n, seed=0):
         y = torch.randn(n, self.d, generator=gen(seed), dtype=torch.float64) * self.variance.sqrt()
@@ -53,7 +53,7 @@ class Gaussian:
 def test_t14_ode_with_the_exact_score_is_the_density(d):
     data = Gaussian(d)
     x = data.sample(500)
-    error = data.model().log_prob(x) - data.law.log_prob(x)
+    error = data.model().log_prob(x) - data.distribution.log_prob(x)
     assert abs(float(error.mean())) < 1e-3
     assert float(error.abs().max()) < 0.05
 

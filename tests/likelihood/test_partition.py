@@ -64,23 +64,23 @@ def truncated(std, dim, mean=0.0, half=1.0):
     def energy(x):
         return 0.5 * ((x - mean) / std).square().sum(-1)
 
-    def slope(x):
+    def gradient(x):
         return (x - mean) / std**2
 
     inside = 0.5 * (math.erf((half - mean) / std / 2**0.5) + math.erf((half + mean) / std / 2**0.5))
-    return energy, slope, dim * (math.log(std) + 0.5 * math.log(2 * math.pi) + math.log(inside))
+    return energy, gradient, dim * (math.log(std) + 0.5 * math.log(2 * math.pi) + math.log(inside))
 
 
-def annealed(energy, slope, dim, generator, *, chains=128, exact=None, **path):
-    return ais_log_z(HMCPath(energy, slope, dim, generator, **path), chains, exact)
+def annealed(energy, gradient, dim, generator, *, chains=128, exact=None, **path):
+    return ais_log_z(HMCPath(energy, gradient, dim, generator, **path), chains, exact)
 
 
 @pytest.mark.parametrize(
     ("dim", "std", "mean", "half"), [(4, 0.3, 0.0, 1.0), (8, 0.3, 0.0, 1.0), (8, 0.5, 0.6, 1.0), (4, 0.8, 0.0, 2.0)]
 )
 def test_ais_of_a_truncated_gaussian(dim, std, mean, half):
-    energy, slope, exact = truncated(std, dim, mean, half)
-    found = annealed(energy, slope, dim, gen(), half=half)
+    energy, gradient, exact = truncated(std, dim, mean, half)
+    found = annealed(energy, gradient, dim, gen(), half=half)
     assert found.se < 0.1 and 0.3 < found.ess <= 1 and found.error is None and found.gap is None
     assert found.usable and found.reason == ""
     assert abs(found.value - exact) < min(4 * found.se + 1e-3, 0.15)
@@ -95,8 +95,8 @@ def test_ais_of_a_flat_energy_is_the_volume_without_error():
 def test_ais_of_its_own_first_law_has_no_error():
     """Every weight along the path is the same number."""
     mean, std = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.5, 1.0, 2.0])
-    energy, slope = (lambda x: 0.5 * ((x - mean) / std).square().sum(-1) + 7.0), (lambda x: (x - mean) / std**2)
-    found = annealed(energy, slope, 3, gen(), gaussian=(mean, std), temperatures=20)
+    energy, gradient = (lambda x: 0.5 * ((x - mean) / std).square().sum(-1) + 7.0), (lambda x: (x - mean) / std**2)
+    found = annealed(energy, gradient, 3, gen(), gaussian=(mean, std), temperatures=20)
     assert found.value == pytest.approx(1.5 * math.log(2 * math.pi) - 7.0, abs=1e-5)  # the stds multiply to 1
     assert found.se == pytest.approx(0, abs=1e-5)
 
@@ -121,12 +121,12 @@ def correlated(dim, seed=0):
 
 def test_t12_a_correlated_gaussian_is_enclosed_from_both_sides():
     """In expectation below and above, the closer the more temperatures."""
-    energy, slope, sample, exact = correlated(10)
+    energy, gradient, sample, exact = correlated(10)
     gaps = {}
     for temperatures in (6, 120):
         runs = [
             annealed(
-                energy, slope, 10, gen(seed), gaussian=(0.0, 1.0), temperatures=temperatures, chains=32, exact=sample(32, seed)
+                energy, gradient, 10, gen(seed), gaussian=(0.0, 1.0), temperatures=temperatures, chains=32, exact=sample(32, seed)
             )
             for seed in range(12)
         ]
@@ -135,7 +135,7 @@ def test_t12_a_correlated_gaussian_is_enclosed_from_both_sides():
         assert below < 3 and above > -3
         gaps[temperatures] = float(gap.mean())
     assert gaps[6] > 3 * abs(gaps[120])
-    found = annealed(energy, slope, 10, gen(), gaussian=(0.0, 1.0), temperatures=400, chains=256, exact=sample(256, 1))
+    found = annealed(energy, gradient, 10, gen(), gaussian=(0.0, 1.0), temperatures=400, chains=256, exact=sample(256, 1))
     assert found.usable and abs(found.value - exact) < 4 * found.se and abs(found.gap) < 0.2
 
 
@@ -147,30 +147,30 @@ def ring(constant=0.0):
     def logs(x):
         return -0.5 * ((x.unsqueeze(1) - means) / std).square().sum(-1) - math.log(8 * 2 * math.pi * std**2)
 
-    def slope(x):
+    def gradient(x):
         share = logs(x).softmax(1).unsqueeze(-1)
         return (share * (x.unsqueeze(1) - means)).sum(1) / std**2
 
     g = gen(9)
     exact = means[torch.randint(8, (512,), generator=g)] + std * torch.randn(512, 2, generator=g)
-    return lambda x: -logs(x).logsumexp(1) - constant, slope, exact
+    return lambda x: -logs(x).logsumexp(1) - constant, gradient, exact
 
 
 def test_t12_a_mixture_is_enclosed_from_both_sides():
-    energy, slope, exact = ring(3.7)
-    found = annealed(energy, slope, 2, gen(), gaussian=(0.0, 2.0), temperatures=200, chains=512, exact=exact)
+    energy, gradient, exact = ring(3.7)
+    found = annealed(energy, gradient, 2, gen(), gaussian=(0.0, 2.0), temperatures=200, chains=512, exact=exact)
     assert found.usable and found.ess > 0.5
     assert abs(found.value - 3.7) < 4 * found.se and abs(found.value + found.gap - 3.7) < 4 * found.se + 0.02
-    box = annealed(energy, slope, 2, gen(), half=5.0, temperatures=150, chains=512)
+    box = annealed(energy, gradient, 2, gen(), half=5.0, temperatures=150, chains=512)
     assert abs(box.value - 3.7) < 4 * box.se + 1e-3
 
 
 @pytest.mark.parametrize("constant", [-50.0, 1.5, 200.0])
 def test_t12_a_constant_added_to_the_energy_shifts_annealed_log_z_by_minus_it(constant):
-    energy, slope, sample, _ = correlated(4)
+    energy, gradient, sample, _ = correlated(4)
     for path in ({"gaussian": (0.0, 1.5)}, {"half": 3.0}):
-        plain = annealed(energy, slope, 4, gen(), temperatures=20, exact=sample(64), **path)
-        shifted = annealed(lambda x: energy(x) + constant, slope, 4, gen(), temperatures=20, exact=sample(64), **path)
+        plain = annealed(energy, gradient, 4, gen(), temperatures=20, exact=sample(64), **path)
+        shifted = annealed(lambda x: energy(x) + constant, gradient, 4, gen(), temperatures=20, exact=sample(64), **path)
         # up to proposals whose fate the last digit of a float32 decides
         assert shifted.value == pytest.approx(plain.value - constant, abs=0.02)
         assert shifted.gap == pytest.approx(plain.gap, abs=0.04)
@@ -183,9 +183,9 @@ def test_t13_quadrature_of_a_ring_with_a_constant():
 
 
 def test_ais_error_bar_and_effective_share_tell_of_too_few_temperatures():
-    energy, slope, exact = truncated(0.1, 8)
-    few = annealed(energy, slope, 8, gen(), temperatures=6)
-    many = annealed(energy, slope, 8, gen(), temperatures=600)
+    energy, gradient, exact = truncated(0.1, 8)
+    few = annealed(energy, gradient, 8, gen(), temperatures=6)
+    many = annealed(energy, gradient, 8, gen(), temperatures=600)
     assert few.ess < 0.5 * many.ess and few.se > many.se
     assert not few.usable and "effective share" in few.reason and "half the temperatures" in few.reason
     assert many.usable and abs(many.value - exact) < 4 * many.se + 1e-3
@@ -197,33 +197,33 @@ def test_ais_that_misses_a_mode_carries_a_false_certainty():
     def energy(x):
         return -torch.stack([-0.5 * (x - m).square().sum(-1) for m in (0.0, 30.0)]).logsumexp(0)
 
-    def slope(x):
+    def gradient(x):
         near = torch.stack([-0.5 * (x - m).square().sum(-1) for m in (0.0, 30.0)]).softmax(0)
         return x - 30.0 * near[1].unsqueeze(-1)
 
     exact = torch.randn(256, 2, generator=gen(1)) + 30.0 * torch.arange(2).repeat(128).unsqueeze(1)
-    found = annealed(energy, slope, 2, gen(), gaussian=(0.0, 1.5), exact=exact)
+    found = annealed(energy, gradient, 2, gen(), gaussian=(0.0, 1.5), exact=exact)
     assert found.usable and found.value == pytest.approx(math.log(2 * math.pi), abs=0.05)  # half of the mass
     assert found.gap > 0.5
 
 
 def test_ais_standard_error_is_that_of_repeated_runs():
-    energy, slope, exact = truncated(0.3, 4)
-    runs = [annealed(energy, slope, 4, gen(seed), chains=64, temperatures=40) for seed in range(12)]
+    energy, gradient, exact = truncated(0.3, 4)
+    runs = [annealed(energy, gradient, 4, gen(seed), chains=64, temperatures=40) for seed in range(12)]
     spread = torch.tensor([run.value - exact for run in runs])
     stated = sum(run.se for run in runs) / len(runs)
     assert 0.4 * stated < float(spread.square().mean().sqrt()) < 2.2 * stated
 
 
 def test_ais_repeats_with_its_generator():
-    energy, slope, _ = truncated(0.3, 4)
-    first, second = (annealed(energy, slope, 4, gen(3), temperatures=20).value for _ in range(2))
+    energy, gradient, _ = truncated(0.3, 4)
+    first, second = (annealed(energy, gradient, 4, gen(3), temperatures=20).value for _ in range(2))
     assert first == second
 
 
 def test_a_coarser_path_has_every_second_law_and_its_step():
-    energy, slope, _ = truncated(0.3, 4)
-    path = HMCPath(energy, slope, 4, gen(), temperatures=12)
+    energy, gradient, _ = truncated(0.3, 4)
+    path = HMCPath(energy, gradient, 4, gen(), temperatures=12)
     coarse = path.coarser()
     assert (path.count, coarse.count) == (12, 6)
     assert coarse.grid == path.grid[::2] and coarse.grid[0] == 0 and coarse.grid[-1] == 1
@@ -232,12 +232,12 @@ def test_a_coarser_path_has_every_second_law_and_its_step():
     whole = path.ratio(state, 3) + path.ratio(state, 4)
     torch.testing.assert_close(coarse.ratio(state, 2), whole)
     with pytest.raises(ValueError, match="temperatures: 7 is odd"):
-        HMCPath(energy, slope, 4, gen(), temperatures=7)
+        HMCPath(energy, gradient, 4, gen(), temperatures=7)
 
 
 def test_steps_are_frozen_after_the_pilot():
-    energy, slope, _ = truncated(0.3, 4)
-    path = HMCPath(energy, slope, 4, gen(), temperatures=20)
+    energy, gradient, _ = truncated(0.3, 4)
+    path = HMCPath(energy, gradient, 4, gen(), temperatures=20)
     steps = list(path.steps)
     walk(path, path.start(30))
     walk(path, path.start(30), back=True)

@@ -64,19 +64,19 @@ class RBMPath:
         rows = torch.multinomial(self.log_target(v).softmax(0), n, replacement=True, generator=self.generator)
         return v[rows]
 
-    def annealed_law(self):
+    def annealed_distribution(self):
         """Probabilities of the last state of the annealing, by matrices of transitions among all visible states."""
         v, h = bits(len(self.visible)), bits(len(self.hidden))
 
         def probabilities(logits, states):
             return (logits.unsqueeze(1) * states - torch.nn.functional.softplus(logits).unsqueeze(1)).sum(-1).exp()
 
-        law = torch.full((len(v),), 1 / len(v), dtype=torch.float64)
+        distribution = torch.full((len(v),), 1 / len(v), dtype=torch.float64)
         for i in range(1, self.count + 1):
             b = i / self.count
             up = probabilities(b * (v @ self.weights + self.hidden), h)
-            law = law @ up @ probabilities(b * (h @ self.weights.T + self.visible), v)
-        return v, law
+            distribution = distribution @ up @ probabilities(b * (h @ self.weights.T + self.visible), v)
+        return v, distribution
 
 
 def test_t11_enumerations_of_either_layer_agree():
@@ -107,16 +107,16 @@ def test_t11_ais_of_a_boltzmann_machine():
 def test_t11_raise_is_the_law_of_the_annealing():
     """Enumerated: the mean weight at each state is that state's probability at the end of a coarse annealing, not p."""
     path = RBMPath.random(4, 3, 2.0, 4)
-    v, law = path.annealed_law()
-    assert float(law.sum()) == pytest.approx(1, abs=1e-12)
+    v, distribution = path.annealed_distribution()
+    assert float(distribution.sum()) == pytest.approx(1, abs=1e-12)
     n = 20000
     found = raise_log_prob(path, v, n)
     assert found.shape == (16,) and found.dtype == torch.float64
     state = path.at(v.repeat_interleave(n, 0))
     log_w = (path.log_target(state) - path.log_z0 + walk(path, state, back=True)).reshape(16, n)
-    for est, weights, exact in zip(found, log_w, law.log(), strict=True):
+    for est, weights, exact in zip(found, log_w, distribution.log(), strict=True):
         assert abs(float(est - exact)) < 5 * float((weights - exact).exp().std()) / n**0.5
-    assert float((law.log() - (path.log_target(v) - path.log_z())).abs().max()) > 0.1
+    assert float((distribution.log() - (path.log_target(v) - path.log_z())).abs().max()) > 0.1
     assert float(found.exp().sum()) == pytest.approx(1, abs=0.02)
 
 
@@ -138,7 +138,7 @@ def test_t11_raise_is_conservative_and_approaches_the_truth():
 def test_raise_of_a_gaussian_energy(base):
     """With HMC: raise below, the log-density with an annealed constant above, both near the truth with many temperatures."""
     dim, mean, std = 6, 0.4, 0.4
-    path = {"energy": lambda x: 0.5 * ((x - mean) / std).square().sum(-1), "slope": lambda x: (x - mean) / std**2, "dim": dim}
+    path = {"energy": lambda x: 0.5 * ((x - mean) / std).square().sum(-1), "gradient": lambda x: (x - mean) / std**2, "dim": dim}
     x = mean + std * torch.randn(60, dim, generator=gen(1))
     exact = -path["energy"](x) - dim * (math.log(std) + 0.5 * math.log(2 * math.pi))
     gaps = {}
@@ -151,11 +151,11 @@ def test_raise_of_a_gaussian_energy(base):
 
 
 def test_raise_does_not_see_a_constant_added_to_the_energy():
-    """The law of the annealing's last state does not depend on it."""
-    energy, slope = (lambda x: 0.5 * x.square().sum(-1)), (lambda x: x)
+    """The distribution of the annealing's last state does not depend on it."""
+    energy, gradient = (lambda x: 0.5 * x.square().sum(-1)), (lambda x: x)
     x = torch.randn(20, 3, generator=gen(1))
     plain, shifted = (
-        raise_log_prob(HMCPath(u, slope, 3, gen(), gaussian=(0.0, 2.0), temperatures=20), x, 4)
+        raise_log_prob(HMCPath(u, gradient, 3, gen(), gaussian=(0.0, 2.0), temperatures=20), x, 4)
         for u in (energy, lambda x: energy(x) + 8.0)
     )
     torch.testing.assert_close(shifted, plain, rtol=0, atol=0.3)  # float32 may decide a proposal otherwise

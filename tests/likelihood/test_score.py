@@ -45,12 +45,12 @@ def scores(model, data, name, points=100):
 def test_a_uniform_law_gets_log2_of_the_levels_in_every_space(data):
     images = data["digits"]
     dim = images.splits["test"][0].numel()
-    laws = {  # of the uniform law over grey values, in each space
+    densities = {  # of the uniform distribution over grey values, in each space
         "symmetric": ("exact", lambda x: torch.full((len(x),), -dim * math.log(17.0))),
         "uniform": ("lower_bound", lambda x: torch.full((len(x),), -dim * math.log(2.0))),
     }
-    for name, (kind, law) in laws.items():
-        found, examples = scores(Known(law), images, name)
+    for name, (kind, density) in densities.items():
+        found, examples = scores(Known(density), images, name)
         assert found["bpd", kind].value == pytest.approx(math.log2(17), abs=1e-6)
         assert found["bpd", kind].unit == "bits/dim" and len(examples[f"bpd/{kind}"]) == 100
         assert found["nll_gap", None].value == pytest.approx(0, abs=1e-9)
@@ -58,8 +58,8 @@ def test_a_uniform_law_gets_log2_of_the_levels_in_every_space(data):
 
 def test_grey_values_are_not_dequantised_for_a_model_of_them(data):
     seen = []
-    law = Known(lambda x: seen.append(x) or torch.zeros(len(x)))
-    scores(law, data["digits"], "symmetric")
+    model = Known(lambda x: seen.append(x) or torch.zeros(len(x)))
+    scores(model, data["digits"], "symmetric")
     grid = torch.linspace(-1, 1, 17)
     assert all((x.unsqueeze(-1) - grid).abs().min(-1).values.max() < 1e-6 for x in seen)
 
@@ -68,10 +68,10 @@ def test_the_true_density_has_no_divergence(data):
     points = data["ring8"]
     standard = space(points, "standard")
 
-    def law(y):
+    def log_prob(y):
         return points.density().log_prob(standard.decode(y)) - standard.log_jacobian(y)
 
-    found, _ = scores(Known(law), points, "standard")
+    found, _ = scores(Known(log_prob), points, "standard")
     assert found["kl", "exact"].value == pytest.approx(0, abs=1e-5) and found["kl", "exact"].se < 1e-5
     exact = -points.density().log_prob(points.splits["test"][:100])
     assert found["nll", "exact"].value == pytest.approx(float(exact.mean()), abs=1e-5)
@@ -82,10 +82,10 @@ def test_the_gap_is_test_less_training(data):
     points = data["ring8"]
     train = space(points, "standard").encode(points.splits["train"])[:100]
 
-    def law(y):  # a density that has learnt its training points by heart
+    def log_prob(y):  # a density that has learnt its training points by heart
         return torch.where((y[:, None] == train).all(-1).any(1), 0.0, -3.0)
 
-    found, _ = scores(Known(law), points, "standard")
+    found, _ = scores(Known(log_prob), points, "standard")
     assert found["nll_gap", None].value == pytest.approx(3, abs=1e-6)
 
 
@@ -178,8 +178,8 @@ def test_every_way_to_tell_a_density_has_the_units_of_raw_points(data, way):
     points = data["ring8"]
     standard = space(points, "standard")
     assert abs(math.log(standard.scale)) > 0.5  # or a forgotten Jacobian would not show
-    law = torch.distributions.MultivariateNormal(torch.tensor(standard.mean), standard.scale**2 * torch.eye(2))
-    test, train = (-law.log_prob(points.splits[split][:100]) for split in ("test", "train"))
+    distribution = torch.distributions.MultivariateNormal(torch.tensor(standard.mean), standard.scale**2 * torch.eye(2))
+    test, train = (-distribution.log_prob(points.splits[split][:100]) for split in ("test", "train"))
     found, examples = scores(Gaussian(way), points, "standard")
     kind = {"energy": "exact", "log_weights": "lower_bound", "elbo": "estimate", "log_prob": "exact"}[way]
     assert found["nll", kind].value == pytest.approx(float(test.mean()), abs=1e-3)
@@ -193,7 +193,7 @@ def test_every_way_to_tell_a_density_has_the_units_of_raw_points(data, way):
 
 
 def test_an_energy_of_images_has_the_units_of_grey_values(data):
-    """The uniform law on the box, as an energy that is off by a constant: log2(17) bits per pixel, by AIS and by RAISE."""
+    """The uniform distribution on the box, as an energy off by a constant: log2(17) bits per pixel, by AIS and by RAISE."""
     images = data["digits"]
 
     class Flat:
@@ -208,7 +208,7 @@ def test_an_energy_of_images_has_the_units_of_grey_values(data):
 
 
 def test_a_diffusions_flow_sees_dequantised_grey_values(data):
-    """The uniform law on the cells of the grey values has log2(17) bits per pixel, and every cell is filled."""
+    """The uniform distribution on the cells of the grey values has log2(17) bits per pixel, and every cell is filled."""
     images, seen = data["digits"], []
 
     class Flat:

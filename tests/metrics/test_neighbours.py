@@ -7,11 +7,18 @@ from prdc import compute_prdc
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from genbench.metrics import neighbours as module
-from genbench.metrics.neighbours import Coverage, neighbours
+from genbench.metrics.cards import scores
+from genbench.metrics.neighbours import Coverage
+from genbench.metrics.references import Reference
+from genbench.metrics.sets import Images
 
 
 def gaussian(n, d, seed, mean=0.0, scale=1.0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale + mean
+
+
+def neighbours(x, y, seed=0):
+    return scores(Images(x, reference=Reference("e", "test", y), seed=seed), ("precision", "recall", "density", "coverage"))
 
 
 def values(*args, **kwargs):
@@ -73,7 +80,7 @@ def test_t05_collapsed_generator_has_precision_but_no_recall():
 def test_equal_distributions_have_density_one_and_known_coverage(d):
     found = [values(gaussian(300, d, i), gaussian(300, d, 50 + i)) for i in range(25)]
     for key in ("density", "coverage"):
-        drawn = np.array([scores[key] for scores in found])
+        drawn = np.array([each[key] for each in found])
         k, n = np.arange(1, 6), 300
         expected = 1.0 if key == "density" else 1 - np.prod((n - k) / (2 * n - k))
         assert abs(drawn.mean() - expected) < 3 * drawn.std(ddof=1) / len(found) ** 0.5
@@ -95,11 +102,10 @@ def test_radii_of_a_half_are_those_among_it():
 
 def test_large_sets_are_subsampled_and_say_so(monkeypatch):
     monkeypatch.setattr(module, "LIMIT", 60)
-    scores = neighbours(gaussian(100, 4, 1), gaussian(80, 4, 2), seed=1, settings={"reference": "test"})
-    assert all(s.n == 60 and s.settings["n_reference"] == 60 and s.settings["reference"] == "test" for s in scores)
-    assert [s.settings["neighbours"] for s in scores] == [3, 3, 5, 5]
-    again = neighbours(gaussian(100, 4, 1), gaussian(80, 4, 2), seed=2)
-    assert [s.value for s in scores] != [s.value for s in again]
+    one, two = (neighbours(gaussian(100, 4, 1), gaussian(80, 4, 2), seed) for seed in (1, 2))
+    assert all(s.n == 60 and s.settings["n_reference"] == 60 and s.settings["reference"] == "test" for s in one)
+    assert [s.settings["neighbours"] for s in one] == [3, 3, 5, 5]
+    assert [s.value for s in one] != [s.value for s in two]
 
 
 def test_ten_examples_are_enough():

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from genbench.metrics import METRICS, Score
+from genbench.metrics import Score
 
 
 def test_score_is_json_safe():
@@ -43,10 +43,3 @@ def test_score_refuses_unknown_metric_and_kind():
 def test_a_name_says_encoder_size_and_reference():
     settings = {"encoder": "genbench-cnn-1a2b3c4d", "reference": "test", "n_reference": 360}
     assert Score("fid", 1.0, 1000, settings=settings).name == "fid(genbench-cnn-1a2b3c4d, n=1000, test=360)"
-
-
-@pytest.mark.parametrize("key", METRICS)
-def test_every_card_is_complete(key):
-    card = METRICS[key]
-    assert card.key == key and card.title and card.source and card.what.endswith(".")
-    assert card.range and card.floor and card.uncertainty and card.traps

@@ -3,13 +3,20 @@
 import pytest
 import torch
 
+from genbench.metrics.cards import scores
 from genbench.metrics.encoder import Encoder, extract
-from genbench.metrics.fidelity import fidelity
+from genbench.metrics.references import Reference
+from genbench.metrics.sets import Images
 from genbench.metrics.torchfidelity import cache_name, check_keys, measure
 
 
 def gaussian(n, d, seed, mean=0.0, scale=1.0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * scale + mean
+
+
+def ours_of(x, y, logits=None, seed=0):
+    keys = ("fid", "kid", "precision", "recall", "inception_score")
+    return {score.metric: score.value for score in scores(Images(x, logits, Reference("e", "test", y), seed=seed), keys)}
 
 
 def encoder(seed):
@@ -22,7 +29,7 @@ def test_t03_features_through_torchfidelity_give_our_values():
     theirs = measure(
         generated=a, reference=b, cuda=False, fid=True, kid=True, prc=True, kid_subsets=1, kid_subset_size=300, batch_size=100
     )
-    ours = {score.metric: score.value for score in fidelity(a, b)}
+    ours = ours_of(a, b)
     assert ours["fid"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)
     assert ours["kid"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-4)  # theirs is in float32
     assert ours["precision"] == pytest.approx(theirs["precision"], abs=1e-6)
@@ -36,7 +43,7 @@ def test_t03_images_through_torchfidelity_give_our_values():
     a, b = (torch.randint(0, high, (200, 1, 8, 8), generator=generator).to(torch.uint8) for high in (14, 17))
     theirs = measure(generated=a, reference=b, cuda=False, encoder=net, fid=True, isc=True, rng_seed=3)
     features, logits = extract(net, a)
-    ours = {s.metric: s.value for s in fidelity(features, extract(net, b)[0], logits=logits, seed=3)}
+    ours = ours_of(features, extract(net, b)[0], logits, 3)
     assert ours["fid"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
     assert ours["inception_score"] == pytest.approx(theirs["inception_score_mean"], rel=1e-6)
     assert all(p.requires_grad for p in net.parameters())  # the caller's network is left alone

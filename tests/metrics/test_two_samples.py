@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import ot
@@ -12,9 +13,20 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsClassifier
 
 from genbench.data.points import checkerboard, ring8
-from genbench.metrics.points import c2st, data_nll, knn_kl, mmd2, modes, point_scores, sliced_w1, wasserstein1
+from genbench.metrics import modes, transport, two_samples
+from genbench.metrics.cards import scores
+from genbench.metrics.sets import Points
 
 RING = ring8()
+
+
+def of(metric):
+    """A metric of samples and reference points, with options of its own."""
+    return lambda x, y, seed=0, **options: metric(Points(x, y, seed=seed), **options)
+
+
+w1, sliced_w1 = of(transport.w1), of(transport.sliced_w1)
+mmd2, knn_kl, c2st = of(two_samples.mmd2), of(two_samples.knn_kl), of(two_samples.c2st)
 
 
 def normal(n, seed, mean=0.0, std=1.0, d=2):
@@ -34,7 +46,7 @@ def seven(n, seed):
 def test_t20_w1_equals_other_solvers():
     x, y = normal(150, 0), normal(150, 1, 0.5)
     cost = cdist(x, y)
-    value = wasserstein1(x, y).value
+    value = w1(x, y).value
     assert value == pytest.approx(cost[linear_sum_assignment(cost)].mean(), rel=1e-12)
     assert value == pytest.approx(ot.emd2([], [], ot.dist(x.numpy(), y.numpy(), metric="euclidean")), rel=1e-12)
 
@@ -46,7 +58,7 @@ def test_t20_sliced_w1_of_a_shift_is_two_over_pi_of_it():
     angle = (torch.arange(360) + 0.5) * math.pi / 360
     even = torch.stack([angle.cos(), angle.sin()], 1)
     assert sliced_w1(x + torch.tensor([0.3, 0.4]), x, directions=even).value == pytest.approx(1 / math.pi, rel=1e-4)
-    assert score.value < wasserstein1(x + torch.tensor([0.3, 0.4]), x).value == pytest.approx(0.5, abs=1e-7)
+    assert score.value < w1(x + torch.tensor([0.3, 0.4]), x).value == pytest.approx(0.5, abs=1e-7)
     assert sliced_w1(x, x).value == pytest.approx(0, abs=1e-15)  # some processors round equal rows of a product differently
 
 
@@ -60,7 +72,7 @@ def test_t20_sliced_w1_equals_pot_on_the_same_directions(sizes):
 
 def test_sliced_w1_never_exceeds_w1_and_subsamples():
     x, y = drawn(RING, 500, 0), drawn(RING, 500, 1)
-    assert 0 < sliced_w1(x, y).value < wasserstein1(x, y).value
+    assert 0 < sliced_w1(x, y).value < w1(x, y).value
     score = sliced_w1(x, y, n=200, seed=1)
     assert (score.n, score.settings["n_reference"]) == (200, 200) and score.value != sliced_w1(x, y, n=200, seed=2).value
 
@@ -163,7 +175,7 @@ def test_t21_null_of_c2st_holds_over_fresh_pairs():
     assert abs(np.mean([z(score) for score in scores])) < 0.4
 
 
-METRICS = (wasserstein1, sliced_w1, mmd2, knn_kl, c2st)
+METRICS = (w1, sliced_w1, mmd2, knn_kl, c2st)
 SAMPLERS = {
     "the data": lambda n, seed: drawn(RING, n, seed),
     "shifted": lambda n, seed: drawn(RING, n, seed) + torch.tensor([0.3, 0.0]),
@@ -179,52 +191,51 @@ SAMPLERS = {
 def test_standard_errors_are_those_over_fresh_samples(sampler, n, n_reference, draws):
     reference = drawn(RING, n_reference, 99)
     found = [[metric(SAMPLERS[sampler](n, seed), reference) for metric in METRICS] for seed in range(draws)]
-    for scores in zip(*found, strict=True):
-        ratio = np.std([score.value for score in scores], ddof=1) / np.mean([score.se for score in scores])
-        assert 0.7 < ratio < 1.4, (scores[0].metric, ratio)
+    for drawn_scores in zip(*found, strict=True):
+        ratio = np.std([score.value for score in drawn_scores], ddof=1) / np.mean([score.se for score in drawn_scores])
+        assert 0.7 < ratio < 1.4, (drawn_scores[0].metric, ratio)
 
 
 @pytest.mark.parametrize("weights", [[1] * 8, [2, 1, 1, 1, 1, 1, 1, 0], [300, 300, 300, 300, 6, 5, 4, 4]])
 def test_standard_errors_of_modes_are_those_over_fresh_samples(weights):
     weights, generator = torch.tensor(weights, dtype=torch.float64), torch.Generator().manual_seed(0)
-    found = []
+    found, narrow = [], SimpleNamespace(means=RING.means, std=0.05)
     for _ in range(200):
         centre = RING.means[torch.multinomial(weights, 1000, replacement=True, generator=generator)]
         points = centre + 0.12 * torch.randn(1000, 2, generator=generator, dtype=torch.float64)
-        found.append(modes(points, RING.means, 0.05))
-    for scores in zip(*found, strict=True):
-        spread, se = np.std([score.value for score in scores], ddof=1), np.mean([score.se for score in scores])
-        assert 0.7 < spread / se < 1.4 if spread else se < 1e-6, (scores[0].metric, spread, se)
+        found.append(scores(Points(points, density=narrow), ("modes", "high_quality", "mode_kl")))
+    for drawn_scores in zip(*found, strict=True):
+        spread, se = np.std([score.value for score in drawn_scores], ddof=1), np.mean([score.se for score in drawn_scores])
+        assert 0.7 < spread / se < 1.4 if spread else se < 1e-6, (drawn_scores[0].metric, spread, se)
 
 
-def test_point_scores_hold_every_key_and_repeat():
+def test_scores_of_points_hold_every_key_and_repeat():
     test = drawn(RING, 600, 0)
-    scores = point_scores(drawn(RING, 500, 1).float(), test.float(), RING, 3, {"reference": "test"})
-    named = {score.metric: score for score in scores}
+    found, again = (scores(Points(drawn(RING, 500, 1).float(), test.float(), RING, "test", seed=3)) for _ in range(2))
+    named = {score.metric: score for score in found}
     expected = ["w1", "sliced_w1", "mmd2", "knn_kl", "c2st", "data_nll", "modes", "high_quality", "mode_kl"]
     assert list(named) == expected
-    assert all(score.se is not None for score in scores)
+    assert all(score.se is not None for score in found)
     assert named["data_nll"].settings["entropy"] == RING.entropy and named["w1"].name == "w1(n=500, test=500)"
-    again = point_scores(drawn(RING, 500, 1).float(), test.float(), RING, 3, {"reference": "test"})
-    assert [score.as_dict() for score in again] == [score.as_dict() for score in scores]
+    assert [score.as_dict() for score in again] == [score.as_dict() for score in found]
 
 
-def test_point_scores_of_a_density_with_edges():
+def test_scores_of_a_density_with_edges():
     board = checkerboard()
-    scores = point_scores(drawn(board, 300, 0) + 0.5, drawn(board, 300, 1), board)
-    named = {score.metric: score for score in scores}
+    found = scores(Points(drawn(board, 300, 0) + 0.5, drawn(board, 300, 1), board))
+    named = {score.metric: score for score in found}
     assert "modes" not in named and named["data_nll"].settings["clipped"] > 0.2
     assert named["data_nll"].value == pytest.approx(
         50 * named["data_nll"].settings["clipped"] + math.log(32) * (1 - named["data_nll"].settings["clipped"])
     )
-    for score in scores:
+    for score in found:
         score.as_dict()
 
 
 def test_samplers_of_all_kinds_meet_the_same_reference_points():
     """A subset of the reference must not depend on the seed: only samples are drawn anew."""
     x, y = normal(100, 0), normal(1000, 1)
-    for metric in (wasserstein1, mmd2):
+    for metric in (w1, mmd2):
         assert metric(x, y, seed=1).value == metric(x, y, seed=2).value  # all 100 samples against 100 of 1000
 
 
@@ -233,12 +244,12 @@ def test_bad_points_are_refused(metric):
     x, bad = normal(50, 0), normal(50, 1)
     bad[:3, 1] = math.nan
     for pair in ((bad, x), (x, bad)):
-        with pytest.raises(ValueError, match="3 of 50 points"):
+        with pytest.raises(ValueError, match="3 of 50"):
             metric(*pair)
     with pytest.raises(ValueError, match="at least 4|more than k"):
-        metric(x[:3], x) if metric is not sliced_w1 else wasserstein1(x[:3], x)
+        metric(x[:3], x) if metric is not sliced_w1 else w1(x[:3], x)
 
 
 def test_data_nll_holds_the_entropy_as_its_target():
-    score = data_nll(drawn(RING, 2500, 0), RING.log_prob, entropy=RING.entropy)
+    score = modes.data_nll(Points(drawn(RING, 2500, 0), density=RING))
     assert abs(score.value - score.settings["entropy"]) < 4 * score.se

@@ -10,7 +10,8 @@ from kit import CONFIG
 from genbench.config.read import dataset_spec, model_spec, recipe
 from genbench.config.schema import Budget
 from genbench.data import load, prepare, space
-from genbench.metrics.points import modes
+from genbench.metrics.cards import scores
+from genbench.metrics.sets import Points
 from genbench.models import MODELS
 from genbench.training.trainer import Switches, Trainer
 
@@ -49,9 +50,9 @@ def test_recipe_finds_the_modes_of_the_ring(tmp_path):
         functools.partial(MODELS["began"], spec.shape, spec.levels, **parts.net), [0, 1, 2], [parts.hp] * 3,
         data.splits["train"], data.splits["validation"], seen, 256, Budget(unit="updates", value=1000), Switches(**parts.train),
     )  # fmt: skip
-    distribution, found = data.density(), []
+    found = []
     for result in trainer.run():
         x = seen.decode(result.model.sample(2500, torch.Generator().manual_seed(3)))
-        scores = {s.metric: s.value for s in modes(x, distribution.means, distribution.std)}
-        found.append(scores["modes"] == 8 and scores["high_quality"] >= 0.8)
+        met, near = scores(Points(x, density=data.density()), ("modes", "high_quality"))
+        found.append(met.value == 8 and near.value >= 0.8)
     assert sum(found) >= 2

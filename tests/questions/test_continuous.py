@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -14,7 +13,7 @@ from genbench.questions.adjoint import run as adjoint
 from genbench.questions.adjoint.run import SavedTensors, ways
 from genbench.questions.adjoint.settings import Settings as Adjoint
 from genbench.questions.divergence_cost import run as divergence_cost
-from genbench.questions.divergence_cost.run import field, hutchinson_variance, slopes
+from genbench.questions.divergence_cost.run import field, hutchinson_variance
 from genbench.questions.divergence_cost.settings import Settings as DivergenceCost
 from genbench.questions.flow_densities import run as flow_densities
 from genbench.questions.flow_densities.settings import Settings as FlowDensities
@@ -87,12 +86,6 @@ def test_divergences_are_timed_on_the_cpu_whatever_the_device():
     bench = dataclasses.replace(_bench(), device=torch.device("meta"))  # which makes no numbers
     tables = divergence_cost.run(DivergenceCost(dims=[2, 3, 4], points=4, width=8, probes=100, seeds=1), bench)
     assert (tables["costs"]["seconds"] > 0).all()
-
-
-def test_slopes_are_exponents():
-    dims = np.array([2, 4, 8, 16, 32])
-    parts = [pd.DataFrame({"method": str(p), "dim": dims, "seconds": 1e-6 * dims**p}) for p in (1.0, 2.0, 3.0)]
-    assert slopes(pd.concat(parts)) == pytest.approx({"1.0": 1, "2.0": 2, "3.0": 3})
 
 
 @pytest.mark.parametrize("probe", ["rademacher", "gaussian"])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from genbench.metrics.points import wasserstein1
+from genbench.metrics.sets import Points
+from genbench.metrics.transport import w1
 from genbench.nets import MLP
 from genbench.questions.critic_gradients import run as critic_gradients
 from genbench.questions.critic_gradients.run import layer_gradients
@@ -89,13 +90,15 @@ def test_surfaces_keep_what_they_promise(bench):
     settings = CriticSurfaces(**SMALL, width=16, points=200, cells=12)
     tables = critic_surfaces.run(settings, bench)
     critics, maps = tables["critics"], tables["maps"]
-    assert critics.groupby("restraint").size().to_dict() == {"clipping": 2, "gradient penalty": 2, "spectral norm": 2}
-    assert set(maps.groupby("restraint").size()) == {144} and set(tables["points"].columns) == {"x", "y", "dataset"}
-    # a difference of means is at most the steepest slope times the distance between the very points
-    assert (critics["estimate"] <= critics["slope_max"] * critics["exact"] * 1.001).all()
-    assert (critics["slope_low"] <= critics["slope_mean"]).all() and (critics["slope_mean"] <= critics["slope_max"]).all()
-    spectral = critics[critics["restraint"] == "spectral norm"]
-    assert (spectral["slope_max"] < 1.05).all() and (spectral["estimate"] < spectral["exact"]).all()
+    assert critics.groupby("regularisation").size().to_dict() == {"clipping": 2, "gradient penalty": 2, "spectral norm": 2}
+    assert set(maps.groupby("regularisation").size()) == {144} and set(tables["points"].columns) == {"x", "y", "dataset"}
+    # a difference of means is at most the largest gradient norm times the distance between the very points
+    assert (critics["estimate"] <= critics["gradient_max"] * critics["exact"] * 1.001).all()
+    assert (critics["gradient_low"] <= critics["gradient_mean"]).all() and (
+        critics["gradient_mean"] <= critics["gradient_max"]
+    ).all()
+    spectral = critics[critics["regularisation"] == "spectral norm"]
+    assert (spectral["gradient_max"] < 1.05).all() and (spectral["estimate"] < spectral["exact"]).all()
     same(tables, critic_surfaces.run(settings, bench))
 
 
@@ -105,24 +108,24 @@ def test_the_halfway_estimate_is_that_of_half_of_the_updates():
     assert critic_surfaces._halfway([(10, "diagnostic/estimate", 2.0, 0.0)]) == 1
 
 
-def test_a_restraint_under_which_all_critics_diverge_ends_nothing(bench):
+def test_a_regularisation_under_which_all_critics_diverge_ends_nothing(bench):
     settings = CriticGradients(**SMALL | {"updates": 100}, width=12, depth=3, limits=[1e9, 0.01], lr=1e6, gp=1e-9)
     tables = critic_gradients.run(settings, bench)
-    status = tables["weights"].groupby("restraint", sort=False)["status"].agg(set).to_dict()
+    status = tables["weights"].groupby("regularisation", sort=False)["status"].agg(set).to_dict()
     assert status["clipping at 1e+09"] == {"diverged"} and status["clipping at 0.01"] == {"ok"}
     for table in ("gradients", "histograms"):
-        names = set(tables[table]["restraint"])
+        names = set(tables[table]["regularisation"])
         assert "clipping at 1e+09" not in names and "clipping at 0.01" in names
 
 
 @pytest.mark.slow
 def test_a_trained_critic_finds_most_of_the_distance(bench):
-    """With a gradient penalty slopes are near 1, and the estimate near the exact distance between the same points."""
+    """With a gradient penalty gradient norms are near 1, and the estimate near the exact distance between the same points."""
     settings = CriticSurfaces(**SMALL | {"updates": 600, "batch": 128, "seeds": 1}, points=300)
-    critics = critic_surfaces.run(settings, bench)["critics"].set_index("restraint")
-    assert 0.75 < critics.loc["gradient penalty", "slope_mean"] < 1.1
+    critics = critic_surfaces.run(settings, bench)["critics"].set_index("regularisation")
+    assert 0.75 < critics.loc["gradient penalty", "gradient_mean"] < 1.1
     assert 0.5 < critics.loc["gradient penalty", "estimate"] / critics.loc["gradient penalty", "exact"] < 1.1
-    assert critics.loc["clipping", "slope_max"] < 0.1 * critics.loc["gradient penalty", "slope_max"]
+    assert critics.loc["clipping", "gradient_max"] < 0.1 * critics.loc["gradient penalty", "gradient_max"]
 
 
 def test_fakes_are_other_data_plus_noise(bench):
@@ -137,13 +140,13 @@ def test_fakes_are_other_data_plus_noise(bench):
 
 
 def test_an_affine_critic_measures_a_shift_exactly(bench):
-    """f(x) = a x has slope |a| everywhere, and a W1 between a set and its shift by s of |s|, which f finds for a = s / |s|."""
+    """f(x) = a x has gradient norm |a|, and a W1 between a set and its shift by s of |s|, which f finds for a = s / |s|."""
     x = bench.data["ring8"].splits["test"][:200]
     shift = torch.tensor([0.6, -0.8])
-    exact = wasserstein1(x + shift, x, n=200).value
+    exact = w1(Points(x + shift, x), n=200).value
     assert exact == pytest.approx(1, abs=1e-5)
-    slopes = critic_surfaces._slopes(lambda u: u @ shift, x, x)
-    assert slopes["slope_mean"] == pytest.approx(1, abs=1e-5) == slopes["slope_max"]
+    norms = critic_surfaces._gradients(lambda u: u @ shift, x, x)
+    assert norms["gradient_mean"] == pytest.approx(1, abs=1e-5) == norms["gradient_max"]
     assert float((x + shift).mean(0) @ shift - x.mean(0) @ shift) == pytest.approx(exact, abs=1e-5)
 
 
@@ -181,16 +184,18 @@ def test_gradients_and_weights_under_clipping(bench):
     tables = critic_gradients.run(settings, bench)
     gradients, weights = tables["gradients"], tables["weights"]
     names = ["clipping at 0.01", "clipping at 0.2", "gradient penalty"]
-    assert list(gradients["restraint"].unique()) == names and set(gradients.groupby(["restraint", "seed"]).size()) == {4}
-    clipped = weights[weights["restraint"] != "gradient penalty"]
+    assert list(gradients["regularisation"].unique()) == names and set(gradients.groupby(["regularisation", "seed"]).size()) == {
+        4
+    }
+    clipped = weights[weights["regularisation"] != "gradient penalty"]
     assert (clipped["largest"] <= clipped["limit"] * (1 + 1e-6)).all() and clipped["at_limit"].between(0.01, 1).all()
-    free = weights[weights["restraint"] == "gradient penalty"]
+    free = weights[weights["regularisation"] == "gradient penalty"]
     assert (free["at_limit"] == 0).all() and (free["at_start"] == 0).all() and np.isinf(free["limit"]).all()
     # normal initial weights of standard deviation 1.39 / root of the inputs, beyond 0.2: some, and fewer than beyond 0.01
-    start = weights.groupby("restraint")["at_start"].mean()
+    start = weights.groupby("regularisation")["at_start"].mean()
     assert 0.3 < start["clipping at 0.2"] < start["clipping at 0.01"] < 1
-    shares = tables["histograms"].groupby("restraint")["share"].sum()
+    shares = tables["histograms"].groupby("regularisation")["share"].sum()
     assert shares.to_numpy() == pytest.approx(1)
-    first = gradients[gradients["layer"] == 1].groupby("restraint")["norm"].mean()
+    first = gradients[gradients["layer"] == 1].groupby("regularisation")["norm"].mean()
     assert first["clipping at 0.01"] < 1e-4 * first["gradient penalty"]
     same(tables, critic_gradients.run(settings, bench))

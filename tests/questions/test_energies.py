@@ -1,30 +1,25 @@
 """Signs of algorithm 1, products of trained energies, and the chapter on both."""
 
 import math
-import types
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
+from genbench.questions.energy_gradient_signs import run as energy_gradient_signs
+from genbench.questions.energy_gradient_signs.run import SIGNS, SignedEBM
+from genbench.questions.energy_gradient_signs.settings import Settings as EnergyGradientSigns
 from genbench.questions.energy_products import run as energy_products
 from genbench.questions.energy_products.run import CELLS, HALF, Bands, HalfPlane, _sampled, errors
 from genbench.questions.energy_products.settings import Settings as EnergyProducts
-from genbench.questions.langevin_signs import run as langevin_signs
-from genbench.questions.langevin_signs.run import SIGNS, SignedEBM
-from genbench.questions.langevin_signs.settings import Settings as LangevinSigns
-from genbench.report import style
-from genbench.report.chapters import energies
-from genbench.results.study import Answer
 
 SIZE = {"width": 16, "depth": 1, "batch": 32}
 
 
 @pytest.fixture(scope="module")
 def signs(bench):
-    settings = LangevinSigns(seeds=2, updates=160, looks=3, steps=5, step=0.05, lr=0.01, **SIZE)
-    return settings, langevin_signs.run(settings, bench)
+    settings = EnergyGradientSigns(seeds=2, updates=160, looks=3, steps=5, step=0.05, lr=0.01, **SIZE)
+    return settings, energy_gradient_signs.run(settings, bench)
 
 
 @pytest.fixture(scope="module")
@@ -131,67 +126,10 @@ def test_products_of_trained_energies(products):
     assert len(tables["experts"]) == 2 * len(tables["products"]) == 4 * settings.seeds
     assert tables["products"][["tv", "sampler", "floor"]].stack().between(0, 1).all()
     maps = tables["maps"]
-    mass = maps.groupby(["product", "law"])["density"].sum() * (2 * 2 * HALF / CELLS) ** 2
+    mass = maps.groupby(["product", "distribution"])["density"].sum() * (2 * 2 * HALF / CELLS) ** 2
     assert len(mass) == 8 and mass.between(0.8, 1.2).all()
     assert (tables["samples"].groupby("product").size() == settings.samples).all()
     # the product of the maps is the map of the sum, but for its constant
-    own = maps[maps["product"] == "bands"].pivot(index=["x", "y"], columns="law", values="density")
+    own = maps[maps["product"] == "bands"].pivot(index=["x", "y"], columns="distribution", values="density")
     both = own["upright bands"] * own["level bands"]
     np.testing.assert_allclose(both / both.sum(), own["product"] / own["product"].sum(), rtol=1e-6)
-
-
-# ---- the chapter
-
-
-def chapter(trials=None, **experiments):
-    trials = pd.DataFrame({"family": [], "model": [], "dataset": [], "status": []}) if trials is None else trials
-    with style.theme():
-        return energies.chapter(types.SimpleNamespace(experiment=experiments.get, trials=trials))
-
-
-def sentences(found):
-    return [item for block in found.blocks if block.kind == "points" for item in block.items]
-
-
-def test_no_chapter_without_energies():
-    assert chapter() is None
-
-
-def test_chapter_of_trained_ones(signs, products):
-    found = chapter(**{
-        name: Answer(settings.model_dump(), tables)
-        for name, (settings, tables) in (("langevin_signs", signs), ("energy_products", products))
-    })  # fmt: skip
-    assert set(found.figures()) == {"signs", "products"}
-    assert set(found.tables()) == {"energies_signs", "energies_products"}
-    assert "with one sign flipped" in " ".join(sentences(found))
-
-
-def test_sentences_on_signs():
-    numbers = dict(zip(SIGNS, ((1, 0.3), (1, 0.5), (500, 500), (7, 7)), strict=True))
-    ends = [
-        {"dataset": "ring8", "signs": name, "seed": seed, "update": 9, "std": std, "w1": w1 + 0.01 * seed}
-        for name, (std, w1) in numbers.items()
-        for seed in range(3)
-    ]
-    ends = pd.DataFrame(ends).assign(status="ok", floor=0.2)
-    looks = pd.DataFrame(ends).assign(update=lambda f: f["seed"] * 0 + 5)
-    found = chapter(
-        langevin_signs=Answer({"updates": 9, "batch": 8, "steps": 2}, {"looks": looks, "ends": pd.DataFrame(ends)})
-    )
-    first, second = sentences(found)
-    assert "are told apart" in first and "difference -0.200" in first
-    assert "500 to 500 (only the chains' flipped: 3 of 3 run away)" in second
-    assert "7.00 to 7.00 (only the weights' flipped: 0 of 3 run away)" in second
-    about = next(block.text for block in found.blocks if block.kind == "paragraph")
-    assert "run away" not in about  # that is for the numbers to say
-
-
-def test_costs_of_trials():
-    rows = [("ebm", 22e3), ("cd_ebm", 12e3), ("dsm_ebm", 1e3), ("cd_ebm", 5e3)]
-    trials = pd.DataFrame({"model": [m for m, _ in rows], "cost_evaluations": [e for _, e in rows]})
-    trials = trials.assign(family="ebm", dataset="ring8", cost_samples=1e3, cost_updates=10, cost_seconds=2.0)
-    trials["status"] = ["ok", "ok", "ok", "diverged"]
-    found = chapter(trials)
-    assert sentences(found) == ["Passes per example and update: from 1.00 for dsm_ebm on ring8 to 22.0 for ebm on ring8."]
-    assert found.tables()["energies_costs"]["ms per update"].tolist() == [200.0] * 3

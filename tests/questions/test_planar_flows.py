@@ -1,10 +1,7 @@
 """Planar and radial flows fitted to energies: the energies, their integrals, and what the chapter says."""
 
 import math
-import types
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -14,9 +11,6 @@ from genbench.questions.planar_flows import run as planar_flows
 from genbench.questions.planar_flows.run import ENERGIES, EnergyFit, divergence
 from genbench.questions.planar_flows.settings import Settings as PlanarFlows
 from genbench.questions.training import Bench
-from genbench.report import style
-from genbench.report.chapters import planar
-from genbench.results.study import Answer
 
 
 def wave(x):
@@ -104,37 +98,3 @@ def test_maps_are_densities(tables):
     exact = found["maps"].query("target == 'U1' and flow == 'exact'")
     place = exact.loc[exact["density"].idxmax()]
     assert abs(abs(place["x"]) - 2) < 0.3 and abs(math.hypot(place["x"], place["y"]) - 2) < 0.3  # left or right on the ring
-
-
-# ---- the chapter
-
-
-def made(settings, tables):
-    found = Answer(settings.model_dump(mode="json"), tables)
-    with style.theme():
-        return planar.chapter(types.SimpleNamespace(experiment={"planar_flows": found}.get))
-
-
-def test_no_experiment_no_chapter():
-    assert planar.chapter(types.SimpleNamespace(experiment=lambda name: None)) is None
-
-
-def test_chapter_tells_who_is_nearer(tables):
-    """Planted: planar better by 0.5 at U1, no difference at U2, one fit lost."""
-    settings = PlanarFlows(seeds=3, layers=(2, 8), targets=("U1", "U2"))
-    rows = [
-        {"target": target, "flow": flow, "layers": layers, "seed": seed, "status": "ok", "kl": 8 / layers + 0.01 * seed}
-        for target in ("U1", "U2") for flow in ("planar", "radial") for layers in (2, 8) for seed in range(3)
-    ]  # fmt: skip
-    fits = pd.DataFrame(rows)
-    fits.loc[(fits["target"] == "U1") & (fits["flow"] == "radial"), "kl"] += 0.5 + 0.001 * fits["seed"]
-    fits.loc[(fits["target"] == "U2") & (fits["flow"] == "radial"), "kl"] += 0.02 * (fits["seed"] - 1)
-    fits.loc[(fits["target"] == "U2") & (fits["layers"] == 2) & (fits["seed"] == 2), ["status", "kl"]] = ["diverged", np.nan]
-    chapter = made(settings, {**tables[1], "fits": fits})
-    (points,) = (block.items for block in chapter.blocks if block.kind == "points")
-    assert points[0].startswith("Planar flows of 2 to 8 layers come to these nats from the law: U1 from 4.010 ± 0.025 to 1.010")
-    assert points[2] == (
-        "With 8 layers, one kind against the other: clearly nearer at U1 (planar by 0.50 nats); no clear difference at U2."
-    )
-    assert points[3] == "2 of 24 fits failed and count in no number."
-    assert [block.name for block in chapter.blocks if block.kind == "figure"] == ["fitted", "pushed"]

@@ -3,20 +3,19 @@
 import types
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from genbench.models.maximum_entropy import Field, Moduli, soul
+from genbench.questions.em_bound import report as em_bound_report
 from genbench.questions.em_bound import run as em_bound
 from genbench.questions.em_bound.settings import Settings as EMBound
+from genbench.questions.textures import report as textures_report
 from genbench.questions.textures import run as textures
 from genbench.questions.textures.run import TEXTURES, random_phase
 from genbench.questions.textures.settings import Settings as Textures
-from genbench.report import style
-from genbench.report.chapters import em
-from genbench.report.chapters import textures as chapter
 from genbench.results.study import Answer
+from tests.questions.planted import figures, numbers, reported, sentences, table
 
 
 def gen(seed=0):
@@ -52,7 +51,7 @@ def test_the_likelihood_has_its_maximum_where_the_updates_end():
 
 
 def test_quadratic_statistics_give_the_gaussian_that_is_known():
-    """White base, statistics mean |band_j|^2: the law is a stationary Gaussian with power 1 / (1 + 2 theta_j) in band j."""
+    """White base, statistics mean |band_j|^2: a stationary Gaussian with power 1 / (1 + 2 theta_j) in band j."""
     side, n = 12, 16
     masks = bands(side)
     share = masks.mean((1, 2))  # of the frequencies
@@ -129,38 +128,29 @@ def test_other_examples_are_left_out_of_what_they_are_compared_with():
     pairs = [(x[i], torch.stack([x[j] for j in range(6) if j != i])) for i in range(6)]
     expected = np.mean([float(((a - b.mean(0)) / b.std(0)).square().mean().sqrt()) for a, b in pairs])
     assert textures._left_out(x) == pytest.approx(expected)
-    assert textures._distance(x, x) == pytest.approx((5 / 6) ** 0.5, rel=1e-2)  # in-sample, whatever the law
+    assert textures._distance(x, x) == pytest.approx((5 / 6) ** 0.5, rel=1e-2)  # in-sample, whatever the distribution
 
 
-def test_the_chapter_says_who_is_nearer(small):
+def test_who_is_nearer_is_said(small):
     far = {"maximum entropy": 1.5, "random phase": 2.5, "the example": 1.0, "other examples": 1.0}
     close = small["distances"].assign(distance=lambda f: f["kind"].map(far) * (1 + 0.01 * f["seed"]))
     fitted = small["mismatch"].assign(mismatch=lambda f: 0.2 * (1 + 0.01 * f["seed"]), random_phase=0.4)
 
     def made(distances, mismatch):
-        tables = small | {"distances": distances, "mismatch": mismatch}
-        with style.theme():
-            return chapter.chapter(types.SimpleNamespace(experiment=lambda name: Answer(Textures().model_dump(), tables)))
-
-    def points(found):
-        return next(b for b in found.blocks if b.kind == "points").items
+        answer = Answer(Textures().model_dump(), small | {"distances": distances, "mismatch": mismatch})
+        return reported(textures_report, textures=answer)
 
     found = made(close, fitted)
-    words = points(found)
-    assert len(words) == 4 and words[0].startswith("stripes: maximum-entropy images are at 1.5 standard deviations")
-    assert words[1].startswith("stripes: the fitted statistics end 0.20 standard deviations from the example's")
-    assert all(": nearer)" in item for item in words)
+    words = sentences(found)
+    assert len(words) == 4 and all("nearer than" in item and "not clearly" not in item for item in words)
+    assert numbers(words[0])[:2] == [1.5, 2.5] and numbers(words[1])[:2] == [0.2, 0.4]
     swap = {"maximum entropy": "random phase", "random phase": "maximum entropy"}
     worse = {"mismatch": "random_phase", "random_phase": "mismatch"}
-    reverse = points(made(close.replace(swap), fitted.rename(columns=worse)))
-    assert ": further)" in reverse[0] and reverse[1].endswith(": further; the constraint is not seen to be met any better).")
-    table = next(b for b in found.blocks if b.kind == "table")
-    assert all("±" not in each for each in table.shown["other examples"])  # the same for all seeds
-    images, curves = (b for b in found.blocks if b.kind == "figure")
-    assert (images.name, curves.name) == ("images", "mismatch")
-    assert all(ax.get_ylim()[1] > 0.4 for ax in curves.drawing.axes)  # the dashed lines are seen
-    with style.theme():
-        assert chapter.chapter(types.SimpleNamespace(experiment=lambda name: None)) is None
+    assert all("farther than" in item for item in sentences(made(close.replace(swap), fitted.rename(columns=worse))))
+    assert all("±" not in each for each in table(found, "distances").shown["other examples"])  # the same for all seeds
+    assert list(figures(found)) == ["images", "mismatch"]
+    assert all(ax.get_ylim()[1] > 0.4 for ax in figures(found)["mismatch"].drawing.axes)  # the dashed lines are seen
+    assert reported(textures_report) is None
 
 
 def test_em_touches_the_likelihood_and_agrees_with_scikit_learn(bench):
@@ -174,13 +164,10 @@ def test_em_touches_the_likelihood_and_agrees_with_scikit_learn(bench):
     np.testing.assert_allclose(then["reference"], then["log_likelihood"], rtol=0, atol=1e-8)
     assert (then["kl"] > 0).all() and first["reference"].isna().all()
     assert (curves.groupby("seed")["elbo"].diff().dropna() > -1e-12).all()
-    results = types.SimpleNamespace(experiment={"em_bound": Answer(settings.model_dump(), tables)}.get)
-    with style.theme():
-        found = em.chapter(results)
-        fallen = curves.assign(elbo=curves["elbo"] - 0.25 * (curves.index == curves.index[-1]))
-        other = em.chapter(
-            types.SimpleNamespace(experiment=lambda name: Answer(settings.model_dump(), tables | {"curves": fallen}))
-        )
-    assert "neither ever falls by more than 0," in next(b for b in found.blocks if b.kind == "points").items[0]
-    assert "by more than 0.2" in next(b for b in other.blocks if b.kind == "points").items[0]
-    assert isinstance(next(b for b in found.blocks if b.kind == "table").frame, pd.DataFrame)
+    fallen = curves.assign(elbo=curves["elbo"] - 0.25 * (curves.index == curves.index[-1]))
+    for frame, fall in ((curves, 0.0), (fallen, 0.25)):
+        answer = Answer(settings.model_dump(), tables | {"curves": frame})
+        found = reported(em_bound_report, em_bound=answer)
+        assert numbers(sentences(found)[0])[1] == pytest.approx(fall, abs=0.05)
+        assert len(table(found, "starts").frame) == 2
+    assert reported(em_bound_report) is None

@@ -37,7 +37,7 @@ def test_c_transforms_bound_the_distance_and_reach_it_for_the_best_values():
 
 
 def of_pair(name, dim=3, **more):
-    net, _ = critics.restraint(name, 0.01, 10.0)
+    net, _ = critics.regularised(name, 0.01, 10.0)
     cls = critics.PAIRED.get(name, critics.CriticOfPair)
     return cls((dim,), others=draw(20, dim).float(), width=8, depth=1, **net, **more).double()
 

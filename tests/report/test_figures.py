@@ -10,11 +10,6 @@ from genbench.results.files import write_npz
 from genbench.results.study import read
 
 
-@pytest.fixture
-def results(make_run, tmp_path):
-    return read(make_run(tmp_path), tmp_path / "store")
-
-
 @pytest.mark.parametrize("dataset", ["ring8", "digits"])
 def test_dots_stand_at_the_means_of_the_tables(results, dataset):
     scores = results.scores
@@ -35,7 +30,8 @@ def test_dots_stand_at_the_means_of_the_tables(results, dataset):
     assert dataset == "ring8" or all("3 of 3 failed" in [text.get_text() for text in ax.texts] for ax in figure.axes)
 
 
-def test_histograms_count_the_samples_outside(results):
+def test_histograms_count_the_samples_outside(copied):
+    results = read(*copied)
     trial = results.of("ring8", "wgan_gp")["trial"].iloc[0]
     inside = np.zeros((25, 2), dtype=np.float32)
     write_npz(results.store / trial / "samples.npz", samples=np.concatenate([inside, inside + 100, inside - 100]))
@@ -85,7 +81,8 @@ def test_a_floor_s_band_goes_from_the_lowest_to_the_highest_redraw(results):
     assert (box.x0, box.x1) == pytest.approx((values.min(), values.max()))
 
 
-def test_models_without_a_validation_loss_have_no_empty_panel(results):
+def test_models_without_a_validation_loss_have_no_empty_panel(copied):
+    results = read(*copied)
     for trial in results.of("ring8", "gmm")["trial"]:
         path = results.store / trial / "history.parquet"
         history = pd.read_parquet(path)
@@ -95,10 +92,10 @@ def test_models_without_a_validation_loss_have_no_empty_panel(results):
     assert all(ax.has_data() for ax in figure.axes) and len(figure.axes) == 2 * 6 - 1
 
 
-def test_pictures_of_densities_say_of_which_law_they_are(results):
-    assert figures.density_words(results, "ring8") == "vae (a bound from below: IWAE, k=200)"
+def test_pictures_of_densities_say_whose_they_are(results):
+    assert figures.density_words(results, "ring8") == "vae (a lower bound: IWAE, k=200)"
     scores = results.scores.copy()
     chosen = (scores["model"] == "ebm") & (scores["metric"] == "nll")
     scores.loc[chosen, "settings"] = '{"estimator": "probability-flow ODE"}'
     made = figures.density_words(replace(results, scores=scores), "ring8")
-    assert "ebm (the law of its probability-flow ODE, not of the sampled chain)" in made
+    assert "ebm (its probability-flow ODE, not the sampled chain)" in made

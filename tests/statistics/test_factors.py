@@ -12,7 +12,7 @@ from genbench.statistics.search_curve import search_curve
 from genbench.statistics.variance import shares
 from tests.simulated import crossed
 
-FACTORS = ("loss", "restraint", "architecture")
+FACTORS = ("loss", "regularisation", "architecture")
 SHAPE = (3, 4, 2)
 
 
@@ -39,10 +39,16 @@ def of(found, term):
 def test_without_noise_shares_are_those_of_the_effects():
     sizes = {(2,): 4.0, (0,): 1.0, (1,): 2.0, (0, 1): 1.0, (0, 2): 1.5, (0, 1, 2): 0.5}
     found = tuned_shares(drawn(planted(sizes), common=1.0, seed=1e-9, evaluation=1e-9))
-    names = {(2,): "architecture", (0,): "loss", (1,): "restraint", (0, 1): "loss:restraint", (0, 2): "loss:architecture"}
+    names = {
+        (2,): "architecture",
+        (0,): "loss",
+        (1,): "regularisation",
+        (0, 1): "loss:regularisation",
+        (0, 2): "loss:architecture",
+    }
     for axes, name in names.items():
         assert of(found, name).share == pytest.approx(sizes[axes] / 10, abs=1e-6)
-    assert of(found, "restraint:architecture").share == pytest.approx(0, abs=1e-6)
+    assert of(found, "regularisation:architecture").share == pytest.approx(0, abs=1e-6)
     assert of(found, "other interactions").share == pytest.approx(0.05, abs=1e-6)
     assert found.lead.share == pytest.approx(0, abs=1e-6) and found.noise < 1e-9
     assert sum(share.share for share in found.shares) == pytest.approx(1)
@@ -122,7 +128,7 @@ def test_cells_that_do_not_differ_have_no_shares():
 
 def test_single_configurations_mostly_differ_within_cells():
     found = {share.term: share for share in single_shares(drawn(planted({(2,): 0.04}), n=16, common=0.8))}
-    assert found["within cells"].share > 0.6 and found["architecture"].share > found["restraint"].share
+    assert found["within cells"].share > 0.6 and found["architecture"].share > found["regularisation"].share
     assert found["architecture"].low < 0.04 / (0.04 + 0.164) < found["architecture"].high
 
 
@@ -142,7 +148,7 @@ def test_factors_of_equal_weight_seldom_lead_and_a_heavy_one_does():
         assert sign * heavy.lead.low > 0 and sign * heavy.lead.high > 0
 
 
-@pytest.mark.parametrize("asked", ["architecture", "restraint"])
+@pytest.mark.parametrize("asked", ["architecture", "regularisation"])
 def test_the_lead_is_the_difference_of_the_shares_that_it_names(asked):
     found = drawn(planted({axes: 0.02 for n in (1, 2) for axes in product(range(3), repeat=n) if len(set(axes)) == n}))
     rivals = [name for name in FACTORS if name != asked]

@@ -5,25 +5,25 @@ import pytest
 from scipy import stats
 
 from genbench.statistics.factors import grid
-from genbench.statistics.regularisation import always_helps, failure_rates, never_hurts, restraint_contrasts
+from genbench.statistics.regularisation import always_helps, contrasts, failure_rates, never_hurts
 from genbench.statistics.search_curve import best_contrast
 from genbench.statistics.verdict import decide, holm
 from tests.simulated import crossed
 
-FACTORS = ("loss", "restraint", "architecture")
+FACTORS = ("loss", "regularisation", "architecture")
 MARGIN = 1.1
 SHARP = {"common": 0.999, "seed": 0.01, "evaluation": 0.005}
 
 
 def drawn(ratios, n=24, rng=None, shape=(2, 2), **truth):
-    """A grid in which restraints "none", "1", "2" and so on have these ratios of scores, whatever the loss and architecture."""
+    """A grid in which the kinds "none", "1", "2" and so on have these ratios of scores, whatever the loss and architecture."""
     effects = np.log(ratios)[None, :, None] * np.ones((shape[0], 1, shape[1]))
     frame = crossed(effects, FACTORS, n, rng or np.random.default_rng(0), **truth)
-    return frame.assign(restraint=frame["restraint"].replace("0", "none"))
+    return frame.assign(regularisation=frame["regularisation"].replace("0", "none"))
 
 
 def told(ratios, **settings):
-    return restraint_contrasts({"digits": grid(drawn(ratios, **settings), FACTORS)}, MARGIN)
+    return contrasts({"digits": grid(drawn(ratios, **settings), FACTORS)}, MARGIN)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_planted_ratios_are_found(ratios, always, never):
     table = told(ratios, **SHARP)
     expected = {0.5: {"better"}, 0.6: {"better"}, 1.0: {"equivalent"}, 2.0: {"worse"}}
     for name, ratio in zip("12", ratios[1:], strict=True):
-        own = table[table["restraint"] == name]
+        own = table[table["regularisation"] == name]
         assert set(own["verdict"]) == expected[ratio] and own["ratio"].to_numpy() == pytest.approx(ratio, rel=0.05)
     assert always_helps(table) is always and never_hurts(table) is never
 
@@ -53,12 +53,12 @@ def test_what_is_worse_by_less_than_the_margin_does_not_refute_never_hurts():
 
 def test_a_ratio_above_the_margin_is_a_one_sided_test():
     frame = drawn((1.0, 1.15, 1.4), **SHARP | {"seed": 0.15})
-    table = restraint_contrasts({"digits": grid(frame, FACTORS)}, MARGIN)
+    table = contrasts({"digits": grid(frame, FACTORS)}, MARGIN)
     p = []
     for row in table.itertuples():
         own, other = (
-            frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["restraint"] == r)]
-            for r in (row.restraint, "none")
+            frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["regularisation"] == r)]
+            for r in (row.regularisation, "none")
         )
         contrast = best_contrast(*((n, f["validation"], f["test"]) for n, f in (("a", own), ("b", other))), 6)
         p.append(stats.t.sf((contrast.estimate - np.log(MARGIN)) / contrast.error, contrast.freedom))
@@ -69,11 +69,11 @@ def test_a_ratio_above_the_margin_is_a_one_sided_test():
 def test_rows_are_the_contrasts_of_the_same_cells():
     frame = drawn((1.0, 0.8))
     found = grid(frame, FACTORS)
-    table = restraint_contrasts({"digits": found}, MARGIN)
+    table = contrasts({"digits": found}, MARGIN)
     contrasts = []
     for row in table.itertuples():
         own, other = (
-            frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["restraint"] == r)]
+            frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["regularisation"] == r)]
             for r in ("1", "none")
         )
         contrasts.append(best_contrast(*((n, f["validation"], f["test"]) for n, f in (("1", own), ("none", other))), 6))
@@ -86,35 +86,35 @@ def test_rows_are_the_contrasts_of_the_same_cells():
 
 def test_failures_count_as_worst_for_tuned_and_typical_configurations():
     frame = drawn((1.0, 1.0), **SHARP)
-    bad = (frame["restraint"] == "1") & (frame["configuration"] > 2)
+    bad = (frame["regularisation"] == "1") & (frame["configuration"] > 2)
     frame.loc[bad, ["validation", "test"]] = np.nan
     both = (frame["loss"] == "0") & (frame["configuration"] == 23)
     frame.loc[both, ["validation", "test"]] = np.nan
     found = grid(frame, FACTORS)
-    table = restraint_contrasts({"digits": found}, MARGIN)
+    table = contrasts({"digits": found}, MARGIN)
     assert (table["ratio"] > 1.5).all() and np.isinf(table["typical"]).all() and (table["typical_p"] < 0.01).all()
     assert set(table.loc[table["loss"] == "0", "hurt"] - table.loc[table["loss"] == "0", "n"] + 4) <= {0, 1, 2, 3}
-    rates = failure_rates(found).set_index("restraint")
+    rates = failure_rates(found).set_index("regularisation")
     assert rates.loc["1", "failed"] == 84 and rates.loc["none", "failed"] == 2 and rates.loc["1", "trials"] == 96
     # in 20 of 24 configurations four more trials fail, in one (both sides of one loss fail) two more
     assert rates.loc["1", "p"] == pytest.approx(stats.binomtest(0, 21).pvalue)
     assert rates.loc["1", "low"] < 84 / 96 < rates.loc["1", "high"] and np.isnan(rates.loc["none", "p"])
 
 
-def test_restraints_without_a_partner_are_not_compared():
+def test_kinds_without_a_partner_are_not_compared():
     frame = drawn((1.0, 0.5), **SHARP)
-    lone = frame[(frame["restraint"] != "none") | (frame["loss"] == "0")]
-    table = restraint_contrasts({"digits": grid(lone, FACTORS)}, MARGIN)
+    lone = frame[(frame["regularisation"] != "none") | (frame["loss"] == "0")]
+    table = contrasts({"digits": grid(lone, FACTORS)}, MARGIN)
     assert set(table["loss"]) == {"0"} and len(table) == 2
-    nothing = frame[frame["restraint"] != "none"]
-    assert restraint_contrasts({"digits": grid(nothing, FACTORS)}, MARGIN).empty
+    nothing = frame[frame["regularisation"] != "none"]
+    assert contrasts({"digits": grid(nothing, FACTORS)}, MARGIN).empty
     assert failure_rates(grid(nothing, FACTORS))["p"].isna().all()
 
 
 def test_correction_is_over_all_datasets_together():
     found = grid(drawn((1.0, 0.75), n=16), FACTORS)
-    alone = restraint_contrasts({"digits": found}, MARGIN)
-    both = restraint_contrasts({"digits": found, "triangles": found}, MARGIN)
+    alone = contrasts({"digits": found}, MARGIN)
+    both = contrasts({"digits": found, "triangles": found}, MARGIN)
     assert len(both) == 2 * len(alone) and both["difference"].min() == pytest.approx(2 * alone["difference"].min())
     assert both["ratio"][: len(alone)].to_numpy() == pytest.approx(alone["ratio"].to_numpy())
 
@@ -123,8 +123,8 @@ def test_false_verdicts_are_at_most_nominal():
     rng, studies = np.random.default_rng(0), 40
     differ, not_worse, hurts = 0, 0, 0
     for _ in range(studies):
-        table = restraint_contrasts({"d": grid(drawn((1.0, 1.0, 1.1), rng=rng, **SHARP | {"seed": 0.03}), FACTORS)}, MARGIN)
-        equal = table["restraint"] == "1"
+        table = contrasts({"d": grid(drawn((1.0, 1.0, 1.1), rng=rng, **SHARP | {"seed": 0.03}), FACTORS)}, MARGIN)
+        equal = table["regularisation"] == "1"
         differ += table.loc[equal, "verdict"].isin(["better", "worse"]).any()
         not_worse += table.loc[~equal, "verdict"].isin(["not worse", "equivalent", "better"]).any()
         hurts += never_hurts(table) is False

@@ -284,7 +284,7 @@ def rates(switches, updates=20):
     trainer = small(Point, [{"lr": 1.0}], updates, switches=switches)
     out = []
     for trainer.done in range(updates):
-        out.append(trainer._rate())
+        out.append(trainer.rate())
     return out
 
 

@@ -8,3 +8,8 @@ def encoders_of(wildcards):
     """The classifiers whose features score an image dataset; points need none."""
     names = CLASSIFIERS if wildcards.dataset in IMAGES else []
     return [f"{RESULTS}/encoders/{wildcards.dataset}/{name}/encoder.safetensors" for name in names]
+
+
+def about(dataset):
+    """What the code that handles a dataset looks up in tables."""
+    return [DATASETS[dataset].kind, DATASETS[dataset].source]

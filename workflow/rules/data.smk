@@ -11,7 +11,7 @@ rule prepare:
         runtime=20,
     params:
         spec=lambda w: dataset_hash(dataset_spec(w.dataset)),
-        code=code_hash("genbench.data"),
+        code=lambda w: code_hash("genbench.data.dataset:prepare", settings=about(w.dataset)),
     shell:
         "genbench prepare --dataset {wildcards.dataset} > {log} 2>&1"
 
@@ -33,7 +33,7 @@ rule encode:
         gpu=1,
     params:
         epochs=STUDY.encoder_epochs,
-        code=code_hash("genbench.metrics.encoder"),
+        code=lambda w: code_hash("genbench.jobs.data:encode", settings=about(w.dataset)),
     shell:
         "genbench encode --dataset {wildcards.dataset} --encoder {wildcards.encoder} --epochs {params.epochs}"
         " --threads {threads} > {log} 2>&1"
@@ -57,6 +57,6 @@ rule reference:
     params:
         scoring=SCORING,
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=code_hash("genbench.jobs.reference"),
+        code=lambda w: code_hash("genbench.jobs.reference:make_reference", settings=[STUDY.encoders, about(w.dataset)]),
     shell:
         "genbench reference --dataset {wildcards.dataset}" " --threads {threads} > {log} 2>&1"

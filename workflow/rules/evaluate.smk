@@ -18,6 +18,6 @@ rule evaluate:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=code_hash("genbench.jobs.evaluate"),
+        code=lambda w: code_hash("genbench.jobs.evaluate:evaluate_group", settings=[STUDY.encoders, about(w.dataset)]),
     shell:
         "genbench evaluate --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"

@@ -19,6 +19,6 @@ rule refine:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=code_hash("genbench.jobs.refine"),
+        code=lambda w: code_hash("genbench.jobs.refine:refine_group", settings=[STUDY.encoders, about(w.dataset)]),
     shell:
         "genbench refine --group {params.name} --out {output.numbers}" " --threads {threads} > {log} 2>&1"

@@ -18,7 +18,7 @@ rule score:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=code_hash("genbench.jobs.search"),
+        code=lambda w: code_hash("genbench.jobs.search:score_searched", settings=[STUDY.encoders[0], about(w.dataset)]),
     shell:
         "genbench score --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"
 

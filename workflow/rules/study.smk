@@ -51,6 +51,6 @@ rule report:
         mem_mb=3000,
         runtime=30,
     params:
-        code=code_hash("genbench.report.page"),
+        code=code_hash("genbench.jobs.report:write_report", *REPORTED, results=True),
     shell:
         "genbench report --out {output} > {log} 2>&1"

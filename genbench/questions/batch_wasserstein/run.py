@@ -22,7 +22,7 @@ STEPS = 200  # of Weiszfeld's iteration
 
 
 def run(settings: "BatchWasserstein", bench: Bench) -> dict[str, pd.DataFrame]:
-    """W1 of a batch of data with another one, and with batches of laws that know a few centres only.
+    """W1 of a batch of data with another one, and with batches of distributions that know a few centres only.
 
     Images are in grey values from 0 to 1, points in units of their standard deviation, Gaussians standard normal. Table
     `batches` (data, kind, dim, size, candidate, draw): `raw`, W1 of a batch of data and one of the candidate: "data", the

@@ -26,11 +26,11 @@ AT_LIMIT = 1e-3  # a weight within this share of the limit has been clipped
 def run(settings: "CriticGradients", bench: Bench) -> dict[str, pd.DataFrame]:
     """Train deep Wasserstein critics of data against other data plus unit noise under clipping and a gradient penalty.
 
-    Tables: `gradients` (dataset, restraint, seed, layer, norm), see layer_gradients, at held-out data and fakes. `weights`,
-    one row per dataset, restraint and seed: `limit` of clipping (inf without), `at_start`, the share of initial weights at or
-    beyond it, `at_limit`, that of trained weights, their standard deviation `std` and `largest` magnitude, the critic's
-    `estimate` E f(data) - E f(fakes) on validation data and the `status`. `histograms` (dataset, restraint, left, right, share):
-    weights of all seeds in bins up to the largest magnitude.
+    Tables: `gradients` (dataset, regularisation, seed, layer, norm), see layer_gradients, at held-out data and fakes. `weights`,
+    one row per dataset, regularisation and seed: `limit` of clipping (inf without), `at_start`, the share of initial weights at
+    or beyond it, `at_limit`, that of trained weights, their standard deviation `std` and `largest` magnitude, the critic's
+    `estimate` E f(data) - E f(fakes) on validation data and the `status`. `histograms` (dataset, regularisation, left, right,
+    share): weights of all seeds in bins up to the largest magnitude.
 
     References:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv 1704.00028, figure 2
@@ -38,7 +38,7 @@ def run(settings: "CriticGradients", bench: Bench) -> dict[str, pd.DataFrame]:
     gradients, weights, histograms = [], [], []
     for name in settings.datasets:
         points = torch.cat(noised(name, POINTS, bench))
-        for restraint, net, hp in _restraints(settings.limits, settings.gp):
+        for regularisation, net, hp in _regularisations(settings.limits, settings.gp):
             limit, beyond = hp.get("limit", math.inf), {}
 
             def look(replicas, _, limit=limit, beyond=beyond):
@@ -48,7 +48,7 @@ def run(settings: "CriticGradients", bench: Bench) -> dict[str, pd.DataFrame]:
             net = {"latent": 2, "width": settings.width, "depth": settings.depth, "loss": "wasserstein", **net}
             hp = {"lr": settings.lr, **ALONE, **hp}
             results = train(CriticOfNoise, name, settings, bench, net, hp, Switches(ema=0.0), [0], look)
-            about, every = {"dataset": name, "restraint": restraint}, []
+            about, every = {"dataset": name, "regularisation": regularisation}, []
             for seed, result in enumerate(results):
                 row = {**about, "seed": seed, "limit": limit, "at_start": beyond[seed], "status": result.status}
                 if result.model is not None:
@@ -62,13 +62,13 @@ def run(settings: "CriticGradients", bench: Bench) -> dict[str, pd.DataFrame]:
                 weights.append(row)
             if every:
                 histograms.append(_histogram(torch.cat(every)).assign(**about))
-                bench.log(f"{name}/{restraint}: gradient at layer 1 {norms[0]:.3g}, at the last {norms[-1]:.3g}")
+                bench.log(f"{name}/{regularisation}: gradient at layer 1 {norms[0]:.3g}, at the last {norms[-1]:.3g}")
             else:
-                bench.log(f"{name}/{restraint}: {', '.join(result.status for result in results)}")
+                bench.log(f"{name}/{regularisation}: {', '.join(result.status for result in results)}")
     return {"gradients": pd.DataFrame(gradients), "weights": pd.DataFrame(weights), "histograms": pd.concat(histograms)}
 
 
-def _restraints(limits: Sequence[float], gp: float) -> Iterator[tuple[str, dict[str, str], dict[str, float]]]:
+def _regularisations(limits: Sequence[float], gp: float) -> Iterator[tuple[str, dict[str, str], dict[str, float]]]:
     for limit in limits:
         yield f"clipping at {limit:g}", {"penalty": "clipping"}, {"limit": limit}
     yield "gradient penalty", {"penalty": "interpolates"}, {"gp": gp}

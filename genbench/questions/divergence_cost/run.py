@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -18,11 +17,10 @@ from genbench.training.replicas import build, stream
 if TYPE_CHECKING:
     from genbench.questions.divergence_cost.settings import Settings as DivergenceCost
 
-__all__ = ["field", "hutchinson_variance", "run", "slopes"]
+__all__ = ["field", "hutchinson_variance", "run"]
 
 DEPTH = 3  # of the field: at two hidden layers its divergence has a form of its own
 LEAST, TIMES = 0.05, 3  # seconds and repetitions of a timing at least
-FITTED = 3  # largest dimensions behind a slope: below, fixed costs rule
 
 
 def run(settings: "DivergenceCost", bench: Bench) -> dict[str, pd.DataFrame]:
@@ -77,15 +75,6 @@ def hutchinson_variance(jacobian: Tensor, probe: str) -> float:
     """Variance of e^T J e: with S = (J + J^T)/2 it is 2 |S|_F^2 for normal e, less the diagonal's part for signs."""
     squared = (0.5 * (jacobian + jacobian.T)).square()
     return float(2 * (squared.sum() - (squared.diagonal().sum() if probe == "rademacher" else 0)))
-
-
-def slopes(costs: pd.DataFrame) -> dict[str, float]:
-    """Exponent of the dimension by method, a line through the logarithms of the largest dimensions."""
-    found = {}
-    for method, part in costs.groupby("method", sort=False):
-        last = part.sort_values("dim").tail(FITTED)
-        found[method] = float(np.polyfit(np.log(last["dim"]), np.log(last["seconds"]), 1)[0])
-    return found
 
 
 def _seconds(call: Callable[[], object]) -> float:

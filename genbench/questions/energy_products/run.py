@@ -1,4 +1,4 @@
-"""Does the sum of two trained energies give the product of their laws?"""
+"""Does the sum of two trained energies give the product of their densities?"""
 
 import functools
 import math
@@ -27,7 +27,7 @@ __all__ = ["Bands", "Expert", "HalfPlane", "errors", "run"]
 
 HALF, CELLS, COARSE = 4.0, 160, 16  # the grid on [-HALF, HALF]^2 of densities, and that of samples
 PLANE = Standard((2,), None, (0.0, 0.0), 1.0)
-TRAIN, VALIDATION = 20_000, 1000  # points of a law that is no dataset
+TRAIN, VALIDATION = 20_000, 1000  # points of a distribution that is no dataset
 
 
 class Bands(PointDensity):
@@ -64,7 +64,7 @@ class HalfPlane(PointDensity):
 
 
 class Expert(NamedTuple):
-    """A law on the plane: log p (n,) at (n, 2) but for a constant, and points of it."""
+    """A distribution on the plane: log p (n,) at (n, 2) but for a constant, and points of it."""
 
     name: str
     log_prob: Callable[[Tensor], Tensor]
@@ -73,14 +73,14 @@ class Expert(NamedTuple):
 
 
 def run(settings: "EnergyProducts", bench: Bench) -> dict[str, pd.DataFrame]:
-    """Train an energy on each of two laws; sample the product of their densities by Langevin chains on the sum of the energies.
+    """Train an energy on each of two distributions, and sample their densities' product by chains on the sum of the energies.
 
     Products: upright and level bands, which meet in nine spots, and each dataset with the upper half-plane. Points are in the
-    models' space. Laws are compared on a grid: errors of the `model`, between the product of the trained densities and the true
+    models' space. They are compared on a grid: errors of the `model`, between the product of the trained densities and the true
     one, as total variation and Kullback-Leibler divergence from the truth in nats; and of the `sampler`, between chains and the
     product of the trained densities, as total variation over coarse cells, with a `floor`: that of as many exact draws.
     Tables: `experts` (product, expert, seed, status, tv, kl); `products` (product, seed, tv, kl, sampler, floor);
-    `maps` (product, law, x, y, density) and `samples` (product, x, y), of the first seed.
+    `maps` (product, distribution, x, y, density) and `samples` (product, x, y), of the first seed.
 
     References:
         Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
@@ -98,17 +98,17 @@ def run(settings: "EnergyProducts", bench: Bench) -> dict[str, pd.DataFrame]:
         for seed in range(settings.seeds):
             models = [results[seed].model for results in trained]
             found = [None if model is None else -model.energy(grid).double() for model in models]
-            for expert, result, own, law in zip(pair, trained, found, truth, strict=True):
+            for expert, result, own, log_p in zip(pair, trained, found, truth, strict=True):
                 row = {"product": product, "expert": expert.name, "seed": seed, "status": result[seed].status}
-                tables["experts"].append(row | (errors(law, own) if own is not None else {"tv": math.nan, "kl": math.nan}))
+                tables["experts"].append(row | (errors(log_p, own) if own is not None else {"tv": math.nan, "kl": math.nan}))
             if any(model is None for model in models):
                 continue
             x = _sample(models, settings, torch.Generator(bench.device).manual_seed(stream(seed, product)))
             row = {"product": product, "seed": seed, **errors(sum(truth), sum(found)), **_sampled(x, sum(found), seed)}
             tables["products"].append(row)
             if not seed:
-                laws = {pair[0].name: found[0], pair[1].name: found[1], "product": sum(found), "true product": sum(truth)}
-                tables["maps"] += [_map(log_p, axis).assign(product=product, law=law) for law, log_p in laws.items()]
+                densities = {pair[0].name: found[0], pair[1].name: found[1], "product": sum(found), "true product": sum(truth)}
+                tables["maps"] += [_map(log_p, axis).assign(product=product, distribution=d) for d, log_p in densities.items()]
                 tables["samples"].append(pd.DataFrame(x.cpu().double(), columns=["x", "y"]).assign(product=product))
             bench.log(f"{product}: total variation of the model {row['tv']:.3f}, of the sampler {row['sampler']:.3f}")
     frames = {name: pd.DataFrame(tables[name]) for name in ("experts", "products")}
@@ -116,22 +116,22 @@ def run(settings: "EnergyProducts", bench: Bench) -> dict[str, pd.DataFrame]:
 
 
 def errors(truth: Tensor, found: Tensor) -> dict[str, float]:
-    """Total variation, and KL(truth || found) in nats, of laws by their unnormalised log-densities on a grid."""
+    """Total variation, and KL(truth || found) in nats, of distributions by their unnormalised log-densities on a grid."""
     p, q = truth.log_softmax(0), found.log_softmax(0)
     kl = torch.where(p.isfinite(), p.exp() * (p - q), 0.0).sum()
     return {"tv": float(0.5 * (p.exp() - q.exp()).abs().sum()), "kl": float(kl)}
 
 
-def _drawn(name: str, law: PointDensity) -> Expert:
-    points = torch.from_numpy(law.sample(np.random.default_rng(stream(0, name)), TRAIN + VALIDATION))
-    return Expert(name, law.log_prob, points[:TRAIN], points[TRAIN:])
+def _drawn(name: str, density: PointDensity) -> Expert:
+    points = torch.from_numpy(density.sample(np.random.default_rng(stream(0, name)), TRAIN + VALIDATION))
+    return Expert(name, density.log_prob, points[:TRAIN], points[TRAIN:])
 
 
 def _dataset(name: str, bench: Bench) -> Expert:
     data = bench.data[name]
-    own, law = space(data, EBM.space[data.kind]), data.density()
+    own, density = space(data, EBM.space[data.kind]), data.density()
     train, validation = (own.encode(data.splits[split]) for split in ("train", "validation"))
-    return Expert(name, lambda x: law.log_prob(own.decode(x)), train, validation)
+    return Expert(name, lambda x: density.log_prob(own.decode(x)), train, validation)
 
 
 def _train(expert: Expert, settings: "EnergyProducts", bench: Bench) -> list:
@@ -152,7 +152,7 @@ def _sample(models: list[EBM], settings: "EnergyProducts", generator: torch.Gene
 
 
 def _sampled(x: Tensor, log_p: Tensor, seed: int) -> dict[str, float]:
-    """Total variation over coarse cells between points (n, 2) and a law on the grid, and between as many draws of it and it."""
+    """Total variation over coarse cells between points (n, 2) and a density on the grid, and of as many draws of it from it."""
     p = log_p.softmax(0).unflatten(0, (CELLS, CELLS)).cpu()
     p = p.unflatten(1, (COARSE, -1)).unflatten(0, (COARSE, -1)).sum((1, 3)).flatten()
     cell = ((x.cpu().double() + HALF) / (2 * HALF / COARSE)).floor()

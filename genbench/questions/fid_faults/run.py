@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from genbench.data import Dataset
+from genbench.metrics.cards import scores
+from genbench.metrics.distances import fid_bias, frechet
 from genbench.metrics.encoder import Encoder, extract, train_encoder
-from genbench.metrics.fidelity import fid_bias, frechet
-from genbench.metrics.memorisation import Memory, memorisation
+from genbench.metrics.memorisation import Memory
 from genbench.metrics.neighbours import neighbours
+from genbench.metrics.references import Training
+from genbench.metrics.sets import Images
 from genbench.questions.degraded import samplers
 from genbench.questions.training import Bench
 
@@ -127,8 +130,8 @@ def _dropped(real: Tensor, labels: Tensor, order: Tensor, reference: Tensor, cou
     for kept in range(len(kinds), 1, -2 if len(kinds) > 5 else -1):
         rows = real[order[torch.isin(labels[order], kinds[:kept])][:n]]
         row = {"kept": kept, "classes": len(kinds), "n": n, "fid": frechet(rows, reference)[0]}
-        scores = {score.metric: score.value for score in neighbours(rows, reference)} if counted else {}
-        yield {**row, "coverage": scores.get("coverage", np.nan), "recall": scores.get("recall", np.nan)}
+        counts = neighbours(rows, reference) if counted else None
+        yield {**row, "coverage": counts.coverage[0] if counts else np.nan, "recall": counts.recall[0] if counts else np.nan}
 
 
 def _copies(copied: Tensor, fresh: Tensor, train: Tensor, reference: Tensor, memory: Memory) -> Iterator[dict]:
@@ -136,6 +139,6 @@ def _copies(copied: Tensor, fresh: Tensor, train: Tensor, reference: Tensor, mem
     n = len(copied)
     rows = {"fresh data": fresh} | {name: copied[torch.arange(n) % max(1, round(n * share))] for name, share in COPIED.items()}
     for name, each in rows.items():
-        scores = {score.metric: score.value for score in memorisation(each, memory)}
+        found = scores(Images(each, training=Training("", memory)), ("ct", "authpct", "nn_distance"))
         fids = {"fid": frechet(each, reference)[0], "fid_training": frechet(each, train)[0]}
-        yield {"sampler": name, **fids, **{key: scores[key] for key in ("ct", "authpct", "nn_distance")}}
+        yield {"sampler": name, **fids, **{score.metric: score.value for score in found}}

@@ -35,19 +35,20 @@ def run(settings: "FlowDensities", bench: Bench) -> dict[str, pd.DataFrame]:
     snapshots: list[pd.DataFrame] = []
     for dataset in settings.datasets:
         data = bench.data[dataset]
-        law, grid = data.density(), _grid(data.density().support, settings.cells)
-        maps.append(_map(grid, law.log_prob(grid), dataset=dataset, model="data"))
+        truth, grid = data.density(), _grid(data.density().support, settings.cells)
+        maps.append(_map(grid, truth.log_prob(grid), dataset=dataset, model="data"))
         for name in settings.models:
             cls, recipe = MODELS[name], bench.recipe(name, dataset)
             start = clock(bench.device)
             results = train(cls, dataset, settings, bench, recipe.net, recipe.hp, Switches(**recipe.train))
             seconds = (clock(bench.device) - start) / settings.seeds
             for seed, result in enumerate(results):
-                row = {"dataset": dataset, "model": name, "seed": seed, "nll": np.nan, "entropy": law.entropy, "seconds": seconds}
+                row = {"dataset": dataset, "model": name, "seed": seed, "nll": np.nan, "entropy": truth.entropy}
+                row["seconds"] = seconds
                 if result.model is not None:
                     row["nll"] = -float(_log_prob(result.model, data, data.splits["test"].to(bench.device)).mean())
                 rows.append(row)
-            bench.log(f"{dataset}/{name}: {rows[-1]['nll']:.3f} nats, entropy {law.entropy:.3f}")
+            bench.log(f"{dataset}/{name}: {rows[-1]['nll']:.3f} nats, entropy {truth.entropy:.3f}")
             if (first := results[0].model) is not None:
                 maps.append(_map(grid, _log_prob(first, data, grid.to(bench.device)), dataset=dataset, model=name))
                 if isinstance(first, CNF) and dataset == settings.datasets[0]:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from genbench.data import Dataset, space
 from genbench.data.space import Space
+from genbench.metrics.distances import frechet
 from genbench.metrics.encoder import Encoder, extract
-from genbench.metrics.fidelity import frechet
 from genbench.metrics.neighbours import neighbours
 from genbench.models.glow import Glow
 from genbench.questions.quality import classifier
@@ -86,8 +86,8 @@ def _dataset(data: Dataset, settings: "FlowSamples", bench: Bench) -> dict[str, 
 
 
 def _scores(features: Tensor, test: Tensor) -> dict[str, float]:
-    found = {score.metric: score.value for score in neighbours(features, test)}
-    return {"fid": frechet(features, test)[0], "precision": found["precision"], "recall": found["recall"]}
+    counts = neighbours(features, test)
+    return {"fid": frechet(features, test)[0], "precision": counts.precision[0], "recall": counts.recall[0]}
 
 
 def _pairs(data: Dataset, count: int) -> Tensor:
@@ -107,7 +107,7 @@ def _latents(flow: Glow, seen: Space, images: Tensor, seed: int) -> Tensor:
 
 def _guessed(encoder: Encoder, images: Tensor, known: Tensor) -> dict[str, float]:
     features, logits = extract(encoder, images)
-    precision = next(score.value for score in neighbours(features, known) if score.metric == "precision")
+    precision = neighbours(features, known).precision[0]
     return {"confidence": float(logits.softmax(1).amax(1).mean()), "precision": precision}
 
 

@@ -35,9 +35,9 @@ def run(settings: "GeneratorGradients", bench: Bench) -> dict[str, pd.DataFrame]
     """Gradients of the generator's losses: by the critic's value, and in front of a critic that has been trained alone.
 
     The generator keeps its initial weights while a critic learns to reject it; from time to time the gradient of the generator's
-    loss by its weights is taken. Critics have no restraint, the Wasserstein one a gradient penalty. Tables: `curves`, see there;
-    `gradients` (dataset, loss, seed, update, norm, accuracy): Euclidean norms, with the share of real and fake examples that the
-    critic tells apart at its boundary.
+    loss by its weights is taken. Critics have no regularisation, the Wasserstein one a gradient penalty. Tables: `curves`, see
+    there; `gradients` (dataset, loss, seed, update, norm, accuracy): Euclidean norms, with the share of real and fake examples
+    that the critic gets right at its boundary.
 
     References:
         Towards Principled Methods for Training GANs (Arjovsky & Bottou, 2017), arXiv 1701.04862, figures 2 and 3

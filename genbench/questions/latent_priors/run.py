@@ -1,4 +1,4 @@
-"""Does a VAE need a better prior than N(0, I), or a better posterior than a normal law?"""
+"""Does a VAE need a better prior than N(0, I), or a better posterior than a normal one?"""
 
 import math
 from typing import TYPE_CHECKING
@@ -48,8 +48,8 @@ def run(settings: "LatentPriors", bench: Bench) -> dict[str, pd.DataFrame]:
     Tables: `bounds` (dataset, prior, posterior, seed, status, unit, elbo, bound, kl, distance, milliseconds, parameters): lower
     bounds on the log-likelihood with their sign changed, in `unit`, from one and from `importance` draws of the latents; `kl`, in
     nats, of the posterior from the prior, where a diffusion's bound stands for its density; `distance` of samples to the test
-    split, see `sample_distance`; `milliseconds` of an update. `planes` (dataset, prior, law, x, y): latents of a VAE with two of
-    them and a normal posterior, drawn from the prior and from the posteriors of test examples.
+    split, see `sample_distance`; `milliseconds` of an update. `planes` (dataset, prior, distribution, x, y): latents of a VAE
+    with two of them and a normal posterior, drawn from the prior and from the posteriors of test examples.
 
     References:
         VAE with a VampPrior (Tomczak & Welling, 2018), arXiv 1705.07120, tables 1 and 2
@@ -111,12 +111,13 @@ def _plane(name: str, prior: str, settings: "LatentPriors", bench: Bench) -> pd.
     (result,) = _trained(name, prior, "normal", settings.model_copy(update={"seeds": 1}), bench, latent=2)
     data, model, parts = bench.data[name], result.model, []
     if model is None:
-        return pd.DataFrame(columns=["dataset", "prior", "law", "x", "y"])
+        return pd.DataFrame(columns=["dataset", "prior", "distribution", "x", "y"])
     generator = torch.Generator(bench.device).manual_seed(stream(0, "plane"))
     x, _ = space(data, model.space[data.kind]).seen(data.splits["test"][:SHOWN].to(bench.device), generator)
     noise = {key: value[0] for key, value in model.noise((1, len(x)), generator).items()}
     with torch.no_grad():
-        laws = {"prior": model.draw_prior(SHOWN, generator), "posterior": model.posterior(x, noise)[0]}
-    for law, z in laws.items():
-        parts.append(pd.DataFrame({"dataset": name, "prior": prior, "law": law, "x": z[:, 0].cpu(), "y": z[:, 1].cpu()}))
+        both = {"prior": model.draw_prior(SHOWN, generator), "posterior": model.posterior(x, noise)[0]}
+    for which, z in both.items():
+        about = {"dataset": name, "prior": prior, "distribution": which}
+        parts.append(pd.DataFrame({**about, "x": z[:, 0].cpu(), "y": z[:, 1].cpu()}))
     return pd.concat(parts, ignore_index=True)

@@ -1,6 +1,6 @@
 """Whether what is equally far in pixels is equally different (Stanczuk et al.'s figure 26)."""
 
-from typing import Literal
+from typing import ClassVar
 
 from pydantic import Field, FiniteFloat
 
@@ -8,13 +8,15 @@ from genbench.questions.base import Question
 
 __all__ = ["Settings"]
 
-Classified = Literal["digits", "mnist5k", "polygons", "triangles", "mnist", "fashion_mnist"]
-
 
 class Settings(Question):
     """Whether what is equally far in pixels is equally different (Stanczuk et al.'s figure 26)."""
 
-    datasets: tuple[Classified, ...] = Field(default=("digits", "mnist5k"), min_length=1)
+    kind: ClassVar = "images"
+    grey: ClassVar = True
+    classified: ClassVar = True
+
+    datasets: tuple[str, ...] = Field(default=("digits", "mnist5k"), min_length=1)
     images: int = Field(default=200, ge=20)  # of the test split
     shift: FiniteFloat = Field(default=0.036, gt=0, le=0.5)  # of the side, whose median L2 distance all changes have
     encoder_epochs: int = Field(default=5, ge=1)

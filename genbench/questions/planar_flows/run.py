@@ -43,7 +43,7 @@ def _square(x: Tensor, scale: float) -> Tensor:
 
 
 def _wall(z: Tensor) -> Tensor:
-    """Beyond |z_1| = 4: without it waves go on for ever, and three of the energies belong to no law."""
+    """Beyond |z_1| = 4: without it waves go on for ever, and three of the energies belong to no distribution."""
     return _square((z[..., 0].abs() - 4).clamp(min=0), 0.2)
 
 
@@ -70,7 +70,7 @@ ENERGIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class EnergyFit(Model):
-    """A flow y = f(z), z ~ N(0, I), whose law q is fitted to exp(-U) / Z by the reverse divergence KL(q | exp(-U) / Z).
+    """A flow y = f(z), z ~ N(0, I), whose distribution q is fitted to exp(-U) / Z by the reverse divergence KL(q | exp(-U) / Z).
 
     The loss is that divergence but for constants, E [U(f(z)) - log |det df/dz|].
 
@@ -152,7 +152,7 @@ def _nodes() -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def divergence(net: nn.Module, energy: Callable[[Tensor], Tensor], log_z: float) -> float:
-    """KL(q | exp(-U) / Z) in nats of the flow's law q, by quadrature over its latents."""
+    """KL(q | exp(-U) / Z) in nats of the flow's distribution q, by quadrature over its latents."""
     z, log_mass = _nodes()
     y, log_det = net(z)
     log_q = standard_normal(z) - log_det
@@ -161,7 +161,7 @@ def divergence(net: nn.Module, energy: Callable[[Tensor], Tensor], log_z: float)
 
 @torch.no_grad()
 def _map(net: nn.Module, cells: int) -> pd.DataFrame:
-    """Density of the flow's law: the mass that lands in each cell, over the cell's area."""
+    """Density of the flow: the mass that lands in each cell, over the cell's area."""
     z, log_mass = _nodes()
     y = net(z)[0].double().numpy()
     edges = np.linspace(-EDGE, EDGE, cells + 1)

@@ -9,7 +9,6 @@ from genbench.questions.base import Training
 __all__ = ["Settings"]
 
 Target = Literal["U1", "U2", "U3", "U4"]
-
 Kind = Literal["planar", "radial"]
 
 

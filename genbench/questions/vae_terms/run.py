@@ -66,7 +66,7 @@ def run(settings: "VAETerms", bench: Bench) -> dict[str, pd.DataFrame]:
                         pd.DataFrame({"dataset": name, "terms": terms, "label": labels, "z1": mean[:, 0], "z2": mean[:, 1]})
                     )
                     pictures += _pictures(result.model, data, mean, settings) if terms == "both" else []
-            bench.log(f"{name}/{terms}: neighbours tell {scores[-1]['accuracy']:.0%} of classes")
+            bench.log(f"{name}/{terms}: neighbours find {scores[-1]['accuracy']:.0%} of classes")
     return {"scores": pd.DataFrame(scores), "codes": pd.concat(codes, ignore_index=True), "pictures": pd.DataFrame(pictures)}
 
 

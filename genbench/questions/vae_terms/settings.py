@@ -1,6 +1,6 @@
 """What each term of a VAE's objective does to its latents."""
 
-from typing import Literal
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -8,21 +8,16 @@ from genbench.questions.base import Training
 
 __all__ = ["Settings"]
 
-Images = Literal["digits", "mnist5k", "mnist", "fashion_mnist"]
 
-
-class OfVAEs(Training):
-    """Questions on the VAE by its recipe."""
-
-    @property
-    def recipes(self) -> tuple[str, ...]:
-        return ("vae",)
-
-
-class Settings(OfVAEs):
+class Settings(Training):
     """What each term of a VAE's objective does to its latents."""
 
-    datasets: tuple[Images, ...] = Field(default=("digits",), min_length=1)
+    kind: ClassVar = "images"
+    grey: ClassVar = True
+    classified: ClassVar = True
+    uses: ClassVar = ("vae",)
+
+    datasets: tuple[str, ...] = Field(default=("digits",), min_length=1)
     updates: int = Field(default=1000, ge=10)
     examples: int = Field(default=1000, ge=50)  # most of a split that are looked at
     side: int = Field(default=20, ge=2, le=40)  # images of the grid per axis

@@ -23,7 +23,7 @@ class Known(Protocol):
         """The optimal map: examples (n, d) of P to examples of Q."""
 
     def potential(self, x: Tensor) -> Tensor:
-        """An optimal critic (n,): E u(P) - E u(Q) is the distance, and its slope is at most 1 everywhere."""
+        """An optimal critic (n,): E u(P) - E u(Q) is the distance, and its gradient norm is at most 1 everywhere."""
 
     def slope(self, x: Tensor) -> Tensor:
         """The critic's gradient (n, d), of length 1: the same at x and at transport(x)."""
@@ -35,8 +35,8 @@ class Known(Protocol):
 class Funnels:
     """P = N(0, I), each point of which is drawn down the steepest of several funnels: Q.
 
-    The critic u(x) = min_n |x - a_n| + b_n falls with slope 1 along the segment from x to the apex a_n of the funnel that x is
-    in. The map x -> a_n + keep (x - a_n) moves along it: |x - T(x)| = u(x) - u(T(x)) for every x, so that no plan is
+    The critic u(x) = min_n |x - a_n| + b_n falls with gradient norm 1 along the segment from x to the apex a_n of the funnel
+    that x is in. The map x -> a_n + keep (x - a_n) moves along it: |x - T(x)| = u(x) - u(T(x)) for every x, so that no plan is
     cheaper and no 1-Lipschitz critic is better.
 
     Arguments:

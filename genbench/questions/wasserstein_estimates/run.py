@@ -16,7 +16,7 @@ from genbench.data import Dataset
 from genbench.data.space import Standard
 from genbench.questions import transport
 from genbench.questions.training import ALONE, Bench
-from genbench.questions.wasserstein_critics import PAIRED, CriticOfPair, bound, felt, restraint, value
+from genbench.questions.wasserstein_critics import PAIRED, CriticOfPair, bound, felt, regularised, value
 from genbench.questions.wasserstein_estimates.funnels import Funnels, Known, Shift
 from genbench.training.replicas import stream
 from genbench.training.trainer import Result, Switches, Trainer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Pair", "pairs", "run"]
 
 LAST = Switches(ema=0.0)  # the critic itself, not an average of it
-POPULATION = 16_384  # examples of a known law that critics train on: so many that they do not learn them by heart
+POPULATION = 16_384  # examples of a known distribution that critics train on: so many that they do not learn them by heart
 CENTROIDS = 50
 
 
@@ -36,9 +36,8 @@ class Pair:
     """Two sets of vectors, float64, whose distance critics are asked for.
 
     `real` (n, d), `fake` (m, d): what everything is computed on. `seen`, `unreal`: what critics train on, the same sets unless
-    the laws are known. `known`: W1 of these laws, nan where there are none. `directions` (m, d): where an optimal plan moves the
-    fakes: of the laws where these are known, else of the two sets; None
-    where fakes coincide.
+    the distributions are known. `known`: W1 of these, nan where there are none. `directions` (m, d): where an optimal plan
+    moves the fakes: of the distributions where these are known, else of the two sets; None where fakes coincide.
     """
 
     name: str
@@ -52,15 +51,15 @@ class Pair:
 
 
 def run(settings: "WassersteinEstimates", bench: Bench) -> dict[str, pd.DataFrame]:
-    """Train critics of every restraint on fixed pairs of distributions; compare their values and gradients with the truth.
+    """Train critics of every regularisation on fixed pairs of distributions; compare their values and gradients with the truth.
 
     Points are in units of their standard deviation, images in grey values from 0 to 1. Table `pairs` (pair, kind, dim, n), with
-    `known`, the laws' W1; `exact`, that of the two finite sets; `batch` and `debiased`, of batches (see transport.Batches), with
-    `batch_se`, `debiased_se`; `nearest`, the mean distance from a fake to the nearest real example, which a critic that is 0
-    everywhere guarantees; `batch_cosine`, of batch plans' moves with the true directions. Table `critics` (pair, critic, seed,
-    status): `value`, the distance as the critic says (see wasserstein_critics.value); `half`, that on batches after half of the
-    updates over that in the end; `bound`, what its potential guarantees of `exact`; `cosine`, mean cosine of what pulls the fakes
-    with the true directions.
+    `known`, the W1 of the distributions; `exact`, that of the two finite sets; `batch` and `debiased`, of batches (see
+    transport.Batches), with `batch_se`, `debiased_se`; `nearest`, the mean distance from a fake to the nearest real example,
+    which a critic that is 0 everywhere guarantees; `batch_cosine`, of batch plans' moves with the true directions. Table
+    `critics` (pair, critic, seed, status): `value`, the distance as the critic says (see wasserstein_critics.value); `half`,
+    that on batches after half of the updates over that in the end; `bound`, what its potential guarantees of `exact`; `cosine`,
+    mean cosine of what pulls the fakes with the true directions.
 
     References:
         Wasserstein GANs Work Because They Fail (to Approximate the Wasserstein Distance) (Stanczuk et al. 2021), arXiv 2103.01678
@@ -85,7 +84,7 @@ def run(settings: "WassersteinEstimates", bench: Bench) -> dict[str, pd.DataFram
 
 
 def _trained(pair: Pair, name: str, settings: "WassersteinEstimates", device: torch.device) -> list[Result]:
-    net, hp = restraint(name, settings.limit, settings.gp)
+    net, hp = regularised(name, settings.limit, settings.gp)
     dim = pair.real.shape[1]
     make = functools.partial(
         PAIRED.get(name, CriticOfPair), (dim,), others=pair.unreal.float(), width=settings.width, depth=settings.depth, **net
@@ -116,23 +115,23 @@ def _judged(result: Result, pair: Pair, settings: "WassersteinEstimates", device
 
 
 def pairs(settings: "WassersteinEstimates", bench: Bench) -> Iterator[Pair]:
-    """Known laws of every dimension asked for, then finite pairs of every dataset."""
+    """Known distributions of every dimension asked for, then finite pairs of every dataset."""
     for dim in settings.dims:
-        yield _of_law(f"funnels, d = {dim}", Funnels(dim), settings.points)
+        yield _of_known(f"funnels, d = {dim}", Funnels(dim), settings.points)
     if settings.dims:
-        yield _of_law(f"shifted Gaussian, d = {max(settings.dims)}", Shift(max(settings.dims)), settings.points)
+        yield _of_known(f"shifted Gaussian, d = {max(settings.dims)}", Shift(max(settings.dims)), settings.points)
     for name in settings.datasets:
         data = bench.data[name]
         yield from (_planar if data.kind == "points" else _images)(data, settings.points)
 
 
-def _of_law(name: str, law: Known, points: int) -> Pair:
+def _of_known(name: str, known: Known, points: int) -> Pair:
     def draw(n: int, purpose: str) -> Tensor:
-        return law.sample(n, torch.Generator().manual_seed(stream(0, purpose)))
+        return known.sample(n, torch.Generator().manual_seed(stream(0, purpose)))
 
     real, start = draw(points, "real"), draw(points, "fake")  # independent: no example meets its own image
-    fake, unreal = law.transport(start), law.transport(draw(POPULATION, "unreal"))
-    return Pair(name, "law", real, fake, draw(POPULATION, "seen"), unreal, law.distance(), law.slope(start))
+    fake, unreal = known.transport(start), known.transport(draw(POPULATION, "unreal"))
+    return Pair(name, "law", real, fake, draw(POPULATION, "seen"), unreal, known.distance(), known.slope(start))
 
 
 def _of_sets(name: str, kind: str, real: Tensor, fake: Tensor) -> Pair:

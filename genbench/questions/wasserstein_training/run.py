@@ -13,7 +13,7 @@ from genbench.data import Dataset, space
 from genbench.questions import transport
 from genbench.questions.quality import sample_distance
 from genbench.questions.training import ALONE, Bench, train
-from genbench.questions.wasserstein_critics import PLAYING, Player, restraint, value
+from genbench.questions.wasserstein_critics import PLAYING, Player, regularised, value
 from genbench.training.replicas import stream
 from genbench.training.trainer import Result, Switches
 
@@ -28,7 +28,7 @@ LAST = Switches(ema=0.0)  # the players of the last look, with learning rates th
 
 
 def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame]:
-    """Train generators against Wasserstein critics of every restraint; compare the critic's value with W1 on the way.
+    """Train generators against Wasserstein critics of every regularisation; compare the critic's value with W1 on the way.
 
     Everything is in the models' space. All games share networks and optimiser.
     Table `looks` (dataset, critic, seed, update): `value`, the distance as the critic says, of training data and as many fresh
@@ -78,7 +78,7 @@ def run(settings: "WassersteinTraining", bench: Bench) -> dict[str, pd.DataFrame
 
 def _game(name: str, critic: str, settings: "WassersteinTraining", bench: Bench) -> tuple[list[dict], list[Result]]:
     data = bench.data[name]
-    net, hp = restraint(critic, settings.limit, settings.gp)
+    net, hp = regularised(critic, settings.limit, settings.gp)
     net = {"latent": LATENT[data.kind], "width": settings.width, "depth": settings.depth, **net}
     train_set = space(data, Player.space[data.kind]).encode(data.splits["train"].to(bench.device)).flatten(1)
     rows: list[dict] = []

@@ -1,0 +1,76 @@
+"""Real images, prepared once: what generated images are compared with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.metrics.bins import Bins
+from genbench.metrics.memorisation import Memory
+from genbench.results.files import write_npz
+
+__all__ = ["Reference", "Training", "read_reference", "write_reference"]
+
+MAX_BINNED = 10_000  # training images that the bins are made of; splits are in random order
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Real images as one encoder sees them: what generated images should be like.
+
+    `encoder`: its name, with a hash of its weights. `split`: name of the images. `features` (m, d): theirs. The encoder that
+    all metrics use also has `counts` (K,), the classes that it predicts for them, and its test `accuracy`.
+    """
+
+    encoder: str
+    split: str
+    features: Tensor
+    counts: Tensor | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The training split: what generated images should not repeat; its features by `encoder`, and bins of its pixels."""
+
+    encoder: str
+    memory: Memory
+    bins: Bins | None = None
+
+    @classmethod
+    def fit(cls, encoder: str, images: Tensor, features: Tensor, held_out: Tensor) -> "Training":
+        """From training images (n, C, H, W), their features (n, d) and those of held-out images (m, d)."""
+        return cls(encoder, Memory.fit(features, held_out), Bins.fit(images[:MAX_BINNED]))
+
+
+def write_reference(folder: Path, references: list[Reference], training: Training) -> None:
+    """Write plain arrays: reference-0.npz, reference-1.npz, ... and training.npz."""
+    for place, reference in enumerate(references):
+        arrays = {"encoder": np.array(reference.encoder), "split": np.array(reference.split)}
+        arrays |= {"features": reference.features.numpy()}
+        if reference.counts is not None:
+            arrays |= {"counts": reference.counts.numpy(), "accuracy": np.array(reference.accuracy)}
+        write_npz(folder / f"reference-{place}.npz", **arrays)
+    parts = {"memory": training.memory.arrays(), "bins": training.bins.arrays()}
+    flat = {f"{part}/{key}": value for part, arrays in parts.items() for key, value in arrays.items()}
+    write_npz(folder / "training.npz", encoder=np.array(training.encoder), **flat)
+
+
+def read_reference(folder: Path, count: int) -> tuple[list[Reference], Training]:
+    """Read what `write_reference` wrote for `count` encoders."""
+    references = []
+    for place in range(count):
+        file = _arrays(folder / f"reference-{place}.npz")
+        known = (torch.from_numpy(file["counts"]), float(file["accuracy"])) if "counts" in file else ()
+        references.append(Reference(str(file["encoder"]), str(file["split"]), torch.from_numpy(file["features"]), *known))
+    file = _arrays(folder / "training.npz")
+    parts = {part: {k.split("/")[1]: v for k, v in file.items() if k.startswith(f"{part}/")} for part in ("memory", "bins")}
+    training = Training(str(file["encoder"]), Memory.from_arrays(parts["memory"]), Bins.from_arrays(parts["bins"]))
+    return references, training
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
