@@ -218,14 +218,14 @@ def test_diagnostics_are_recorded(name):
 
 def test_recorded_gradient_norms_are_those_of_the_update():
     trainer = tiny.trainer(tiny.case_of("ns_gan-points"), [3], [{"clip": 1e-3}], 1)
-    norms, inner = {}, trainer._gradients
+    norms, inner = {}, trainer.losses.gradients
 
     def spy(player):
         loss, grads = inner(player)
         norms[f"diagnostic/gradient_{player}"] = math.sqrt(sum(float(g.square().sum()) for g in grads[0]))
         return loss, grads
 
-    trainer._gradients = spy
+    trainer.losses.gradients = spy
     (result,) = trainer.run()
     recorded = {key: value for _, key, value, _ in result.history if "gradient" in key}
     assert recorded == pytest.approx(norms) and min(norms.values()) > 1e-3  # before they are clipped

@@ -29,6 +29,7 @@ STUDY = {
     "point_samples": 100,
     "likelihood_points": 20,
     "encoder_epochs": 1,
+    "encoders": ["classifier"],
     "cells": [
         {**CELL, "models": ["ns_gan"]},
         {**CELL, "models": ["vae"], "datasets": ["digits"]},
@@ -42,7 +43,7 @@ def snakemake(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run snakemake in a copy of the project, as a user would: its exit status and what it printed."""
     command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--config", "study=tiny", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
     return done.returncode, done.stdout + done.stderr
 
 
