@@ -1,13 +1,21 @@
 """Annealed bounds of whole models on a dataset."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
 from genbench.data import Dataset, space
-from genbench.likelihood import annealed
+from genbench.likelihood import annealed, decoders
 from genbench.likelihood.decoders import annealed_scores
 from genbench.models import MODELS
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch):
+    """Sigma is searched with a quarter of the temperatures."""
+    monkeypatch.setattr(decoders, "fit_sigma", functools.partial(annealed.fit_sigma, temperatures=25))
 
 
 def dataset(kind):
@@ -44,7 +52,7 @@ def test_a_vae_gets_a_bound_beside_its_importance_weighted_one(kind):
 
 @pytest.mark.parametrize("kind", ["points", "images"])
 def test_a_gan_gets_a_surrogate_that_names_its_noise(kind):
-    _, found = scores("ns_gan", dataset(kind), latent=2)
+    _, found = scores("ns_gan", dataset(kind), temperatures=20, latent=2)
     assert set(found) == {"surrogate_nll", "bdmc_gap"}
     assert found["surrogate_nll"].settings["sigma"] > 0 and found["surrogate_nll"].kind == "lower_bound"
 
