@@ -283,7 +283,7 @@ def test_a_hyperparameter_that_nothing_reads_stops_a_study():
         ("ns_gan", {"norm": "batch"}, "batch_norm"),
         ("wgan", {"norm": "spectral"}, "clipping"),
         ("wgan", {"penalty": "none"}, "lipschitz"),
-        ("wgan", {"critic_steps": 3}, "critic_steps"),
+        ("ns_gan", {"critic_steps": 3}, "critic_steps"),
     ],
 )
 def test_doubtful_pairs_are_named(model, net, rule):
