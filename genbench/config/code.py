@@ -222,7 +222,9 @@ def _find(module: str, path: str) -> tuple[str, str | None] | None:
             target, name = here.imports[head]
             module, parts = target, ([name] if name else []) + parts[1:]
             own = every.get(target)
-            if name and f"{target}.{name}" in every and not (own and (name in own.symbols or name in own.imports)):
+            # a submodule, unless the package has a name of its own for it (which an import of itself is not)
+            known = own and (name in own.symbols or own.imports.get(name, (target, name)) != (target, name))
+            if name and f"{target}.{name}" in every and not known:
                 module, parts = f"{target}.{name}", parts[1:]
         elif f"{module}.{head}" in every:
             module, parts = f"{module}.{head}", parts[1:]

@@ -1,5 +1,6 @@
 """Reading configuration: specs by name, and the recipe that a model gets on a dataset."""
 
+import functools
 import itertools
 import re
 from pathlib import Path
@@ -23,10 +24,16 @@ def _spec(kind: type, folder: str, name: str, root: Path, asked_by: str) -> Any:
     if name not in names(folder, root):
         raise UserError(f"{asked_by}: unknown {KINDS[folder]} {name!r}; allowed: {', '.join(names(folder, root))}")
     path = root / folder / f"{name}.yaml"
-    spec = parse(kind, load_yaml(path), path)
+    stat = path.stat()
+    spec = _parsed(kind, path, stat.st_mtime_ns, stat.st_size)
     if spec.name != name:
         raise UserError(f"{path}: name: must be {name!r}, the file's own name, got {spec.name!r}")
     return spec
+
+
+@functools.cache
+def _parsed(kind: type, path: Path, changed: int, size: int) -> Any:
+    return parse(kind, load_yaml(path), path)
 
 
 def dataset_spec(name: str, root: Path = ROOT, asked_by: str = "--dataset") -> DatasetSpec:

@@ -18,6 +18,7 @@ __all__ = [
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
 RENAMED = {"experiments": "questions", "refine": "posthoc"}  # old keys, for files that still have them
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
 
 
@@ -264,7 +265,7 @@ def check_encoders(names: tuple[str, ...]) -> None:
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; UserError names the file and the line of a syntax error."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.YAMLError as error:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from genbench.config.cache import cached, keep
 from genbench.config.schema import Range, Recipe, Search
 
 __all__ = ["AXES", "configurations"]
@@ -48,7 +49,10 @@ def _value(range_: Range, u: float) -> Any:
 @functools.cache
 def _points() -> list[dict[str, float]]:
     """Points of a scrambled Sobol sequence (Sobol 1967; Owen 1998) in the unit cube, by axis."""
-    from scipy.stats.qmc import Sobol
+    made_from = f"Sobol {DIMENSIONS} {SCRAMBLE} {LONGEST} {len(AXES)}"
+    if (rows := cached("stream", made_from)) is None:
+        from scipy.stats.qmc import Sobol  # its import takes longer than the start of a finished study
 
-    cube = Sobol(DIMENSIONS, scramble=True, rng=SCRAMBLE).random(LONGEST)
-    return [dict(zip(AXES, map(float, row), strict=False)) for row in cube]
+        rows = Sobol(DIMENSIONS, scramble=True, rng=SCRAMBLE).random(LONGEST)[:, : len(AXES)].tolist()
+        keep("stream", made_from, rows)
+    return [dict(zip(AXES, row, strict=True)) for row in rows]

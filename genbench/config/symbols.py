@@ -1,18 +1,17 @@
 """What the modules of the package define and name, read from their sources; kept in a file by the sources' content."""
 
 import ast
-import contextlib
 import hashlib
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Module", "Symbol", "cache_in", "modules", "read_module"]
+from genbench.config.cache import cached, keep
+
+__all__ = ["Module", "Symbol", "modules", "read_module"]
 
 PACKAGE = Path(__file__).parent.parent
 # of a metric's card: what only the report shows
@@ -21,7 +20,6 @@ NAMES_ONLY = {"chosen", "sorted", "len", "set", "frozenset"}  # functions that s
 INNER = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
 )  # fmt: skip
-_cache: list[Path] = []
 
 
 @dataclass
@@ -52,17 +50,12 @@ class Module:
     effects: Symbol | None
 
 
-# ---- the package, and its cache
-
-
-def cache_in(folder: Path | str) -> None:
-    """Keep what is read of the sources in this folder from now on."""
-    _cache[:] = [Path(folder) / "code.json"]
+# ---- the package
 
 
 def modules() -> dict[str, Module]:
     """All modules of the package by name; a source that was read before, by any process, is not parsed again."""
-    known = _stored()
+    known = cached("code", _format()) or {}
     found, fresh = {}, False
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -72,37 +65,13 @@ def modules() -> dict[str, Module]:
             known[key], fresh = asdict(read_module(source.decode("utf-8"), name, path.name == "__init__.py")), True
         found[name] = key
     if fresh:
-        _store({key: known[key] for key in found.values()})
+        keep("code", _format(), {key: known[key] for key in found.values()})
     return {name: _module(known[key]) for name, key in found.items()}
 
 
 def _format() -> str:
     """What a stored summary depends on besides its source."""
     return f"{sys.version_info[:2]} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
-
-
-def _stored() -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError):
-        stored = json.loads(_cache[0].read_text(encoding="utf-8"))
-        if stored["format"] == _format():
-            return stored["modules"]
-    return {}
-
-
-def _store(known: Mapping[str, Any]) -> None:
-    """Replace the file at once: a parallel job reads the old one or the new one; where it can't be written, nothing is kept."""
-    if not _cache:
-        return
-    with contextlib.suppress(OSError):
-        _cache[0].parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=_cache[0].parent, prefix=".code.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"format": _format(), "modules": known}, file, separators=(",", ":"))
-            os.replace(name, _cache[0])
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)
 
 
 def _module(value: Mapping[str, Any]) -> Module:

@@ -119,9 +119,8 @@ def main() -> None:
             or "neither torch nor mlflow"
         )
         rows.append((f"imports of {verb} ({heavy})", f"{seconds:.1f} s"))
-    print(
-        f"CPU-seconds on {platform.processor() or platform.machine()}, Python {platform.python_version()}; an empty Python takes {bare:.2f}\n"
-    )
+    where = f"{platform.machine()}, Python {platform.python_version()}"
+    print(f"CPU-seconds on {where}; an empty Python takes {bare:.2f}\n")
     print("| what | CPU-seconds |\n|---|---|")
     for what, value in rows:
         print(f"| {what} | {value} |")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genbench import questions
-from genbench.config import code, symbols
+from genbench.config import cache, code, symbols
 from genbench.config.expand import training_code
 from genbench.config.read import ROOT, dataset_spec, model_spec, names, read_study, recipe
 from genbench.jobs.evaluate import scoring_code
@@ -96,9 +96,9 @@ def forget() -> None:
 
 @pytest.fixture(scope="module")
 def cached(tmp_path_factory):
-    symbols.cache_in(tmp_path_factory.mktemp("code"))
+    cache.cache_in(tmp_path_factory.mktemp("code"))
     yield
-    symbols._cache.clear()
+    cache._folder.clear()
     forget()
 
 
@@ -353,15 +353,15 @@ def test_a_name_from_another_library_counts():
 
 
 def test_the_cache_is_read_again_and_survives_damage(tmp_path, monkeypatch):
-    monkeypatch.setattr(symbols, "_cache", [])
+    monkeypatch.setattr(cache, "_folder", [])
     plain = symbols.modules()
-    symbols.cache_in(tmp_path)
+    cache.cache_in(tmp_path)
     assert symbols.modules() == plain and (tmp_path / "code.json").is_file()
     monkeypatch.setattr(symbols, "read_module", lambda *_: pytest.fail("a source was read twice"))
     assert symbols.modules() == plain
     monkeypatch.undo()
-    monkeypatch.setattr(symbols, "_cache", [tmp_path / "code.json"])
-    (tmp_path / "code.json").write_text('{"format": ')
+    monkeypatch.setattr(cache, "_folder", [tmp_path])
+    (tmp_path / "code.json").write_text('{"made_from": ')
     assert symbols.modules() == plain
 
 
