@@ -35,7 +35,7 @@ from genbench.training.replicas import stream
 
 __all__ = ["evaluate_group"]
 
-LIKELIHOOD = ("genbench.likelihood.score:nll_scores", "genbench.likelihood.score:Likelihood")
+LIKELIHOOD = ("genbench.likelihood.score:nll_scores", "genbench.likelihood.score:Likelihood", "genbench.data.dataset:Dataset")
 ANNEALED = "genbench.likelihood.decoders:annealed_scores"
 
 
@@ -155,7 +155,7 @@ class _Evaluation:
         """Compute what is missing of the metrics of samples; keys by part."""
         scoring = scoring_of(self.data, self.study, self.paths)
         asked = units(self.data.kind, self.study.metrics)
-        keys = {name: short_hash([self.key, scoring, scoring_code(name, self.study)]) for name in asked}
+        keys = {name: short_hash([self.key, scoring, scoring_code(name, self.study, self.data.meta["source"])]) for name in asked}
         # a map from latents to data is inverted before the likelihood is estimated, on the same random stream
         inverting = [name for name in asked if METRICS[asked[name][0]].needs == "decoder"] if self.data.projection() else []
         if missing := [name for name in asked if not self.fresh(name, keys[name])]:
@@ -177,7 +177,7 @@ class _Evaluation:
         images, study = self.data.kind == "images", self.study
         count = study.likelihood_points if images else study.point_samples
         annealed = bool(study.annealed_points) and self.trial.seed == study.seeds[0]  # expensive: one seed shows it
-        code = code_hash(*LIKELIHOOD, *([ANNEALED] if annealed else []), settings=[self.data.kind])
+        code = code_hash(*LIKELIHOOD, *([ANNEALED] if annealed else []), settings=[self.data.kind, self.data.meta["source"]])
         further = [study.annealed_points, study.annealed_temperatures] if annealed else []
         key = short_hash([self.key, self.data.content_hash, count, further, self.picture, code])
         if self.fresh("likelihood", key):
@@ -194,13 +194,13 @@ class _Evaluation:
         return "likelihood"
 
 
-def scoring_code(name: str, study: Study) -> str:
-    """Hash of the code of a part: the metric's function, and what shows it the samples."""
+def scoring_code(name: str, study: Study, source: str) -> str:
+    """Hash of the code of a part: the metric's function, and what shows it samples of a source of data."""
     needs = {METRICS[key].needs for key, symbol in SYMBOLS.items() if ":".join(symbol) == name}
-    roots = [name, "genbench.jobs.reference:sample_scores"]
+    roots = [name, "genbench.jobs.reference:sample_scores", "genbench.data.dataset:Dataset"]
     roots += ["genbench.jobs.manifold:known_manifold"] if "decoder" in needs else []
     roots += ["genbench.metrics.references:Training"] if "training" in needs else []
-    return code_hash(*roots, settings=encoder_words(study))
+    return code_hash(*roots, settings=[*encoder_words(study), source])
 
 
 def _save_density(folder: Path, likelihood: Likelihood) -> None:

@@ -42,8 +42,9 @@ def make_floors(dataset: str, paths: Paths, study: Study, device: torch.device) 
     data, folder = load(paths.data(dataset)), paths.reference(dataset)
     parts = units(data.kind, study.metrics) | ({"genbench.jobs.floors:_true_nll": ["nll"]} if data.kind == "points" else {})
     about = [scoring_of(data, study, paths), sample_count(data, study)]
-    roots = ("genbench.jobs.floors:floor_rows", "genbench.jobs.manifold:known_manifold")
-    keys = {part: short_hash([about, code_hash(part, *roots, settings=encoder_words(study))]) for part in parts}
+    roots = ("genbench.jobs.floors:floor_rows", "genbench.jobs.manifold:known_manifold", "genbench.data.dataset:Dataset")
+    words = [*encoder_words(study), data.meta["source"]]
+    keys = {part: short_hash([about, code_hash(part, *roots, settings=words)]) for part in parts}
     file = folder / FLOOR_PARTS
     kept = read_json(file) if file.is_file() else {}
     missing = [part for part in parts if kept.get(part, {}).get("key") != keys[part]]

@@ -57,7 +57,7 @@ class Tree:
             for job, roots in JOBS.items():
                 out[f"{job} {dataset}"] = code.code_hash(*roots, settings=["classifier", words])
         study = SMOKE
-        out |= {f"metric {key}": scoring_code(":".join(SYMBOLS[key]), study) for key in METRICS}
+        out |= {f"metric {key}": scoring_code(":".join(SYMBOLS[key]), study, "ring8") for key in METRICS}
         for name, settings in questions.asked(study).items():
             words = [settings.model_dump(mode="json"), [parts(m, d) for d in settings.datasets for m in settings.recipes]]
             words += [spec(d).source for d in settings.datasets for _ in settings.recipes]
