@@ -167,3 +167,113 @@ def test_killed_training_continues_from_its_checkpoint(tmp_path, copy_project):
     run_until(lambda: updates_done() != before)
     # the first checkpoint of a run that had started anew would come after far fewer updates
     assert updates_done() > before and not out.exists()
+
+
+# ---- what an edit of the code reruns
+
+
+METRIC = '''
+"""How wide samples are."""
+
+from genbench.metrics.card import Card, metric
+from genbench.metrics.score import Score
+from genbench.metrics.sets import Points
+
+
+@metric(
+    Card(
+        key="width", title="Width", unit="", direction="none", applies="points", group="Distance to the data", what="The widest extent.",
+        range="0 and above.", floor="That of the data.", uncertainty="None.", traps="One point decides.", source="", ranked=False,
+        standard=False,
+    )
+)
+def width(points: Points) -> Score:
+    """Largest extent of the samples."""
+    return Score("width", float((points.samples.max(0).values - points.samples.min(0).values).max()), len(points.samples))
+'''  # noqa: E501 # fmt: skip
+LOSS = "class BrandNew(Hinge):\n    def generator(self, fake, hp):\n        return -fake.exp()\n\n\n"
+
+
+def edited(project: Path, file: str, old: str, new: str) -> None:
+    path = project / "genbench" / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def planned(project: Path) -> dict[str, int]:
+    """Jobs of a dry run by rule."""
+    status, said = snakemake(project, "--dry-run")
+    assert status == 0, said[-3000:]
+    lines = said[said.rindex("Job stats:") :].splitlines()[3:] if "Job stats:" in said else []
+    rows = [line.split() for line in lines[: lines.index("")]] if lines else []
+    return {rule: int(count) for rule, count in rows if rule not in ("total", "all")}
+
+
+@pytest.fixture
+def finished(tale, tmp_path) -> Path:
+    """A copy of the project with its results."""
+    return Path(shutil.copytree(tale / "project", tmp_path / "project", symlinks=True))
+
+
+def jobs_of(project: Path, *models: str) -> int:
+    study = read_study("tiny", project / "config")
+    return sum(group.model in models for group in groups(study, project / "config"))
+
+
+def test_additions_rerun_nothing_and_edits_what_uses_them(finished):
+    edited(
+        finished,
+        "models/gan_losses.py",
+        "LOSSES: dict[str, Loss] = {",
+        f'{LOSS}LOSSES: dict[str, Loss] = {{\n    "new": BrandNew(),',
+    )
+    (finished / "genbench" / "metrics" / "width.py").write_text(METRIC)
+    (finished / "genbench" / "models" / "new.py").write_text(
+        'from genbench.models.vae import VAE\n\n\nclass New(VAE):\n    """A VAE."""\n\n    name = "new"\n'
+    )
+    shutil.copytree(
+        finished / "genbench" / "questions" / "em_bound", finished / "genbench" / "questions" / "new", dirs_exist_ok=True
+    )
+    (finished / "genbench" / "questions" / "new" / "report.py").unlink()
+    assert planned(finished) == {}
+    edited(
+        finished, "report/text.py", "def plural(", "NEW = 1\n\n\ndef plural(n, word):\n    return word\n\n\ndef plural_before("
+    )
+    assert planned(finished) == {"report": 1}
+    edited(finished, "models/mixture.py", "tol=1e-4", "tol=1e-5")
+    assert planned(finished) == {"report": 1}
+    edited(
+        finished,
+        "models/made.py" if (finished / "genbench/models/made.py").exists() else "models/autoregressive.py",
+        "import",
+        "ONE = 1\nimport",
+    )
+    assert planned(finished) == {"report": 1}
+    edited(finished, "training/trainer.py", "DIVERGED = 1e10", "DIVERGED = 1e11")
+    every = planned(finished)
+    assert every["train"] == jobs_of(finished, "ns_gan", "vae", "made") and every["question"] == 1
+    assert not {"prepare", "encode", "reference", "floors"} & set(every)
+
+
+def test_a_metric_more_computes_that_metric_alone(finished):
+    (finished / "genbench" / "metrics" / "width.py").write_text(METRIC)
+    study = yaml.safe_load((finished / "config" / "studies" / "tiny.yaml").read_text())
+    write(finished, {**study, "metrics": ["width"]})
+    plan = planned(finished)
+    assert not {"prepare", "encode", "reference", "train", "score", "choose", "question", "posthoc"} & set(plan), plan
+    assert {"floors", "evaluate", "collect", "sync", "report"} == set(plan)
+    before = {file: json.loads(file.read_text())["parts"] for file in (finished / "results" / "store").glob("*/scores.json")}
+    scores, made = table(finished, "scores"), stamps(finished)
+    pictures = {file: file.stat().st_mtime_ns for file in (finished / "results" / "store").glob("*/samples.npz")}
+    status, said = snakemake(finished)
+    assert status == 0, said[-3000:]
+    assert stamps(finished) == made and {file: file.stat().st_mtime_ns for file in pictures} == pictures
+    grown = table(finished, "scores")
+    new = grown[grown["metric"] == "width"]
+    points = scores.loc[scores["dataset"] == "ring8", "trial"].unique()
+    assert set(new["trial"]) == set(points) and (new["value"] > 0).all()
+    rest = grown[grown["metric"] != "width"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, scores.reset_index(drop=True))
+    for file, parts in before.items():
+        after = json.loads(file.read_text())["parts"]
+        assert {name: after[name] for name in parts} == parts
