@@ -18,9 +18,9 @@ from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
 from genbench.data import Dataset, load, space
 from genbench.jobs.common import group_of
-from genbench.jobs.judge import Judge
 from genbench.jobs.manifold import known_manifold
 from genbench.jobs.reference import GRID, density_grid, encoder_words, sample_count, sample_scores, scoring_of
+from genbench.jobs.selection import Selection
 from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.likelihood.decoders import annealed_scores
@@ -43,21 +43,21 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
     """Score every trained trial of a group; the manifest `out` carries all scores, the store samples and pictures."""
     settings, members = group_of(study, group, paths)
     data = load(paths.data(members.dataset))
-    rows, judge = [], None
+    rows, select = [], None
     for trial in members.trials:
         training = read_json(paths.trial(trial.id) / TRAINED)
         row = {"trial": trial.id, "status": training["status"], "cause": training["cause"], "scores": [], "costs": {}}
         if training["status"] == "ok":
             picture = not any(r["status"] == "ok" for r in rows)  # of the density, expensive for some: the first seed's is shown
-            judged = {}
+            selected = {}
             if training.get("earlier"):
-                judge = judge or Judge(data, settings, paths, device)
-                judged = judge(trial)
-                row |= {key: judged.get(key) for key in ("update", "last", "checkpoints")}
-            if judged.get("status") == "failed":
-                row |= {"status": "failed", "cause": judged["cause"]}
+                select = select or Selection(data, settings, paths, device)
+                selected = select(trial)
+                row |= {key: selected.get(key) for key in ("update", "last", "checkpoints")}
+            if selected.get("status") == "failed":
+                row |= {"status": "failed", "cause": selected["cause"]}
             else:
-                row |= _evaluated(_Evaluation(trial, training, data, settings, paths, device, picture, judged.get("update")))
+                row |= _evaluated(_Evaluation(trial, training, data, settings, paths, device, picture, selected.get("update")))
             write_json(paths.trial(trial.id) / SCORED, row)
         shown = ", ".join(f"{s['metric']} {s['value']:.4g}" for s in row["scores"])
         print(f"{group} seed {trial.seed}: {row['status']} {row['cause'] or ''} {shown}", file=sys.stderr, flush=True)

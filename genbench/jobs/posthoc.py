@@ -14,8 +14,8 @@ from genbench.config.errors import UserError
 from genbench.config.schema import Study
 from genbench.data import Dataset, load, space
 from genbench.jobs.common import group_of
-from genbench.jobs.judge import Judge
 from genbench.jobs.reference import named_encoder, sample_count
+from genbench.jobs.selection import Selection
 from genbench.jobs.stored import trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.metrics.cards import scores
@@ -50,15 +50,15 @@ def sample_group(study: str, group: str, paths: Paths, out: Path, device: torch.
         raise UserError(f"config/studies/{study}.yaml: posthoc: missing, so there is nothing to do after training")
     data = load(paths.data(members.dataset))
     score = _scorer(data, settings, paths, device)
-    rows, pictures, judge = [], {}, None
+    rows, pictures, select = [], {}, None
     for trial in members.trials:
         row: dict[str, Any] = {"trial": trial.id, "numbers": [], "faults": []}
         training = read_json(paths.trial(trial.id) / TRAINED)
         if training["status"] == "ok":
             update = None
             if training.get("earlier"):  # the checkpoint that its scores are of
-                judge = judge or Judge(data, settings, paths, device)
-                update = judge(trial).get("update")
+                select = select or Selection(data, settings, paths, device)
+                update = select(trial).get("update")
             model = trained(trial, paths, device, update)
             sampler = Sampler(
                 model, space(data, model.space[data.kind]), data.splits["validation"], sample_count(data, settings),

@@ -9,7 +9,7 @@ import torch
 
 from genbench.data import load
 from genbench.jobs.common import group_of
-from genbench.jobs.judge import Judge
+from genbench.jobs.selection import Selection
 from genbench.results.files import read_json, write_json
 from genbench.results.paths import Paths
 
@@ -19,13 +19,13 @@ __all__ = ["choose", "score_searched"]
 def score_searched(study: str, group: str, paths: Paths, out: Path, device: torch.device) -> None:
     """Score every trial of a search's group on both splits; what an earlier job scored the same way is not scored again."""
     settings, members = group_of(study, group, paths)
-    judge, rows = Judge(load(paths.data(members.dataset)), settings, paths, device), []
+    select, rows = Selection(load(paths.data(members.dataset)), settings, paths, device), []
     for trial in members.trials:
-        row = {"trial": trial.id, "configuration": trial.configuration, "seed": trial.seed, **judge(trial)}
+        row = {"trial": trial.id, "configuration": trial.configuration, "seed": trial.seed, **select(trial)}
         row |= {"net": trial.net, "hp": trial.hp}
         print(f"{group} configuration {trial.configuration}: {row['status']} {json.dumps(row['scores'])}", file=sys.stderr)
         rows.append(row)
-    write_json(out, {"group": group, "study": study, "metric": judge.metric, "rows": rows})
+    write_json(out, {"group": group, "study": study, "metric": select.metric, "rows": rows})
 
 
 def choose(manifests: list[Path], out: Path) -> None:

@@ -90,13 +90,13 @@ class Paths:
         """Weights of a trial: those that training kept, or those of an earlier checkpoint."""
         return self.trial(trial) / ("weights.safetensors" if update is None else f"weights-{update}.safetensors")
 
-    def judged(self, trial: str, key: str) -> Path:
+    def selection(self, trial: str, key: str) -> Path:
         """What a searched trial scored by the metric that chooses, under the hash of how it was scored."""
-        return self.trial(trial) / f"judged-{key}.json"
+        return self.trial(trial) / f"selection-{key}.json"
 
     def all_scored(self, searched: bool) -> Iterator[Path]:
         """Files of scores of all trials of the store: of searches, or of what was scored in full."""
-        return self.store.glob("*/judged-*.json" if searched else f"*/{SCORED}")
+        return self.store.glob("*/selection-*.json" if searched else f"*/{SCORED}")
 
     def checkpoint(self, key: str) -> Path:
         """State of a group's training that was interrupted."""

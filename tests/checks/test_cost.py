@@ -259,7 +259,7 @@ def test_scoring_that_was_seen_is_what_more_of_it_costs(tmp_path, monkeypatch):
     made = study(["ns_gan"], cell={"tune": {"configurations": 4, "checkpoints": 2}})
     for trial in expand(made):
         stored(tmp_path, trial, 1.0)
-        write_json(tmp_path / "store" / trial.id / "judged-0.json", {"costs": {"evaluate_seconds": 30.0}})
+        write_json(tmp_path / "store" / trial.id / "selection-0.json", {"costs": {"evaluate_seconds": 30.0}})
         write_json(tmp_path / "store" / trial.id / "metrics.json", {"costs": {"evaluate_seconds": 60.0}})
     parts = {each.what: each for each in cost(made, groups(made), Paths(tmp_path), "cpu")[0]}
     assert (parts["scoring"].trials, parts["scoring"].left) == (7, 3)

@@ -51,7 +51,7 @@ def test_trials_are_scored_on_both_splits_and_only_once(search):
     rows = read_json(search.score(group))["rows"]
     assert [row["configuration"] for row in rows] == [0, 1, 2] and rows[0]["hp"]["lr"] == 5e-5
     assert all(row["scores"]["validation"] > 0 and row["scores"]["test"] != row["scores"]["validation"] for row in rows)
-    stamps = {path: path.stat().st_mtime_ns for path in search.paths.store.glob("*/judged-*.json")}
+    stamps = {path: path.stat().st_mtime_ns for path in search.paths.store.glob("*/selection-*.json")}
     (group,), _ = search.configure(configurations=5)
     again = read_json(search.score(group))["rows"]
     assert again[:3] == rows and len(again) == 5

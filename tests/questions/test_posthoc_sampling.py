@@ -95,7 +95,7 @@ def test_noise_alone_is_no_improvement(results, with_posthoc):
     assert list(parts(sentence)) == ["does not clearly change"]
 
 
-def test_one_seed_is_not_judged(results, with_posthoc):
+def test_one_seed_is_not_selected(results, with_posthoc):
     part = frame_of(results, {("metropolis", np.nan): {"high_quality": 0.2}}, "wgan_gp", seeds=(0,))
     (sentence,) = sentences(made(with_posthoc(part)))
     assert "too few seeds" in sentence and not any(word in sentence for word in VERDICTS[:4])

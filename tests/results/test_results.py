@@ -17,7 +17,7 @@ from genbench.results.tables import COSTS, TABLES, read_table
 
 def test_scores_of_searches_and_others_are_found_by_their_names(tmp_path):
     paths = Paths(tmp_path)
-    full, searched = paths.trial("a") / SCORED, paths.judged("b", "c0ffee")
+    full, searched = paths.trial("a") / SCORED, paths.selection("b", "c0ffee")
     for path in (full, searched):
         write_json(path, {})
     assert list(paths.all_scored(False)) == [full] and list(paths.all_scored(True)) == [searched]

@@ -25,14 +25,14 @@ from genbench.results.files import read_json, write_json
 from genbench.results.paths import TRAINED, Paths
 from genbench.training.replicas import stream
 
-__all__ = ["CHOOSES", "Judge"]
+__all__ = ["CHOOSES", "Selection"]
 
 CHOOSES = {"images": "fid", "points": "sliced_w1"}  # the metric that chooses, on the validation split; lower is better
 SPLITS = ("validation", "test")
 
 
-class Judge:
-    """Scores the checkpoints of a dataset's trials by the metric that chooses; a trial's verdict is kept in the store.
+class Selection:
+    """Scores the checkpoints of a dataset's trials by the metric that chooses; what it found of a trial is kept in the store.
 
     Arguments:
         data: the dataset. study: says how many samples, and which encoder. paths, device: as for every job.
@@ -46,7 +46,7 @@ class Judge:
         else:
             encoder = named_encoder(study.encoders[0], data, paths, device)
             self.distance, self.features, name = self._frechet, lambda x: extract(encoder, x.to(device))[0], encoder.name
-        code = code_hash("genbench.jobs.judge:Judge", settings=[name, data.kind])
+        code = code_hash("genbench.jobs.selection:Selection", settings=[name, data.kind])
         self.key = short_hash([self.count, name, data.content_hash, code], 8)
         self.real: dict[str, Tensor] = {}
         self.coverage: Coverage | None = None
@@ -55,12 +55,12 @@ class Judge:
         """Status, cause, costs and, of a trial that ended ok, `checkpoints`: dicts of `update` (None: the end), validation
         and test; `scores`: those of the checkpoint with the lowest validation score, with its coverage of the test split;
         `update`: which it was; `last`: the scores of the end."""
-        file = self.paths.judged(trial.id, self.key)
+        file = self.paths.selection(trial.id, self.key)
         if not file.is_file():
-            write_json(file, self._judged(trial))
+            write_json(file, self._selected(trial))
         return read_json(file)
 
-    def _judged(self, trial: Trial) -> dict[str, Any]:
+    def _selected(self, trial: Trial) -> dict[str, Any]:
         training = read_json(self.paths.trial(trial.id) / TRAINED)
         row = {"status": training["status"], "cause": training["cause"], "scores": {}, "costs": dict(training["costs"])}
         if row["status"] != "ok":
