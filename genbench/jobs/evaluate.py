@@ -43,6 +43,7 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
     """Score every trained trial of a group; the manifest `out` carries all scores, the store samples and pictures."""
     settings, members = group_of(study, group, paths)
     data = load(paths.data(members.dataset))
+    compared = scoring_of(data, settings, paths)
     rows, select = [], None
     for trial in members.trials:
         training = read_json(paths.trial(trial.id) / TRAINED)
@@ -57,7 +58,8 @@ def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.devi
             if selected.get("status") == "failed":
                 row |= {"status": "failed", "cause": selected["cause"]}
             else:
-                row |= _evaluated(_Evaluation(trial, training, data, settings, paths, device, picture, selected.get("update")))
+                update = selected.get("update")
+                row |= _evaluated(_Evaluation(trial, training, data, settings, paths, device, compared, picture, update))
             write_json(paths.trial(trial.id) / SCORED, row)
         shown = ", ".join(f"{s['metric']} {s['value']:.4g}" for s in row["scores"])
         print(f"{group} seed {trial.seed}: {row['status']} {row['cause'] or ''} {shown}", file=sys.stderr, flush=True)
@@ -88,6 +90,7 @@ class _Evaluation:
     study: Study
     paths: Paths
     device: torch.device
+    compared: list[str]  # with what, as hashes
     picture: bool  # whether the density is drawn
     update: int | None  # of the checkpoint that is scored; None: the end
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -153,9 +156,11 @@ class _Evaluation:
 
     def of_samples(self, samples: Tensor, labels: Tensor | None) -> dict[str, str]:
         """Compute what is missing of the metrics of samples; keys by part."""
-        scoring = scoring_of(self.data, self.study, self.paths)
         asked = units(self.data.kind, self.study.metrics)
-        keys = {name: short_hash([self.key, scoring, scoring_code(name, self.study, self.data.meta["source"])]) for name in asked}
+        keys = {
+            name: short_hash([self.key, self.compared, scoring_code(name, self.study, self.data.meta["source"])])
+            for name in asked
+        }
         # a map from latents to data is inverted before the likelihood is estimated, on the same random stream
         inverting = [name for name in asked if METRICS[asked[name][0]].needs == "decoder"] if self.data.projection() else []
         if missing := [name for name in asked if not self.fresh(name, keys[name])]:

@@ -123,7 +123,12 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
 
 
 def scoring_of(data: Dataset, study: Study, paths: Paths) -> list[str]:
-    """What samples are compared with, as hashes: the data, and the encoders that made the reference; UserError without one."""
+    """What samples are compared with, as hashes: the data, and of images the encoders that made their reference.
+
+    UserError where that was not made.
+    """
+    if data.kind == "points":
+        return [data.content_hash]
     try:
         made = read_json(paths.reference(data.name) / REFERENCE)
     except FileNotFoundError as error:

@@ -16,6 +16,7 @@ from genbench.config.read import dataset_spec, model_spec, read_study, recipe
 from genbench.data import load
 from genbench.jobs.data import encode, prepare_data
 from genbench.jobs.evaluate import evaluate_group
+from genbench.jobs.floors import make_floors
 from genbench.jobs.reference import make_reference
 from genbench.jobs.train import train_group
 from genbench.results.files import read_json
@@ -97,7 +98,8 @@ def work(tmp_path_factory):
         paths = Paths(folder / "results")
         prepare_data("digits", paths)
         encode("digits", "classifier", paths, 2, CPU)
-        make_reference("digits", paths, read_study("tiny"), CPU)
+        for make in (make_reference, make_floors):
+            make("digits", paths, read_study("tiny"), CPU)
     return folder
 
 

@@ -54,7 +54,7 @@ def test_an_answer_reaches_the_report(project, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("critic_gradient", ["'critic_gradient': unknown; allowed", "critic_gradients"]),
+        ("critic_gradient", ["'critic_gradient'", "critic_gradients"]),
         ("critic_quality", ["tiny.yaml", "questions", "critic_gradients"]),
     ],
 )

@@ -8,7 +8,7 @@ import torch
 
 from genbench.config.errors import UserError
 from genbench.data.points import ring8
-from genbench.jobs import reference as job
+from genbench.jobs import floors, reference
 from genbench.metrics.references import Reference
 from genbench.results.paths import Paths
 
@@ -22,7 +22,7 @@ def test_floors_are_drawn_from_disjoint_sets():
     data = dataset()
     seen = []
     for seed in range(3):
-        a, b, train, scored, held = (part.tolist() for part in job._redraw(data, 81, 40, seed))
+        a, b, train, scored, held = (part.tolist() for part in floors._redraw(data, 81, 40, seed))
         assert (len(a), len(b), len(train), len(scored), len(held)) == (40, 21, 50, 15, 15)
         assert not set(a) & set(b)
         assert len({*train, *scored, *held}) == 80 and max(train + scored + held) < 81
@@ -32,7 +32,7 @@ def test_floors_are_drawn_from_disjoint_sets():
 
 def test_stacks_are_compared_with_stacks_of_other_digits():
     data = dataset(composed=True)
-    a, b, train, scored, held = (part.tolist() for part in job._redraw(data, 81, 40, 0))
+    a, b, train, scored, held = (part.tolist() for part in floors._redraw(data, 81, 40, 0))
     test = set(range(60, 81))
     assert len(a) == 40 and not set(a) & test and set(b) == test
     assert set(train) == set(range(50)) and set(scored) | set(held) == test and not set(scored) & set(held)
@@ -43,7 +43,9 @@ def test_floors_of_a_metric_do_not_depend_on_the_others_named(tmp_path):
     splits = {split: torch.from_numpy(ring.sample(np.random.default_rng(n), n)) for split, n in sizes.items()}
     data = SimpleNamespace(splits=splits, composed=False, name="ring8", kind="points", density=ring8)
     study = SimpleNamespace(samples=50, point_samples=50, encoders=())
-    every, *some = (job.floor_rows(data, study, Paths(tmp_path), "cpu", keys) for keys in (None, ("mmd2", "nll"), ("modes",), ()))
+    every, *some = (
+        floors.floor_rows(data, study, Paths(tmp_path), "cpu", keys) for keys in (None, ("mmd2", "nll"), ("modes",), ())
+    )
     for keys, rows in zip(({"mmd2", "nll"}, {"modes"}, set()), some, strict=True):
         assert rows == [row for row in every if row["metric"] in keys]
     assert {(row["metric"], row["role"]) for row in some[0]} == {("mmd2", "real"), ("nll", "real"), ("mmd2", "training")}
@@ -53,4 +55,4 @@ def test_an_encoder_that_changed_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(job, "named_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
     stored = [Reference("genbench-cnn-old", "test", torch.zeros(3, 2))], None
     with pytest.raises(UserError, match="genbench-cnn-old.*genbench-cnn-new"):
-        job._image_scores(torch.zeros(3), dataset(), ("classifier",), stored, Paths(tmp_path), "cpu", 0, None, None, None)
+        reference.image_scores(torch.zeros(3), dataset(), ("classifier",), stored, Paths(tmp_path), "cpu", 0, None, None, None)

@@ -75,5 +75,5 @@ def test_picture_is_a_row_per_pixel(bench):
 
 
 def test_temperatures_are_not_negative():
-    with pytest.raises(ValueError, match="temperatures must be >= 0, got -1"):
+    with pytest.raises(ValueError, match="temperatures"):
         FlowSamples(temperatures=(-1.0,))
