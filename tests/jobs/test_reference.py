@@ -52,7 +52,7 @@ def test_floors_of_a_metric_do_not_depend_on_the_others_named(tmp_path):
 
 
 def test_an_encoder_that_changed_is_an_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(job, "named_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
+    monkeypatch.setattr(reference, "named_encoder", lambda *args: SimpleNamespace(name="genbench-cnn-new"))
     stored = [Reference("genbench-cnn-old", "test", torch.zeros(3, 2))], None
     with pytest.raises(UserError, match="genbench-cnn-old.*genbench-cnn-new"):
         reference.image_scores(torch.zeros(3), dataset(), ("classifier",), stored, Paths(tmp_path), "cpu", 0, None, None, None)
