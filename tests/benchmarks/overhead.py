@@ -2,8 +2,8 @@
 
     python tests/benchmarks/overhead.py [--study default] [--large paper]
 
-Studies are run with a stand-in for `genbench` that makes empty output files at once, so what is measured is Snakemake and the
-Snakefile alone. CPU-seconds of user and system together; print a table in Markdown.
+Studies are run with a stand-in for `genbench` that sleeps a second and makes empty output files, so what is measured is Snakemake
+and the Snakefile alone. CPU-seconds of user and system together; print a table in Markdown.
 """
 
 import argparse
@@ -32,6 +32,7 @@ VERBS = {  # what a verb imports before it does anything
 }
 STAND_IN = r"""#!/bin/sh
 verb=$1; shift
+sleep 1
 while [ $# -gt 0 ]; do
   case $1 in --dataset) dataset=$2;; --encoder) encoder=$2;; --out) out=$2;; esac
   shift
