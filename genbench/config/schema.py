@@ -247,6 +247,11 @@ class Study(Frozen):
             raise ValueError("seeds must be distinct and >= 0")
         return value
 
+    @property
+    def encoder_kinds(self) -> tuple[str, ...]:
+        """Kinds of its encoders: classifier, inception or dinov2."""
+        return tuple(name.partition(":")[0].partition("-")[0] for name in self.encoders)
+
     def samples_posthoc(self, dataset: str, family: str) -> bool:
         """Whether trials of a family on a dataset are sampled by other methods: those that decode a latent z."""
         return bool(self.posthoc) and family in ("gan", "vae") and dataset in (self.posthoc.datasets or (dataset,))

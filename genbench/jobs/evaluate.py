@@ -19,7 +19,7 @@ from genbench.config.schema import Study
 from genbench.data import Dataset, load, space
 from genbench.jobs.common import group_of
 from genbench.jobs.manifold import known_manifold
-from genbench.jobs.reference import GRID, density_grid, encoder_words, sample_count, sample_scores, scoring_of
+from genbench.jobs.reference import GRID, density_grid, sample_count, sample_scores, scoring_of
 from genbench.jobs.selection import Selection
 from genbench.jobs.stored import draw_samples, trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
@@ -205,7 +205,7 @@ def scoring_code(name: str, study: Study, source: str) -> str:
     roots = [name, "genbench.jobs.reference:sample_scores", "genbench.data.dataset:Dataset"]
     roots += ["genbench.jobs.manifold:known_manifold"] if "decoder" in needs else []
     roots += ["genbench.metrics.references:Training"] if "training" in needs else []
-    return code_hash(*roots, settings=[*encoder_words(study), source])
+    return code_hash(*roots, settings=[*study.encoder_kinds, source])
 
 
 def _save_density(folder: Path, likelihood: Likelihood) -> None:

@@ -14,7 +14,6 @@ from genbench.jobs.manifold import known_manifold
 from genbench.jobs.reference import (
     asked,
     classes,
-    encoder_words,
     image_scores,
     named_encoder,
     references,
@@ -43,7 +42,7 @@ def make_floors(dataset: str, paths: Paths, study: Study, device: torch.device) 
     parts = units(data.kind, study.metrics) | ({"genbench.jobs.floors:_true_nll": ["nll"]} if data.kind == "points" else {})
     about = [scoring_of(data, study, paths), sample_count(data, study)]
     roots = ("genbench.jobs.floors:floor_rows", "genbench.jobs.manifold:known_manifold", "genbench.data.dataset:Dataset")
-    words = [*encoder_words(study), data.meta["source"]]
+    words = [*study.encoder_kinds, data.meta["source"]]
     keys = {part: short_hash([about, code_hash(part, *roots, settings=words)]) for part in parts}
     file = folder / FLOOR_PARTS
     kept = read_json(file) if file.is_file() else {}

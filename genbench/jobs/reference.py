@@ -19,7 +19,7 @@ from genbench.results.paths import DENSITY, ENCODER, PREVIEW, REFERENCE, Paths
 from genbench.results.pictures import save_preview
 
 __all__ = [
-    "GRID", "asked", "classes", "density_grid", "encoder_words", "image_scores", "make_reference", "named_encoder", "references",
+    "GRID", "asked", "classes", "density_grid", "image_scores", "make_reference", "named_encoder", "references",
     "sample_count", "sample_scores", "scoring_of",
 ]  # fmt: skip
 
@@ -134,11 +134,6 @@ def scoring_of(data: Dataset, study: Study, paths: Paths) -> list[str]:
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: missing; make the reference first") from None
     return [data.content_hash, *made["encoders"], *study.encoders]
-
-
-def encoder_words(study: Study) -> list[str]:
-    """Kinds of encoders that a study names, as ENCODERS calls them."""
-    return [name.partition(":")[0].partition("-")[0] for name in study.encoders]
 
 
 def references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> tuple[list[Reference], Training]:

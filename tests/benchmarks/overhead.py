@@ -32,7 +32,7 @@ VERBS = {  # what a verb imports before it does anything
 }
 STAND_IN = r"""#!/bin/sh
 verb=$1; shift
-sleep 1
+sleep ${SLEEP:-1}
 while [ $# -gt 0 ]; do
   case $1 in --dataset) dataset=$2;; --encoder) encoder=$2;; --out) out=$2;; esac
   shift
@@ -76,13 +76,13 @@ def project(folder: Path) -> None:
     snakefile.write_text(text.replace(where, f"{stand_in.parent}"))
 
 
-def of_study(study: str) -> list[tuple[str, str]]:
-    """Rows of the table for one study."""
+def of_study(study: str, sleep: str) -> list[tuple[str, str]]:
+    """Rows of the table for one study, whose jobs sleep so many seconds."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         project(folder)
         command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--config", f"study={study}"]
-        path = {"PYTHONPATH": str(folder)}
+        path = {"PYTHONPATH": str(folder), "SLEEP": sleep}
         cold, _ = spent([*command, "--dry-run", "--quiet"], folder, **path)
         whole, said = spent(command, folder, **path)
         jobs = int(next(line for line in said.splitlines() if line.startswith("total")).split()[1])
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--large", default="paper", help="a study of thousands of trials; empty: none")
     arguments = parser.parse_args()
     bare, _ = spent([sys.executable, "-c", "pass"], ROOT)
-    rows = [row for study in filter(None, (arguments.study, arguments.large)) for row in of_study(study)]
+    rows = of_study(arguments.study, "1") + (of_study(arguments.large, "0") if arguments.large else [])
     for verb, module in VERBS.items():
         seconds, said = spent(
             [sys.executable, "-c", f"import sys, {module}; print('torch' in sys.modules, 'mlflow' in sys.modules)"],

@@ -57,7 +57,7 @@ rule reference:
     params:
         encoders=STUDY.encoders,
         shown=STUDY.point_samples,
-        code=lambda w: code_hash("genbench.jobs.reference:make_reference", settings=[ENCODER_WORDS, about(w.dataset)]),
+        code=lambda w: code_hash("genbench.jobs.reference:make_reference", settings=[STUDY.encoder_kinds, about(w.dataset)]),
     shell:
         "genbench reference --dataset {wildcards.dataset} --threads {threads} > {log} 2>&1"
 
@@ -83,7 +83,7 @@ rule floors:
         scoring=FLOORS,
         samples=lambda w: DATASETS[w.dataset].samples,
         code=lambda w: code_hash(
-            "genbench.jobs.floors:make_floors", *SCORERS[w.dataset], settings=[ENCODER_WORDS, about(w.dataset)]
+            "genbench.jobs.floors:make_floors", *SCORERS[w.dataset], settings=[STUDY.encoder_kinds, about(w.dataset)]
         ),
     shell:
         "genbench floors --dataset {wildcards.dataset} --threads {threads} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule evaluate:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
         code=lambda w: code_hash(
-            "genbench.jobs.evaluate:evaluate_group", *SCORERS[w.dataset], settings=[ENCODER_WORDS, about(w.dataset)]
+            "genbench.jobs.evaluate:evaluate_group", *SCORERS[w.dataset], settings=[STUDY.encoder_kinds, about(w.dataset)]
         ),
     shell:
         "genbench evaluate --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"

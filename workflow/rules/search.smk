@@ -18,7 +18,7 @@ rule score:
     params:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
-        code=lambda w: code_hash("genbench.jobs.search:score_searched", settings=[ENCODER_WORDS[:1], about(w.dataset)]),
+        code=lambda w: code_hash("genbench.jobs.search:score_searched", settings=[STUDY.encoder_kinds[:1], about(w.dataset)]),
     shell:
         "genbench score --group {params.name} --out {output}" " --threads {threads} > {log} 2>&1"
 
