@@ -11,6 +11,7 @@ from typing import Any
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec
+from genbench.config.schema import RENAMED
 from genbench.data.dataset import point_density
 from genbench.models import MODELS, Model
 from genbench.models.gan import GAN
@@ -118,7 +119,7 @@ def _built(name: str, shape: tuple[int, ...], levels: int | None, net: str) -> B
 
 def forbidden(model: GAN) -> str:
     """Why a point of the GANs' grid is not what its name says; "" where it is."""
-    if PENALTIES[model.penalty].slopes and model.norm == "batch":
+    if PENALTIES[model.penalty].gradients and model.norm == "batch":
         return f"penalty {model.penalty} with norm batch: gradients at single examples don't exist where a batch is mixed"
     if model.output == "sigmoid" and model.loss != "least_squares":
         return f"output sigmoid with loss {model.loss}, which takes any real number: allowed with least_squares only"
@@ -128,6 +129,8 @@ def forbidden(model: GAN) -> str:
 def _known(file: Path, section: str, given: Iterable[str], allowed: Iterable[str]) -> None:
     allowed = sorted(allowed)
     for key in given:
+        if (new := RENAMED.get(key)) in allowed:
+            raise UserError(f"{file}: {section}.{key}: is now called {new}")
         if key not in allowed:
             raise UserError(f"{file}: {section}.{key}: unknown; allowed: {', '.join(allowed)}")
 

@@ -22,13 +22,20 @@ def names(folder: str, root: Path = ROOT) -> list[str]:
 
 def _spec(kind: type, folder: str, name: str, root: Path, asked_by: str) -> Any:
     if name not in names(folder, root):
+        for each in names(folder, root) if kind is ModelSpec else ():
+            if name in _file(kind, root / folder / f"{each}.yaml").was:
+                raise UserError(f"{asked_by}: {name} is called {each} now")
         raise UserError(f"{asked_by}: unknown {KINDS[folder]} {name!r}; allowed: {', '.join(names(folder, root))}")
     path = root / folder / f"{name}.yaml"
-    stat = path.stat()
-    spec = _parsed(kind, path, stat.st_mtime_ns, stat.st_size)
+    spec = _file(kind, path)
     if spec.name != name:
         raise UserError(f"{path}: name: must be {name!r}, the file's own name, got {spec.name!r}")
     return spec
+
+
+def _file(kind: type, path: Path) -> Any:
+    stat = path.stat()
+    return _parsed(kind, path, stat.st_mtime_ns, stat.st_size)
 
 
 @functools.cache

@@ -12,12 +12,12 @@ from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
 
 __all__ = [
-    "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search", "Spaces", "Split", "Study",
-    "Tune", "load_yaml", "parse",
+    "RENAMED", "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search", "Spaces", "Split",
+    "Study", "Tune", "load_yaml", "parse",
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
-RENAMED = {"experiments": "questions", "refine": "posthoc"}  # old keys, for files that still have them
+RENAMED = {"experiments": "questions", "refine": "posthoc", "slope": "lipschitz"}  # old keys, for files that still have them
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
 
@@ -111,6 +111,7 @@ class ModelSpec(Frozen):
     title: str
     paper: str
     notes: str = ""
+    was: tuple[str, ...] = ()  # its earlier names, for files and commands that still have one
     defaults: Recipe = Recipe()
     recipes: dict[str, Recipe] = {}  # "points" | "images" | "HxW" | a dataset's name
     space: Spaces = Spaces()

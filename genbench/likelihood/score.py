@@ -58,7 +58,7 @@ class Likelihood:
     @cached_property
     def path(self) -> HMCPath:
         """The annealing path from the uniform distribution on the box of images to an energy's distribution."""
-        return HMCPath(self.model.energy, self.model.slope, self.model.dim, self.generator, temperatures=TEMPERATURES)
+        return HMCPath(self.model.energy, self.model.gradient, self.model.dim, self.generator, temperatures=TEMPERATURES)
 
     @cached_property
     def log_z(self) -> LogZ:

@@ -34,7 +34,7 @@ class Adversarial(Model):
         return torch.tanh(x) if self.levels else x
 
     def fakes(self, noise: Mapping[str, Tensor]) -> Tensor:
-        """Flat examples (B, dim) of a batch's z, and of its classes if the model is told of any."""
+        """Flat examples (B, dim) of a batch's z, and of its classes if the model is class-conditional."""
         return self.generate(noise["z"], noise["label"]) if self.classes else self.generate(noise["z"])
 
     def score(self, x: Tensor, label: Tensor | None = None) -> Tensor:
@@ -42,7 +42,7 @@ class Adversarial(Model):
         raise NotImplementedError
 
     def scoring(self, noise: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
-        """`score` as a function of x alone: for the classes of a batch, if the model is told of any."""
+        """`score` as a function of x alone: for the classes of a batch, if the model is class-conditional."""
         return partial(self.score, label=noise["label"]) if self.classes else self.score
 
     def boundary(self, real: Tensor, fake: Tensor, hp) -> Tensor:

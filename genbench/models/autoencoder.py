@@ -1,4 +1,4 @@
-"""Autoencoders without a law of the latents, which gets one after training."""
+"""Autoencoders without a distribution of the latents, which gets one after training."""
 
 import torch
 from torch import Tensor

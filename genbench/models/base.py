@@ -47,8 +47,8 @@ class Model(nn.Module):
     `log_weights(x, generator)` (one importance weight per call), or `elbo(x, generator)`, or `energy(x)` (unnormalised).
     A model that decodes z has `latent`, its dimension, and `generate(z) -> (B, dim)`, a differentiable mean; z ~ N(0, I), unless
     it has a `draw_prior` and a `log_prior` of its own and `normal_prior` is False. It has `log_likelihood(x, z)`,
-    `draw(z, generator)`, x ~ p(x|z), and `encode(x)`, the mean and log standard deviation of a normal law of z that is near
-    the posterior, where it has these laws.
+    `draw(z, generator)`, x ~ p(x|z), and `encode(x)`, the mean and log standard deviation of a normal distribution of z that is
+    near the posterior, where it has these distributions.
 
     A model of `classes` is one of p(x|y) p(y): the trainer gives it the batch's classes as noise["label"] (B,), int64, and
     `prior` (classes,), the frequencies of the training split. Its `sample(n, generator, label)` draws labels from there unless
@@ -57,7 +57,7 @@ class Model(nn.Module):
     Arguments:
         shape: shape of an example, (d,) or (C, H, W).
         levels: number of grey values of an image, None for points.
-        classes: number of classes that the model is told of, 0 for none.
+        classes: number of class labels of a class-conditional model, 0 for one without.
     """
 
     players: ClassVar[dict[str, int]] = {"net": 1}  # sub-module updated: updates per step, in this order
@@ -109,7 +109,7 @@ class Model(nn.Module):
         return standard_normal(z)
 
     def draw_labels(self, n: int, generator: torch.Generator) -> Tensor | None:
-        """Classes (n,) of examples, drawn from the prior; None for a model that is not told of any."""
+        """Classes (n,) of examples, drawn from the prior; None for a model without classes."""
         return torch.multinomial(self.prior, n, replacement=True, generator=generator) if self.classes else None
 
     def by_class(self, log_p: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:

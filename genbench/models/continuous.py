@@ -127,7 +127,7 @@ class FFJORD(CNF):
         How to train your neural ODE (Finlay et al., 2020), arXiv 2002.02798 (kinetic energy and Jacobian, RNODE)
 
     Arguments:
-        probe: law of e, "rademacher" or "gaussian". net: CNF's other arguments.
+        probe: distribution of e, "rademacher" or "gaussian". net: CNF's other arguments.
     """
 
     name = "ffjord"

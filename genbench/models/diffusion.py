@@ -18,7 +18,7 @@ class DDPM(Model):
 
     Trained at continuous times; sampling is ancestral over `steps` steps of the same schedule, at times that grow
     quadratically (Song et al., 2020, arXiv 2010.02502), and `elbo` is the bound of exactly that chain (posterior
-    variances). `log_prob` is the density of the probability-flow ODE: an estimate, of the ODE's law and not of the chain's.
+    variances). `log_prob` is the density of the probability-flow ODE: an estimate, of the ODE's distribution, not the chain's.
 
     References:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), arXiv 2006.11239
@@ -29,7 +29,7 @@ class DDPM(Model):
         FFJORD (Grathwohl et al., 2018), arXiv 1810.01367 (its trace by one random probe)
         Classifier-Free Diffusion Guidance (Ho & Salimans, 2022), arXiv 2207.12598
 
-    Told the class, the network sees its embedding beside the time, and in a tenth of the updates that of no class, so that it
+    A class-conditional network sees the class's embedding beside the time, and in a tenth of the updates that of no class, so it
     can be guided: the velocity is then (1 + guidance) v(x|y) - guidance v(x), in the chain that samples and in its bound alike.
     The bound is log p(y) + (bound given y) - log r(y) for a class y drawn from r, the posterior of the classes by another
     estimate of their bounds: valid whatever r is, and the logarithm of their sum where r is right.
@@ -55,7 +55,7 @@ class DDPM(Model):
         if guidance < 0 or (guidance and not classes):
             raise ValueError(f"guidance must be at least 0, and 0 without classes; got {guidance}")
         self.network, self.steps, self.guidance = network, steps, guidance
-        # least noise: of 0.0125, or for few grey values such that most neighbours can be told apart. Of 256 they can't: the
+        # least noise: of 0.0125, or for few grey values such that most neighbours are distinct. Of 256 they can't: the
         # decoder then costs the bound 1 to 3 bits per dimension, but below that noise a small network loses more
         self.first = max(0.0125, 2 / (levels - 1) / 3.5) if levels else 0.0125
         self.last = math.pi / 2 - 0.01
@@ -119,7 +119,7 @@ class DDPM(Model):
     def elbo(self, x: Tensor, generator: torch.Generator, steps: int | None = None) -> Tensor:
         """Lower bound (B,) on log p(x) in nats, for images on the log-probability of the grey values; one noise per step.
 
-        It bounds the law of the chain of `steps` steps, by default the sampler's own. A longer chain is another model, with
+        It bounds the density of the chain of `steps` steps, by default the sampler's own. A longer chain is another model, with
         the same network: its bound is as a rule higher, and says nothing of samples drawn in fewer steps.
         """
         if not self.classes:
@@ -208,6 +208,6 @@ class DDPM(Model):
             speed = 2 * u * (self.last - self.first)  # d phi / du of t = u^2
             return speed * value, speed * (pushed * probes).sum((0, -1))
 
-        start = math.cos(self.first)  # data enter as x cos(phi), not noised: the law is the ODE's own at that time
+        start = math.cos(self.first)  # data enter as x cos(phi), not noised: the distribution is the ODE's own at that time
         z, trace = rk4(f, (x * start, torch.zeros_like(x[..., 0])), 0.0, 1.0, steps)
         return standard_normal(z) + trace + self.dim * math.log(start)

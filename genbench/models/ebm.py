@@ -7,14 +7,14 @@ from genbench.models.base import Model, normal, uniform
 from genbench.models.langevin import corrected, reflect, ula
 from genbench.nets import MLP
 
-__all__ = ["CDEBM", "EBM", "Algorithm1EBM", "Energy", "ShortRunEBM"]
+__all__ = ["CDEBM", "EBM", "Energy", "LastBatchEBM", "ShortRunEBM"]
 
 
 class Energy(Model):
     """p(x) proportional to exp(-U(x)), with U = f/temperature + |x|^2 / (2 base^2) and f a network; low U is likely.
 
     A network without bounds grows at most like |x|, so the Gaussian base measure makes the integral over R^d finite. Images live
-    in the box [-1, 1]^d instead, whose walls reflect the chains. Chains are not clipped: clipped ones can't follow the slopes
+    in the box [-1, 1]^d instead, whose walls reflect the chains. Chains are not clipped: clipped ones can't follow the gradients
     that the network learns, and long training then runs away. The temperature makes the step-to-noise ratio of image recipes
     explicit: a step s on f with noise n is Langevin on f/T with T = n^2/(2s).
 
@@ -45,18 +45,18 @@ class Energy(Model):
         value = self.net(x).squeeze(-1) / self.temperature + x.square().sum(-1) / (2 * self.base**2)
         return torch.where((x.abs() <= 1).all(-1), value, torch.inf) if self.levels else value
 
-    def slope(self, x: Tensor) -> Tensor:
+    def gradient(self, x: Tensor) -> Tensor:
         """Gradient of U (B, d), itself differentiable; outside the box the network's own goes on."""
-        return self.net.slope(x)[1] / self.temperature + x / self.base**2
+        return self.net.gradient(x)[1] / self.temperature + x / self.base**2
 
     def langevin(self, x: Tensor, noise: Tensor) -> Tensor:
         """Chains after K uncorrected steps from x (B, d) with noise (B, K, d)."""
-        return ula(x, self.slope, self.step, noise, self.fold)
+        return ula(x, self.gradient, self.step, noise, self.fold)
 
     def sample(self, n, generator):
         """Fresh Langevin chains; their last steps are corrected, else samples would be wider than the density exp(-U)/Z."""
         x = self.spread(uniform((n, self.dim), generator))
-        x = corrected(x, self.energy, self.slope, self.step, self.sample_steps, generator, 1.0 if self.levels else None)
+        x = corrected(x, self.energy, self.gradient, self.step, self.sample_steps, generator, 1.0 if self.levels else None)
         return x.reshape(n, *self.shape)
 
 
@@ -64,8 +64,8 @@ class CDEBM(Energy):
     """Contrastive divergence, CD-k: chains of k steps start at the batch's data, for each update anew.
 
     The loss is E f(data) - E f(chains) + reg (f(data)^2 + f(chains)^2); chains are constants in it. Its gradient is, but for
-    the temperature, that of the negative log-likelihood where the chains have the law exp(-U)/Z. After k steps they have not;
-    then it is the gradient of no likelihood, nor of the contrastive divergence, whose dependence on the chains' law it drops.
+    the temperature, that of the negative log-likelihood where chains are distributed as exp(-U)/Z. After k steps they are not:
+    then it is the gradient of no likelihood, nor of the contrastive divergence, whose dependence on the chains' ends it drops.
 
     References:
         Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
@@ -183,8 +183,8 @@ class EBM(BufferedEBM):
         return torch.where(noise["restart"] < self.restart, self.spread(noise["fresh"]), kept)
 
 
-class Algorithm1EBM(BufferedEBM):
-    """Chains start at (1 - alpha) B + alpha N(0, I), where B is the last batch of chains and nothing else is kept.
+class LastBatchEBM(BufferedEBM):
+    """Chains go on from the last batch: they start at (1 - alpha) B + alpha N(0, I), where B is all that is kept.
 
     The sum is one of values: every chain is drawn to the origin and blurred a little, none is restarted. As printed, the
     algorithm ascends f, for p proportional to exp(f), and adds the gradient of f(data) - f(chains) to the weights: its f is
@@ -197,7 +197,7 @@ class Algorithm1EBM(BufferedEBM):
         buffer: rows for B; more than a batch stay unused. alpha: weight of the noise. Others: see CDEBM.
     """
 
-    name = "algorithm1_ebm"
+    name = "last_batch_ebm"
 
     def __init__(self, shape, levels=None, buffer=1024, alpha=0.05, steps=20, **energy):
         super().__init__(shape, levels, buffer, steps=steps, **energy)

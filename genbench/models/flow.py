@@ -190,24 +190,24 @@ class Squeeze(nn.Module):
 
 
 class Conditional(nn.Module):
-    """Standardises latents z by a normal law given what stays: z, h (B, H, W, C) -> (z - mean(h)) exp(-log_std(h))."""
+    """Standardises latents z by a normal distribution given what stays: z, h (B, H, W, C) -> (z - mean(h)) exp(-log_std(h))."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.net = Conv(channels, 2 * channels)
         silent(self.net)
 
-    def law(self, h: Tensor) -> tuple[Tensor, Tensor]:
+    def mean_and_log_std(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log_std, each like z; the latter within 5: samples far out would overflow."""
         mean, log_std = self.net(h).chunk(2, -1)
         return mean, log_std.clamp(-5, 5)
 
     def forward(self, z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self.law(h)
+        mean, log_std = self.mean_and_log_std(h)
         return (z - mean) * (-log_std).exp(), -log_std.flatten(1).sum(-1)
 
     def inverse(self, z: Tensor, h: Tensor) -> Tensor:
-        mean, log_std = self.law(h)
+        mean, log_std = self.mean_and_log_std(h)
         return z * log_std.exp() + mean
 
 
@@ -221,7 +221,7 @@ class Layered(Flow):
     def build(self, scales: Sequence[Sequence[nn.Module]], priors: Sequence[Conditional] = (), flat: bool = False) -> None:
         """Set the layers of every scale.
 
-        `priors`: for each scale but the last the law of what leaves, a standard normal one where there are none.
+        `priors`: for each scale but the last the distribution of what leaves, a standard normal one where there are none.
         `flat`: whether layers see images as (B, dim).
         """
         self.net = nn.ModuleDict(

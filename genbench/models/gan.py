@@ -31,9 +31,9 @@ class GAN(Adversarial):
         loss, penalty, norm: keys of LOSSES, PENALTIES and NORMS; "" is the method's own.
         critic_steps: updates of the critic for one of the generator; 0 is the method's own number.
         output: "linear", or "sigmoid": then the critic's value is a probability, as in Lucic et al.'s LSGAN (arXiv 1711.10337).
-        slope: the bound on a spectral critic's slope, that of each of its two terms where it is told classes; 1, the authors',
-            is little where modes are narrow and dimensions few.
-        classes: see Model; the generator is told the class, the critic projects its features on it.
+        lipschitz: bound on a spectral critic's Lipschitz constant; of each of the two terms of a class-conditional one. 1, the
+            authors', is little where modes are narrow and dimensions few.
+        classes: see Model; the generator is given the class, the critic projects its features on it.
     """
 
     loss: ClassVar[str] = "non_saturating"
@@ -46,7 +46,7 @@ class GAN(Adversarial):
     def __init__(
         self, shape, levels=None, latent: int = 2, width: int = 128, depth: int = 3, network: str = "mlp", critic_width: int = 0,
         loss: str = "", penalty: str = "", norm: str = "", critic_steps: int = 0, output: str = "linear",
-        slope: float = 1.0, classes: int = 0,
+        lipschitz: float = 1.0, classes: int = 0,
     ):  # fmt: skip
         super().__init__(shape, levels, classes)
         self.loss = chosen("loss", loss or self.loss, LOSSES)
@@ -59,7 +59,7 @@ class GAN(Adversarial):
         more = {"depth": depth} if chosen("network", network, GENERATORS) == "mlp" else {}
         inner = "none" if self.norm == "spectral" else self.norm
         net = critic(network, shape, critic_width or width, inner, classes, **more)
-        self.critic = Spectral(net, slope) if self.norm == "spectral" else net
+        self.critic = Spectral(net, lipschitz) if self.norm == "spectral" else net
         self.generator = generator(network, latent, shape, width, classes, **more)
         self.latent = self.generator.latent
         # the trainer calls what is there: these two only where they have something to do
@@ -163,7 +163,7 @@ class WGANGP(GAN):
 
 
 class DRAGAN(GAN):
-    """The non-saturating GAN whose critic has slopes of length 1 around the data.
+    """The non-saturating GAN whose critic has gradients of norm 1 around the data.
 
     References:
         On Convergence and Stability of GANs (Kodali et al., 2017), arXiv 1705.07215

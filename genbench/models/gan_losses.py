@@ -78,7 +78,7 @@ class LeastSquares(Loss):
 
 
 class Wasserstein(Loss):
-    """f(G(z)) - f(x) against -f(G(z)): the dual of W1 where f has slopes of at most 1.
+    """f(G(z)) - f(x) against -f(G(z)): the dual of W1 where f is 1-Lipschitz.
 
     Values have no zero: the boundary lies midway between the means of real and fake.
 

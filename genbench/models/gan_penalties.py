@@ -1,4 +1,4 @@
-"""What restrains a critic, besides its normalisation; each goes with any loss."""
+"""Penalties of a critic, and weight clipping, besides its normalisation; each goes with any loss."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -14,7 +14,7 @@ __all__ = ["PENALTIES", "Penalty"]
 Score = Callable[[Tensor], Tensor]
 
 
-def slope(score: Score, x: Tensor) -> Tensor:
+def gradient(score: Score, x: Tensor) -> Tensor:
     """Gradients (B, d) of the values at x (B, d); each is that of one example alone unless the critic mixes a batch."""
     return grad(lambda u: score(u).sum())(x)
 
@@ -28,7 +28,7 @@ class Penalty:
     """`penalty(score, real, fake, noise, hp)`: terms (B,) added to the critic's loss, flat examples being (B, d); here none."""
 
     hp: ClassVar[dict[str, float]] = {}  # its own hyperparameters with their defaults
-    slopes: ClassVar[bool] = False  # whether it needs the gradient at single examples
+    gradients: ClassVar[bool] = False  # whether it needs gradients at single examples
 
     def noise(self, shape: tuple[int, ...], dim: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Randomness for (updates, batch) = shape."""
@@ -56,22 +56,22 @@ class Interpolates(Penalty):
     """
 
     hp = {"gp": 10.0}
-    slopes = True
+    gradients = True
 
     def noise(self, shape, dim, generator):
         return {"mix": uniform((*shape, 1), generator)}
 
     def excess(self, norms: Tensor) -> Tensor:
-        """How far slopes are from what they should be."""
+        """How far gradient norms are from what they should be."""
         return norms - 1
 
     def __call__(self, score, real, fake, noise, hp):
-        norms = length(slope(score, fake + noise["mix"] * (real - fake)))
+        norms = length(gradient(score, fake + noise["mix"] * (real - fake)))
         return hp["gp"] * self.excess(norms).square()
 
 
 class OneSided(Interpolates):
-    """gp max(0, |grad f| - 1)^2 at the same points: slopes below 1 cost nothing.
+    """gp max(0, |grad f| - 1)^2 at the same points: gradient norms below 1 cost nothing.
 
     References:
         On the regularization of Wasserstein GANs (Petzka et al., 2018), arXiv 1709.08894
@@ -91,14 +91,14 @@ class Dragan(Penalty):
     """
 
     hp = {"gp": 10.0}
-    slopes = True
+    gradients = True
 
     def noise(self, shape, dim, generator):
         return {"jitter": uniform((*shape, dim), generator) - 0.5}
 
     def __call__(self, score, real, fake, noise, hp):
         moved = real + real.std(correction=0) * noise["jitter"]
-        return hp["gp"] * (length(slope(score, moved)) - 1).square()
+        return hp["gp"] * (length(gradient(score, moved)) - 1).square()
 
 
 class R1(Penalty):
@@ -109,10 +109,10 @@ class R1(Penalty):
     """
 
     hp = {"gp": 1.0}
-    slopes = True
+    gradients = True
 
     def __call__(self, score, real, fake, noise, hp):
-        return 0.5 * hp["gp"] * slope(score, real).square().sum(-1)
+        return 0.5 * hp["gp"] * gradient(score, real).square().sum(-1)
 
 
 PENALTIES: dict[str, Penalty] = {

@@ -19,9 +19,9 @@ ADDED = tuple(name for name in PENALTIES if name != "clipping")  # which is no t
 
 
 class GEBM(Adversarial):
-    """The law of a generator, tilted: g(z) with z from p(z) proportional to N(z; 0, I) exp(-E(g(z))).
+    """The distribution of a generator, tilted: g(z) with z from p(z) proportional to N(z; 0, I) exp(-E(g(z))).
 
-    It has no density in the space of the data where the generator's law, the base, has none, so maximum likelihood is that of
+    It has no density in the space of the data where the generator, the base, has none, so maximum likelihood is that of
     the tilt relative to the base. The critic's value is its logarithm, `score` = -(E + c) with c for log Z, and maximises
     E_data score - E_base exp(score) + 1. Over all functions that is KL(data | base), reached at log(data / base); over the
     critic's, the KL's approximate lower bound estimator, KALE. The generator minimises it in turn, so that the energy only has

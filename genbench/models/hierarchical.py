@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.models.base import Model
-from genbench.models.decoders import law_of
+from genbench.models.decoders import distribution_of
 from genbench.models.outputs import gaussian
 from genbench.models.vae import FreeBits, kl_from_standard
 from genbench.nets import MLP
@@ -13,13 +13,13 @@ from genbench.nets.parts import grow, he, image, ladder, normaliser, shrink
 
 __all__ = ["NVAE", "Hierarchy", "LadderVAE", "precision_weighted"]
 
-Law = tuple[Tensor, Tensor]  # mean and log standard deviation (B, size)
+Normal = tuple[Tensor, Tensor]  # mean and log standard deviation (B, size)
 
 
 class Hierarchy(FreeBits):
     """Levels z_1, z_2, ..., top first, each with a normal prior given those above, and a normal posterior given x as well.
 
-    The contract's latent is u ~ N(0, I), of which z_l = mean_l + std_l u_l under the prior's law of level l: the model decodes
+    The contract's latent is u ~ N(0, I), of which z_l = mean_l + std_l u_l under the prior of level l: the model decodes
     standard normal numbers as others do. A posterior is written by its distance from the prior, N(shift, ratio^2) of u_l, so
     the KL of a level is that of u_l to N(0, I) in closed form; the levels above it are sampled. z_1 = u_1.
 
@@ -30,38 +30,38 @@ class Hierarchy(FreeBits):
     sizes: tuple[int, ...]  # numbers per level
 
     def up(self, x: Tensor) -> list:
-        """What x tells each level."""
+        """What x says about each level: its evidence."""
         raise NotImplementedError
 
     def start(self, given: Tensor) -> Tensor:
         """The state (B, ...) above the top level, for latents (B, latent)."""
         raise NotImplementedError
 
-    def prior_law(self, level: int, state: Tensor) -> Law:
-        """The law of z_l below the top, given the state of the levels above."""
+    def conditional_prior(self, level: int, state: Tensor) -> Normal:
+        """The prior of z_l below the top, given the state of the levels above."""
         raise NotImplementedError
 
-    def residual(self, level: int, state: Tensor, told, prior: Law) -> Law:
-        """Shift and log ratio of q(u_l | x, levels above), where x tells the level `told` and the prior's law is `prior`."""
+    def residual(self, level: int, state: Tensor, evidence, prior: Normal) -> Normal:
+        """Shift and log ratio of q(u_l | x, levels above), from what `up` says of x at this level and the level's prior."""
         raise NotImplementedError
 
     def down(self, level: int, state: Tensor, z: Tensor) -> Tensor:
         """The state of the levels down to z_l; that of all is what net["decoder"] sees."""
         raise NotImplementedError
 
-    def descend(self, given: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor, Law]:
-        """The state of all levels, u, and the law (shift, log ratio) from which u was drawn, (B, latent) each.
+    def descend(self, given: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor, Normal]:
+        """The state of all levels, u, and the distribution (shift, log ratio) from which u was drawn, (B, latent) each.
 
         Without x, `given` (B, latent) is u itself; with x, standard normal noise that draws u from the posterior.
         """
-        told = None if x is None else self.up(x)
+        evidence = None if x is None else self.up(x)
         state, rows = self.start(given), []
         for level, u in enumerate(given.split(self.sizes, -1)):
             mean = log_std = shift = log_ratio = torch.zeros_like(u)
             if level:
-                mean, log_std = self.prior_law(level, state)
-            if told is not None:
-                shift, log_ratio = self.residual(level, state, told[level], (mean, log_std))
+                mean, log_std = self.conditional_prior(level, state)
+            if evidence is not None:
+                shift, log_ratio = self.residual(level, state, evidence[level], (mean, log_std))
                 u = shift + log_ratio.exp() * u
             state = self.down(level, state, mean + log_std.exp() * u)
             rows.append((u, shift, log_ratio))
@@ -69,7 +69,7 @@ class Hierarchy(FreeBits):
         return state, u, (shift, log_ratio)
 
     def encode(self, x, label=None):
-        """A normal law of u near the posterior: that of each level given the means of those above."""
+        """A normal distribution of u near the posterior: that of each level given the means of those above."""
         return self.descend(torch.zeros(len(x), self.latent).to(x), x)[2]
 
     def decode(self, z, label=None):
@@ -81,9 +81,9 @@ class Hierarchy(FreeBits):
 
     def terms(self, x, noise):
         state, _, q = self.descend(noise["z"], x)
-        return self.law.log_prob(self.flat(x), *super().decode(state), self.levels).sum(-1), self.kl(q).sum(-1)
+        return self.distribution.log_prob(self.flat(x), *super().decode(state), self.levels).sum(-1), self.kl(q).sum(-1)
 
-    def kl(self, q: Law) -> Tensor:
+    def kl(self, q: Normal) -> Tensor:
         """KL (B, levels) of each level's posterior q, as `descend` gives it, from its prior, in nats: the bound has their sum."""
         return torch.stack([part.sum(-1) for part in kl_from_standard(*q).split(self.sizes, -1)], -1)
 
@@ -91,7 +91,7 @@ class Hierarchy(FreeBits):
 class LadderVAE(Hierarchy):
     """Two levels, whose posterior at the lower one is the product of what x says and of the prior given the upper one.
 
-    The product of two normal laws: precisions add, means are weighted by them.
+    The product of two normal distributions: precisions add, means are weighted by them.
 
     References:
         Ladder Variational Autoencoders (Sønderby et al., 2016), arXiv 1602.02282
@@ -116,28 +116,28 @@ class LadderVAE(Hierarchy):
         return [bounded(self.net["top"](features)), bounded(self.net["encoder"].head(features))]
 
     def start(self, given):
-        return given[:, :0]  # no law depends on it
+        return given[:, :0]  # nothing depends on it
 
-    def prior_law(self, level, state):
+    def conditional_prior(self, level, state):
         return bounded(self.net["prior"](state))
 
-    def residual(self, level, state, told, prior):
-        return told if level == 0 else precision_weighted(told, prior)
+    def residual(self, level, state, evidence, prior):
+        return evidence if level == 0 else precision_weighted(evidence, prior)
 
     def down(self, level, state, z):
         return z
 
 
-def bounded(out: Tensor) -> Law:
+def bounded(out: Tensor) -> Normal:
     """Mean and log standard deviation, within 5 of 0 and smoothly so, of a network's output (B, 2 size, ...), (B, size) each."""
     mean, log_std = out.flatten(1).chunk(2, -1)
     return mean, 5 * torch.tanh(log_std / 5)
 
 
-def precision_weighted(told: Law, prior: Law) -> Law:
-    """The law told(z) prior(z) / const in units of the prior: shift and log ratio of u = (z - mean) / std."""
-    log_odds = 2 * (prior[1] - told[1])  # of the precisions
-    shift = (told[0] - prior[0]) * (-prior[1]).exp() * torch.sigmoid(log_odds)
+def precision_weighted(evidence: Normal, prior: Normal) -> Normal:
+    """The distribution evidence(z) prior(z) / const in units of the prior: shift and log ratio of u = (z - mean) / std."""
+    log_odds = 2 * (prior[1] - evidence[1])  # of the precisions
+    shift = (evidence[0] - prior[0]) * (-prior[1]).exp() * torch.sigmoid(log_odds)
     return shift, -0.5 * F.softplus(log_odds)
 
 
@@ -160,7 +160,7 @@ class NVAE(Hierarchy):
 
     def __init__(self, shape, levels=None, channels: int = 4, groups: int = 1, width: int = 32):
         Model.__init__(self, shape, levels)  # no network of the plain model's
-        self.law, (self.estimator,) = law_of("", levels), self.estimators
+        self.distribution, (self.estimator,) = distribution_of("", levels), self.estimators
         inputs, size = image(shape)
         coarse, fine, _ = ladder(size)[-3:]
         self.sides = [coarse] * groups + [fine] * groups + [size]  # of the maps that each group, and the output, is drawn on
@@ -191,11 +191,11 @@ class NVAE(Hierarchy):
     def start(self, given):
         return self.net.start.expand(len(given), *self.net.start.shape)
 
-    def prior_law(self, level, state):
+    def conditional_prior(self, level, state):
         return bounded(self.net["prior"][level - 1](state))
 
-    def residual(self, level, state, told, prior):
-        return bounded(self.net["posterior"][level](torch.cat([state, told], 1)))
+    def residual(self, level, state, evidence, prior):
+        return bounded(self.net["posterior"][level](torch.cat([state, evidence], 1)))
 
     def down(self, level, state, z):
         side, below = self.sides[level : level + 2]
@@ -219,5 +219,5 @@ class Cell(nn.Module):
 
 
 def head(inputs: int, outputs: int) -> nn.Sequential:
-    """Feature maps -> the numbers of a law at each pixel."""
+    """Feature maps -> the numbers of a distribution at each pixel."""
     return nn.Sequential(nn.SiLU(), nn.Conv2d(inputs, inputs // 2, 1), nn.SiLU(), nn.Conv2d(inputs // 2, outputs, 1))

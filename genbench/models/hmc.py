@@ -13,7 +13,7 @@ Function = Callable[[Tensor], Tensor]
 class LastLook:
     """A function x (n, d) -> value (n,), gradient (n, d) that is not computed again where it is asked of one tensor in a row.
 
-    Energies and slopes made of it cost one computation at each point of a trajectory.
+    Energies and gradients made of it cost one computation at each point of a trajectory.
 
     Arguments:
         look: the function. point, seen: where it was computed last, and what it gave there.
@@ -34,30 +34,30 @@ class LastLook:
 
 
 def leapfrog(
-    x: Tensor, velocity: Tensor, slope: Function, step: float | Tensor, count: int, half: float | None = None
+    x: Tensor, velocity: Tensor, gradient: Function, step: float | Tensor, count: int, half: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Take `count` leapfrog steps for the energy whose gradient is `slope`; volume-preserving and reversible.
+    """Take `count` leapfrog steps for an energy of known gradient; volume-preserving and reversible.
 
     Arguments:
-        x, velocity: (n, d). slope: gradient (n, d) of U at (n, d). step: length, or (n, 1) lengths by chain.
+        x, velocity: (n, d). gradient: of U, (n, d) at (n, d). step: length, or (n, 1) lengths by chain.
         half: keep x in [-half, half]^d by bouncing off its walls; None: no walls.
 
     References:
         MCMC using Hamiltonian dynamics (Neal, 2011), arXiv 1206.1901
     """
-    velocity = velocity - 0.5 * step * slope(x)
+    velocity = velocity - 0.5 * step * gradient(x)
     for i in range(count):
         x = x + step * velocity
         if half is not None:
             turns = torch.floor((x + half) / (2 * half))
             x = half - (torch.remainder(x + half, 4 * half) - 2 * half).abs()
             velocity = torch.where(turns.remainder(2) == 1, -velocity, velocity)
-        velocity = velocity - (1.0 if i < count - 1 else 0.5) * step * slope(x)
+        velocity = velocity - (1.0 if i < count - 1 else 0.5) * step * gradient(x)
     return x, velocity
 
 
 def hmc_step(
-    x: Tensor, value: Tensor, energy: Function, slope: Function, step: float | Tensor, count: int,
+    x: Tensor, value: Tensor, energy: Function, gradient: Function, step: float | Tensor, count: int,
     generator: torch.Generator, half: float | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Move each chain by one Metropolis-corrected trajectory; return the new x (n, d), U(x) (n,) and who moved (n,) bool.
@@ -68,7 +68,7 @@ def hmc_step(
         x: (n, d). value: U(x) (n,), known from the last step. energy: U (n,) at (n, d). The others: see `leapfrog`.
     """
     velocity = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    new, end = leapfrog(x, velocity, slope, step, count, half)
+    new, end = leapfrog(x, velocity, gradient, step, count, half)
     proposed = energy(new)
     gain = value - proposed + 0.5 * (velocity.square() - end.square()).sum(-1)
     accepted = torch.rand(len(x), generator=generator, device=x.device).log() < gain

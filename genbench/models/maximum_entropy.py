@@ -1,4 +1,4 @@
-"""Maximum-entropy models of a single image: the law nearest to a Gaussian among those with the image's mean statistics."""
+"""Maximum-entropy models of one image: the distribution nearest to a Gaussian among those with the image's mean statistics."""
 
 import math
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Moduli:
     """Statistics of wavelet moduli, standardised by an example: mean roots of products m_j m_k, and a smoothed histogram.
 
     m_j = sqrt(|x * psi_j|^2 / s_j^2 + eps), psi_j a wavelet of one scale and direction, s_j its root mean square over the
-    example. All of them grow linearly in x, so that a Gaussian base measure times exp(-<theta, f>) is a law for any theta.
+    example. All of them grow linearly in x, so a Gaussian base measure times exp(-<theta, f>) is a distribution for any theta.
 
     References:
         Multiscale sparse microcanonical models (Bruna & Mallat, 2018), arXiv 1801.02013
@@ -112,7 +112,7 @@ def soul(
     That is maximum likelihood of theta where target = f(x0), d the number of pixels: the gradient of log p(x0) is
     d (E f(x) - f(x0)). Each update takes one step of an unadjusted Langevin chain, whose f(x) stands for E f(x), and at once
     one of theta uphill, preconditioned by the covariance of f under the base measure, with a rate that falls to a tenth. The
-    chains are wider than the law by their step, so theta is the one that makes theirs right.
+    chains are wider than the distribution by their step, so theta is the one that makes theirs right.
 
     References:
         Maximum entropy methods for texture synthesis: theory and practice (De Bortoli et al., 2021), arXiv 1912.01691
@@ -133,15 +133,15 @@ def soul(
         f = statistics(field.image(v))
         return (field.energy(v) + d * (theta * f).sum(-1)).sum(), f
 
-    def slope(v: Tensor) -> Tensor:
-        gradient, f = grad(energy, has_aux=True)(v, theta)
+    def gradient(v: Tensor) -> Tensor:
+        value, f = grad(energy, has_aux=True)(v, theta)
         seen.append(f)
-        return gradient
+        return value
 
     v = field.draw(generator)
     marks = {round(updates * (0.75 + 0.25 * i / keep)) for i in range(1, keep + 1)}
     for i in range(updates):
-        v = ula(v, slope, step, normal((len(v), 1, d), generator))
+        v = ula(v, gradient, step, normal((len(v), 1, d), generator))
         theta = theta + rate / (1 + 9 * i / updates) * torch.einsum("bij,bj->bi", inverse, seen[-1] - target)
         total = total + theta * (i >= updates // 2)
         if i + 1 in marks:

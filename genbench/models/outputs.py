@@ -37,7 +37,7 @@ def discretised_logistic(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int
 
 def log_normal_cdf(x: Tensor) -> Tensor:
     """log P(N(0, 1) < x), element by element; torch.special.log_ndtr is slow under vmap."""
-    t = torch.where(x < 0, -x, x) / math.sqrt(2)  # not abs: its slope at 0 is 0
+    t = torch.where(x < 0, -x, x) / math.sqrt(2)  # not abs: its derivative at 0 is 0
     return torch.where(x < 0, torch.special.erfcx(t).log() - t.square() - math.log(2), torch.log1p(-torch.erfc(t) / 2))
 
 

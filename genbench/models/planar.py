@@ -32,12 +32,12 @@ class Planar(nn.Module):
         inner = (self.u * self.w).sum(-1)
         stretch = softplus(inner) - 1  # the constrained w.u
         u = self.u + ((stretch - inner) / self.w.square().sum(-1)).unsqueeze(-1) * self.w
-        slopes = []
+        derivatives = []
         for k in range(len(self.b)):
             h = torch.tanh(z @ self.w[k] + self.b[k])
             z = z + h.unsqueeze(-1) * u[k]
-            slopes.append(1 - h * h)
-        return z, torch.log1p(torch.stack(slopes, -1) * stretch).sum(-1)
+            derivatives.append(1 - h * h)
+        return z, torch.log1p(torch.stack(derivatives, -1) * stretch).sum(-1)
 
 
 class Radial(nn.Module):

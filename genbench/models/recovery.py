@@ -15,13 +15,13 @@ __all__ = ["RecoveryEBM"]
 class RecoveryEBM(Model):
     """Diffusion recovery likelihood: at each of T noise levels an energy of the cleaner example, given the noisier one.
 
-    Level 0 is the data, x_{t+1} = y_t + s_t eps with y_t = a_t x_t, a_t^2 + s_t^2 = 1. The law of y_t given x_{t+1} is
+    Level 0 is the data, x_{t+1} = y_t + s_t eps with y_t = a_t x_t, a_t^2 + s_t^2 = 1. The distribution of y_t given x_{t+1} is
     proportional to exp(-U(y_t, t) - |x_{t+1} - y_t|^2 / (2 s_t^2)): it has few modes, so that short chains from x_{t+1}
     reach it, in training as in sampling. Of x_T = N(0, I) nothing is to be recovered, so U(., T - 1) stands alone, with
-    a_t = 1. Since p(x_{t+1} | y_t) is known, exp(-U(., t)) is the law of y_t itself up to a constant: `energy` is
+    a_t = 1. Since p(x_{t+1} | y_t) is known, exp(-U(., t)) is the distribution of y_t itself up to a constant: `energy` is
     x -> U(a_0 x, 0), normalised over x. U = f/temperature + |y|^2 / (2 base^2) with f a network that sees the level.
     Images live in the box [-1, 1]^d at level 0, whose walls reflect the chains. Samples follow the chains from level to
-    level, whose law is exp(-`energy`) only as far as all chains have converged. Where they have not, in training, the energy
+    level. They follow exp(-`energy`) only as far as all chains have converged. Where they have not, in training, the energy
     makes up for where they start: it exaggerates which of two modes is the larger.
 
     The noise is that of a cosine schedule, x_t = cos(phi) x_0 + sin(phi) eps with phi = pi t / 2T: for T = 6 .26, .52, .79,
@@ -32,7 +32,7 @@ class RecoveryEBM(Model):
 
     Arguments:
         width, depth: of f. noises: T, the number of levels. steps: of the Langevin chain at each level.
-        step: of the chains, in units of the variance of y_t given x_{t+1} where the data's law is N(., detail^2).
+        step: of the chains, in units of the variance of y_t given x_{t+1} where the data's distribution is N(., detail^2).
         detail: standard deviation of the finest detail. base: standard deviation of the Gaussian base measure.
     """
 
@@ -72,7 +72,7 @@ class RecoveryEBM(Model):
 
     def force(self, y: Tensor, level: Tensor) -> Tensor:
         """Gradient of U in y (B, d)."""
-        return self.net.slope(self._seen(y, level))[1][..., : self.dim] / self.temperature + y / self.base**2
+        return self.net.gradient(self._seen(y, level))[1][..., : self.dim] / self.temperature + y / self.base**2
 
     def _seen(self, y: Tensor, level: Tensor) -> Tensor:
         return torch.cat([y, indicator(level, self.noises, y)], -1)
@@ -81,13 +81,13 @@ class RecoveryEBM(Model):
         """A chain from x_{t+1} (B, d) to y_t (B, d); noise: (B, K, d)."""
         pull, first = self.pull[level], (level == 0).unsqueeze(-1)
 
-        def slope(y):
+        def gradient(y):
             return self.force(y, level) + pull * (y - noisy)
 
         def fold(y):
             return torch.where(first, reflect(y, self.scale[0]), y)
 
-        return ula(noisy, slope, self.size[level], noise, fold if self.levels else None)
+        return ula(noisy, gradient, self.size[level], noise, fold if self.levels else None)
 
     def prepare_net(self, x, noise, hp):
         level, kept = noise["level"], self.kept[noise["level"]]
@@ -106,7 +106,7 @@ class RecoveryEBM(Model):
         value = self.potential(self.scale[0] * x, self._first(x))
         return torch.where((x.abs() <= 1).all(-1), value, torch.inf) if self.levels else value
 
-    def slope(self, x: Tensor) -> Tensor:
+    def gradient(self, x: Tensor) -> Tensor:
         """Gradient of `energy` (B, d) at flat x (B, d)."""
         return self.scale[0] * self.force(self.scale[0] * x, self._first(x))
 

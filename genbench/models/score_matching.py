@@ -1,6 +1,6 @@
 """Energies that learn by matching the data's score, without chains: the losses side by side, and the models trained by them.
 
-A loss takes the gradient of the energy U, `slope` (B, d) -> (B, d), so the model's score is -slope. It is a mean over examples:
+A loss takes the gradient of the energy U, (B, d) -> (B, d); the model's score is minus that. It is a mean over examples:
 half the mean squared distance between the model's score and the data's, but for a constant of the data.
 """
 
@@ -18,33 +18,33 @@ __all__ = ["DSMEBM", "SSMEBM", "denoising", "exact", "sliced"]
 Function = Callable[[Tensor], Tensor]
 
 
-def exact(slope: Function, x: Tensor) -> Tensor:
-    """Estimation of Non-Normalized Statistical Models by Score Matching (Hyvärinen, 2005): d derivatives of the slope."""
-    value, back = vjp(slope, x)
+def exact(gradient: Function, x: Tensor) -> Tensor:
+    """Estimation of Non-Normalized Statistical Models by Score Matching (Hyvärinen, 2005): d derivatives of the gradient."""
+    value, back = vjp(gradient, x)
     basis = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     rows = vmap(lambda v: (back(v.expand_as(x))[0] * v).sum(-1))(basis)
     return (0.5 * value.square().sum(-1) - rows.sum(0)).mean()
 
 
-def sliced(slope: Function, x: Tensor, v: Tensor) -> Tensor:
+def sliced(gradient: Function, x: Tensor, v: Tensor) -> Tensor:
     """Sliced Score Matching (Song et al., 2019), arXiv 1905.07088, with variance reduction: one derivative, along v (B, d).
 
     Its mean over v with E v v^T = I is `exact`.
     """
-    value, back = vjp(slope, x)
+    value, back = vjp(gradient, x)
     return (0.5 * value.square().sum(-1) - (back(v)[0] * v).sum(-1)).mean()
 
 
-def denoising(slope: Function, x: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """A Connection Between Score Matching and Denoising Autoencoders (Vincent, 2011): no derivative of the slope.
+def denoising(gradient: Function, x: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """A Connection Between Score Matching and Denoising Autoencoders (Vincent, 2011): no derivative of the gradient.
 
-    Matches the score of x + sigma noise, noise (B, d) being standard normal: that law is learnt, not the data's.
+    Matches the score of x + sigma noise, noise (B, d) being standard normal: that distribution is learnt, not the data's.
     """
-    return 0.5 * (slope(x + sigma * noise) - noise / sigma).square().sum(-1).mean()
+    return 0.5 * (gradient(x + sigma * noise) - noise / sigma).square().sum(-1).mean()
 
 
 class ScoreEBM(Energy):
-    """An energy that learns by its slope alone; its constant means nothing.
+    """An energy that learns by its gradient alone; its constant means nothing.
 
     Arguments:
         See Energy.
@@ -81,7 +81,7 @@ class DSMEBM(ScoreEBM):
         return {"noise": normal((*shape, self.dim), generator)}
 
     def loss_net(self, x, noise, hp):
-        return self.sigma**2 * denoising(self.slope, self.flat(x), noise["noise"], self.sigma)
+        return self.sigma**2 * denoising(self.gradient, self.flat(x), noise["noise"], self.sigma)
 
 
 class SSMEBM(ScoreEBM):
@@ -100,4 +100,4 @@ class SSMEBM(ScoreEBM):
         return {"v": normal((*shape, self.dim), generator).sign()}
 
     def loss_net(self, x, noise, hp):
-        return sliced(self.slope, self.flat(x), noise["v"])
+        return sliced(self.gradient, self.flat(x), noise["v"])

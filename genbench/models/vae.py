@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genbench.models.base import Model, chosen, normal
-from genbench.models.decoders import coders, law_of
+from genbench.models.decoders import coders, distribution_of
 from genbench.models.outputs import gaussian
 
 __all__ = ["IWAE", "VAE", "FreeBits", "kl_from_standard"]
@@ -31,9 +31,9 @@ class VAE(Model):
         Monte Carlo gradient estimation in machine learning (Mohamed et al., 2019), arXiv 1906.10652
 
     Arguments:
-        latent: dimension of z. width, depth, network, encoder_width: see `coders`. classes: see Model; the decoder is told the
+        latent: dimension of z. width, depth, network, encoder_width: see `coders`. classes: see Model; the decoder is given the
             class, and the encoder's output has a vector of the class added.
-        decoder: a key of LAWS of the kind of data, its first if empty. std: of a decoder with a fixed one, in model space.
+        decoder: a key of DISTRIBUTIONS of the kind of data, the usual one if empty. std: a fixed decoder's own, in model space.
         estimator: of the gradient, the first of `estimators` if empty. "closed": KL in closed form, z reparameterised.
             "total": log q(z|x) - log p(z) for the KL, z reparameterised. "path": the same without the gradient by the parameters
             of log q, whose mean is zero. "score": z is not differentiated, and the encoder learns by the score function.
@@ -44,7 +44,7 @@ class VAE(Model):
     hp = {"beta": 1.0}  # weight of the KL; anything but 1 is no bound
     likelihood = "lower_bound"
     selects = True
-    # that fit the laws, the default first: "closed" needs a normal posterior and prior, "path" and "score" a normal posterior
+    # the fitting ones, the default first: "closed" needs a normal posterior and prior, "path" and "score" a normal posterior
     estimators: ClassVar[tuple[str, ...]] = ("closed", "total", "path", "score")
 
     def __init__(
@@ -54,19 +54,19 @@ class VAE(Model):
         super().__init__(shape, levels, classes)
         if std <= 0:
             raise ValueError(f"std: must be > 0, got {std}")
-        self.latent, self.law, self.std, self.baseline = latent, law_of(decoder, levels), std, baseline
+        self.latent, self.distribution, self.std, self.baseline = latent, distribution_of(decoder, levels), std, baseline
         self.estimator = chosen("estimator", estimator or self.estimators[0], self.estimators)
-        outputs = (2 * self.dim,) if self.law.learned and not levels else shape
+        outputs = (2 * self.dim,) if self.distribution.learned and not levels else shape
         self.net = coders(shape, 2 * latent, latent, outputs, width, depth, network, encoder_width, classes)
         if classes:
             self.net["label"] = torch.nn.Embedding.from_pretrained(torch.zeros(classes, 2 * latent), freeze=False)
-        if levels and self.law.learned:
+        if levels and self.distribution.learned:
             self.net.register_parameter("log_scale", torch.nn.Parameter(torch.full((self.dim,), -2.0)))
 
     def noise(self, shape, generator):
         return {"z": normal((*shape, self.latent), generator)}
 
-    # ---- laws
+    # ---- distributions
 
     def encode(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, latent) of q(z|x), or of q(z|x, y)."""
@@ -83,7 +83,7 @@ class VAE(Model):
     def decode(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Location and log scale (B, dim) of p(x|z), or of p(x|z, y)."""
         out = self.flat(self.net["decoder"](z) if label is None else self.net["decoder"](z, label))
-        if not self.law.learned:
+        if not self.distribution.learned:
             return out, torch.full_like(out, math.log(self.std))
         if self.levels:
             return out, self.net.log_scale.clamp(-7, 2).expand_as(out)
@@ -92,11 +92,11 @@ class VAE(Model):
 
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Mean (B, dim) of p(x|z), or of p(x|z, y)."""
-        return self.law.mean(self.decode(z, label)[0])
+        return self.distribution.mean(self.decode(z, label)[0])
 
     def log_likelihood(self, x: Tensor, z: Tensor, label: Tensor | None = None) -> Tensor:
         """log p(x|z) (B,), or log p(x|z, y)."""
-        return self.law.log_prob(self.flat(x), *self.decode(z, label), self.levels).sum(-1)
+        return self.distribution.log_prob(self.flat(x), *self.decode(z, label), self.levels).sum(-1)
 
     # ---- training
 
@@ -137,7 +137,7 @@ class VAE(Model):
     def log_weights(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """log p(x, z) - log q(z|x) (B,) for one z ~ q; its mean is the ELBO, the log-mean-exp of k the IWAE bound.
 
-        Told the class, log sum_y p(y) w_y with the weight w_y = p(x, z|y) / q(z|x, y) of one z for every class: the sum is
+        With classes, log sum_y p(y) w_y with the weight w_y = p(x, z|y) / q(z|x, y) of one z for every class: the sum is
         an unbiased estimate of p(x), as a single weight is, so both are bounds on log p(x) still.
         """
         if self.classes:
@@ -150,7 +150,7 @@ class VAE(Model):
 
     def draw(self, z: Tensor, generator: torch.Generator, label: Tensor | None = None) -> Tensor:
         """x ~ p(x|z) (B, *shape), with all of the decoder's noise; images in the symmetric space's grey values."""
-        x = self.law.draw(*self.decode(z, label), generator)
+        x = self.distribution.draw(*self.decode(z, label), generator)
         if self.levels:
             half = (self.levels - 1) / 2
             x = ((x.clamp(-1, 1) + 1) * half).round() / half - 1

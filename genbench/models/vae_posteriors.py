@@ -14,9 +14,9 @@ DRAWS = 64  # of a posterior for its moments
 
 
 class IAFVAE(FreeBits):
-    """A posterior that an inverse autoregressive flow makes of the encoder's normal law.
+    """A posterior that an inverse autoregressive flow makes of the encoder's normal distribution.
 
-    z_0 is drawn from the encoder's law, z_t = s_t z_{t-1} + (1 - s_t) m_t with gates s_t in (0, 1) that depend on the earlier
+    The encoder gives z_0, and z_t = s_t z_{t-1} + (1 - s_t) m_t with gates s_t in (0, 1) that depend on the earlier
     coordinates of z_{t-1} and on a context of the encoder, in reversed order at every other step. So
     log q(z_T|x) = log q(z_0|x) - sum of log s_t. The prior stays N(0, I).
 

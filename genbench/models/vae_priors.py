@@ -44,7 +44,7 @@ class FlowPriorVAE(FreeBits):
 
 
 class MixtureVAE(FreeBits):
-    """A mixture of normal laws with diagonal covariance as prior, with learned weights, means and variances.
+    """A mixture of normal distributions with diagonal covariance as prior, with learned weights, means and variances.
 
     References:
         VAE with a VampPrior (Tomczak & Welling, 2018), arXiv 1705.07120 (there a baseline)
@@ -89,9 +89,9 @@ class MixtureVAE(FreeBits):
 
 
 class VampVAE(MixtureVAE):
-    """The mean of the encoder's laws at pseudo-inputs as prior; these are learned, and start as examples of the data.
+    """The mean of the encoder's distributions at pseudo-inputs as prior; these are learned, and start as examples of the data.
 
-    The laws are the encoder's normal ones: with a posterior that a flow makes of them, the prior has them before the flow, and
+    They are the encoder's normal distributions: with a posterior that a flow makes, the prior has them before the flow, and
     is not the VampPrior of that posterior.
 
     References:
@@ -159,7 +159,7 @@ class DiffusionPriorVAE(FreeBits):
 class DiffusionPrior(nn.Module):
     """A variance-preserving diffusion of vectors in few steps: z_phi = cos(phi) z + sin(phi) eps, phi = 0 for z itself.
 
-    The network predicts the velocity d z_phi / d phi, which is 0 where z ~ N(0, I): an output of 0 is that law, and training
+    The network predicts the velocity d z_phi / d phi, which is 0 where z ~ N(0, I): an output of 0 is that, and training
     starts there, as with the mixed score of Vahdat et al. Angles grow such that log sin(phi) has equal steps: errors of the
     velocity then count equally at each. The variance of a step lies between that which is right where z is known and that which
     is right where z ~ N(0, I), learned for each step, which spares most of the loss by few steps.

@@ -43,7 +43,7 @@ class MaskedConv(nn.Conv2d):
 
 
 def bordered(x: Tensor) -> Tensor:
-    """Images with a channel of ones, so that the zeros beyond the border can be told from grey."""
+    """Images with a channel of ones, so that the zeros beyond the border differ from grey."""
     return torch.cat([x, torch.ones_like(x[:, :1])], 1)
 
 

@@ -60,23 +60,23 @@ class MLP(nn.Module):
             x = act(self.norms[i](x) if self.norms else x)
         return x
 
-    def slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Sum of the outputs (B,) at x (B, inputs) and its gradient (B, inputs), silu networks only.
 
         Backpropagation by hand: what Langevin chains call thousands of times, also under vmap, where autograd is slower. Autograd
         differentiates it like any function: score matching trains by its derivatives.
         """
         if self.activation != "silu":
-            raise ValueError("slope is written for silu networks")
-        slopes = []
+            raise ValueError("the gradient is written for silu networks")
+        derivatives = []
         for layer in self.layers[:-1]:
             a = layer(x)
             gate = torch.sigmoid(a)
             x = a * gate
-            slopes.append(gate + x * (1 - gate))
+            derivatives.append(gate + x * (1 - gate))
         gradient = self.layers[-1].weight.sum(0).expand_as(x)
-        for layer, slope in zip(reversed(self.layers[:-1]), reversed(slopes), strict=True):
-            gradient = (gradient * slope) @ layer.weight
+        for layer, derivative in zip(reversed(self.layers[:-1]), reversed(derivatives), strict=True):
+            gradient = (gradient * derivative) @ layer.weight
         return self.layers[-1](x).sum(-1), gradient
 
 

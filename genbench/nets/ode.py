@@ -113,28 +113,28 @@ class VelocityField(MLP):
 
     def push(self, t: float | Tensor, x: Tensor, tangent: Tensor) -> tuple[Tensor, Tensor]:
         """Velocity and its derivative (B, dim) along `tangent` (B, dim)."""
-        velocity, slopes = self._slopes(t, x)
+        velocity, derivatives = self._derivatives(t, x)
         tangent = tangent @ self.layers[0].weight[:, :-1].T
-        for slope, layer in zip(slopes, self.layers[1:], strict=True):
-            tangent = (tangent * slope) @ layer.weight.T
+        for derivative, layer in zip(derivatives, self.layers[1:], strict=True):
+            tangent = (tangent * derivative) @ layer.weight.T
         return velocity, tangent
 
     def divergence(self, t: float | Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Velocity and the trace (B,) of its Jacobian by x.
 
-        Two hidden layers cost no more than a push: tr(C S B R A) = sum_ij S_i B_ij R_j (A C)_ji, a form in the slopes R and S
+        Two hidden layers cost no more than a push: tr(C S B R A) = sum_ij S_i B_ij R_j (A C)_ji, a form in the derivatives R, S
         of both. Others need dim tangents.
         """
-        velocity, slopes = self._slopes(t, x)
+        velocity, derivatives = self._derivatives(t, x)
         first, last = self.layers[0].weight[:, :-1], self.layers[-1].weight
-        if not slopes:
+        if not derivatives:
             return velocity, first.diagonal().sum().expand(x.shape[:-1])
         if self.closed_trace:
             form = self.layers[1].weight * (first @ last).T
-            return velocity, ((slopes[0] @ form.T) * slopes[1]).sum(-1)
-        pushed = first.T.contiguous().unsqueeze(1) * slopes[0]  # (dim, B, width)
-        for layer, slope in zip(self.layers[1:-1], slopes[1:], strict=True):
-            pushed = (pushed @ layer.weight.T) * slope
+            return velocity, ((derivatives[0] @ form.T) * derivatives[1]).sum(-1)
+        pushed = first.T.contiguous().unsqueeze(1) * derivatives[0]  # (dim, B, width)
+        for layer, derivative in zip(self.layers[1:-1], derivatives[1:], strict=True):
+            pushed = (pushed @ layer.weight.T) * derivative
         return velocity, (pushed @ last.T).diagonal(dim1=0, dim2=-1).sum(-1)
 
     @property
@@ -142,13 +142,13 @@ class VelocityField(MLP):
         """Whether the divergence needs no tangents."""
         return len(self.layers) == 3
 
-    def _slopes(self, t: float | Tensor, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _derivatives(self, t: float | Tensor, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Velocity, and the derivatives of the hidden layers' tanh (B, width)."""
-        h, slopes = self._with_time(t, x), []
+        h, derivatives = self._with_time(t, x), []
         for layer in self.layers[:-1]:
             h = torch.tanh(layer(h))
-            slopes.append(1 - h * h)
-        return self.layers[-1](h), slopes
+            derivatives.append(1 - h * h)
+        return self.layers[-1](h), derivatives
 
     @staticmethod
     def _with_time(t: float | Tensor, x: Tensor) -> Tensor:

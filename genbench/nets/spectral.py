@@ -26,13 +26,13 @@ class Spectral(nn.Module):
         Spectral Normalization for Generative Adversarial Networks (Miyato et al., 2018), arXiv 1802.05957
 
     Arguments:
-        net: any module; its parameters of two dimensions or more are normalised. slope: factor on its output, which
-            bounds the slope of a network whose other parts have slopes of at most 1. start: steps of power iteration at first.
+        net: any module; its parameters of two dimensions or more are normalised. lipschitz: factor on its output: a bound
+            on the Lipschitz constant of a network whose other parts are 1-Lipschitz. start: steps of power iteration at first.
     """
 
-    def __init__(self, net: nn.Module, slope: float = 1.0, start: int = 30):
+    def __init__(self, net: nn.Module, lipschitz: float = 1.0, start: int = 30):
         super().__init__()
-        self.net, self.slope = net, slope
+        self.net, self.lipschitz = net, lipschitz
         self.names = [name for name, p in net.named_parameters() if p.dim() > 1]
         for name in self.names:
             matrix = net.get_parameter(name).detach().flatten(1)
@@ -63,7 +63,7 @@ class Spectral(nn.Module):
         return {self._key(name): self._vectors(name, weight)[0] for name, weight in self._raw().items()}
 
     def forward(self, *args: Tensor) -> Tensor:
-        return self.slope * functional_call(self.net, self.weights(), args)
+        return self.lipschitz * functional_call(self.net, self.weights(), args)
 
 
 def largest_singular_value(net: nn.Module) -> Tensor:

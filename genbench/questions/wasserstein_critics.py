@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from genbench.models.gan import GAN
-from genbench.models.gan_penalties import PENALTIES, length, slope
+from genbench.models.gan_penalties import PENALTIES, gradient, length
 from genbench.questions.transport import costs
 
 __all__ = ["PAIRED", "PLAYING", "CriticOfPair", "c_transform", "felt", "regularised", "value"]
@@ -139,12 +139,12 @@ def felt(model: GAN, real: Tensor, fake: Tensor, batch: int) -> Tensor:
     The critic's gradient; for the c-transform minus that of the transform, in consecutive batches.
     """
     if not isinstance(model, CTransforms):
-        return slope(model.score, fake)
+        return gradient(model.score, fake)
     parts = []
     for start in range(0, len(fake), batch):
         x = real[torch.arange(start, start + batch) % len(real)]
         values = model.score(x)
-        parts.append(-slope(lambda y, x=x, values=values: c_transform(x, values, y), fake[start : start + batch]))
+        parts.append(-gradient(lambda y, x=x, values=values: c_transform(x, values, y), fake[start : start + batch]))
     return torch.cat(parts)
 
 

@@ -113,8 +113,8 @@ class Ordinary:
         loss = self.loss.critic(real, fake, self.hp).mean()
         if self.model.penalty == "interpolates":
             between = (made + mix * (x - made)).requires_grad_()
-            slopes = torch.autograd.grad(self.model.score(between).sum(), between, create_graph=True)[0]
-            loss = loss + self.hp["gp"] * (slopes.norm(dim=1) - 1).square().mean()
+            gradients = torch.autograd.grad(self.model.score(between).sum(), between, create_graph=True)[0]
+            loss = loss + self.hp["gp"] * (gradients.norm(dim=1) - 1).square().mean()
         loss.backward()
         self.optimisers["critic"].step()
         return loss.item(), torch.sigmoid(real).mean().item(), torch.sigmoid(fake).mean().item()

@@ -170,7 +170,7 @@ def leads(studies: int, seed: int) -> None:
 
 def helps(studies: int, seed: int) -> None:
     titles = " ".join(f"{word:>9}" for word in ("better", "worse", "equival.", "not worse", "always", "never"))
-    print(f"\n{'Restraints against none, 2 x 2 crossings, 24 configurations':<66}{'':>6} {'false':>9}" + f" {'false':>9}" * 5)
+    print(f"\n{'Regularisation against none, 2 x 2 crossings, 24 configurations':<66}{'':>6} {'false':>9}" + f" {'false':>9}" * 5)
     print(f"{'':<66}{'runs':>6} {titles}")
     sharp = {"common": 0.98, "seed": 0.02}
     for name, ratios, n, more in (

@@ -178,6 +178,17 @@ def test_a_study_that_names_what_does_not_exist(root, path, value):
     assert f"small.yaml: cells.0.{path}: unknown {path[:-1]} 'nosuch'; allowed: " in line
 
 
+def test_a_models_earlier_name_gives_its_new_one(root):
+    write(root, "models", "vae", {**MODEL, "was": ["autoencoder", "vae0"]})
+    (line,) = fault(model_spec, "vae0", root)
+    assert line == "--model: vae0 is called vae now"
+    write(root, "studies", "small", changed(STUDY, "cells.0.models", ["autoencoder"]))
+    (line,) = fault(read_study, "small", root)
+    assert line.endswith("small.yaml: cells.0.models: autoencoder is called vae now")
+    (line,) = fault(model_spec, "vae1", root)
+    assert "unknown model 'vae1'" in line
+
+
 def test_recipes_of_a_study_must_be_for_its_models(root):
     write(root, "studies", "small", changed(STUDY, "cells.0.recipes", {"gan": {"hp": {"lr": 1}}}))
     (line,) = fault(read_study, "small", root)

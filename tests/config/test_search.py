@@ -173,7 +173,7 @@ def test_searches_of_unequal_size_are_named(tmp_path):
 
 GRID = {
     "loss": {"ns": {"net": {"loss": "non_saturating"}}, "hinge": {"net": {"loss": "hinge"}}},
-    "restraint": {"none": {}, "r1": {"net": {"penalty": "r1"}, "space": {"hp": {"gp": {"log": [0.1, 100.0]}}}}},
+    "penalty": {"none": {}, "r1": {"net": {"penalty": "r1"}, "space": {"hp": {"gp": {"log": [0.1, 100.0]}}}}},
 }
 
 
@@ -184,7 +184,7 @@ def test_a_grid_crosses_its_factors_and_shares_the_stream(tmp_path):
     assert [v for v in dict.fromkeys(t.variant for t in searched)] == ["g_ns_none", "g_ns_r1", "g_hinge_none", "g_hinge_r1"]
     cells = {v: [t for t in searched if t.variant == v] for v in dict.fromkeys(t.variant for t in searched)}
     assert {len(cell) for cell in cells.values()} == {6}
-    assert dict(cells["g_hinge_r1"][0].levels) == {"loss": "hinge", "restraint": "r1"}
+    assert dict(cells["g_hinge_r1"][0].levels) == {"loss": "hinge", "penalty": "r1"}
     assert cells["g_hinge_r1"][0].net["loss"] == "hinge" and cells["g_hinge_r1"][0].net["penalty"] == "r1"
     rates = [[t.hp["lr"] for t in cell] for cell in cells.values()]
     assert rates[0] == rates[1] == rates[3] and len(set(rates[0])) == 6 and 5e-5 not in rates[0]

@@ -51,6 +51,7 @@ def test_a_recipe_says_whether_and_the_dataset_how_many(model):
     [
         (trial("vae", "ring8", conditional=True), "vae.yaml: net.conditional: ring8 has no class labels; allowed there: false"),
         (trial("ns_gan", classes=10), "ns_gan.yaml: net.classes: unknown; allowed: conditional, "),
+        (trial("sngan", slope=20.0), "sngan.yaml: net.slope: is now called lipschitz$"),
         (trial("ns_gan", conditional=3), "net.conditional: must be bool, got 3"),
         (trial("realnvp", conditional=True), "realnvp.yaml: net.conditional: unknown"),
         (trial("ddpm", guidance=1.0), "ddpm.yaml: net: .*guidance must be at least 0, and 0 without classes"),

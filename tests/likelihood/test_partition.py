@@ -92,7 +92,7 @@ def test_ais_of_a_flat_energy_is_the_volume_without_error():
     assert found.se == pytest.approx(0, abs=1e-6) and found.ess == pytest.approx(1)
 
 
-def test_ais_of_its_own_first_law_has_no_error():
+def test_ais_of_its_own_first_distribution_has_no_error():
     """Every weight along the path is the same number."""
     mean, std = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([0.5, 1.0, 2.0])
     energy, gradient = (lambda x: 0.5 * ((x - mean) / std).square().sum(-1) + 7.0), (lambda x: (x - mean) / std**2)
@@ -221,7 +221,7 @@ def test_ais_repeats_with_its_generator():
     assert first == second
 
 
-def test_a_coarser_path_has_every_second_law_and_its_step():
+def test_a_coarser_path_has_every_second_distribution_and_its_step():
     energy, gradient, _ = truncated(0.3, 4)
     path = HMCPath(energy, gradient, 4, gen(), temperatures=12)
     coarse = path.coarser()
@@ -244,7 +244,7 @@ def test_steps_are_frozen_after_the_pilot():
     assert path.steps[1:] == steps[1:]
 
 
-def test_moves_keep_each_law_of_the_path():
+def test_moves_keep_each_distribution_of_the_path():
     """Exact samples of f_b stay so: mean and variance of the Gaussian between two Gaussians."""
     path = HMCPath(lambda x: 0.5 * (x / 0.5).square().sum(-1), lambda x: x / 0.25, 2, gen(), gaussian=(1.0, 1.0), temperatures=20)
     n = 20000

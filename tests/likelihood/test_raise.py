@@ -104,7 +104,7 @@ def test_t11_ais_of_a_boltzmann_machine():
     assert abs(found.gap) < 0.05 and found.ess > 0.9 and found.usable
 
 
-def test_t11_raise_is_the_law_of_the_annealing():
+def test_t11_raise_is_the_distribution_of_the_annealing():
     """Enumerated: the mean weight at each state is that state's probability at the end of a coarse annealing, not p."""
     path = RBMPath.random(4, 3, 2.0, 4)
     v, distribution = path.annealed_distribution()

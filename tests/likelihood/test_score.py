@@ -154,7 +154,7 @@ def test_an_energys_constant_is_computed_once(data, monkeypatch):
 
 
 class Gaussian:
-    """A Gaussian in a scaled space, told in one of the ways a model may tell its density; log p is known."""
+    """A Gaussian in a scaled space, given in one of the ways a model may give its density; log p is known."""
 
     likelihood = "exact"
     dim, steps, classes = 2, 10, 0
@@ -163,7 +163,7 @@ class Gaussian:
         def log_p(y):
             return -y.square().sum(-1) / 2 - math.log(2 * math.pi)
 
-        self.slope = lambda x: x
+        self.gradient = lambda x: x
         if way == "energy":  # not normalised: log Z = log 2 pi + 3
             self.energy = lambda x: x.square().sum(-1) / 2 - 3
         elif way == "log_weights":
@@ -204,7 +204,7 @@ def test_an_energy_of_images_has_the_units_of_grey_values(data):
     class Flat:
         likelihood, dim = "estimate", 64
         energy = staticmethod(lambda x: torch.full((len(x),), 5.0))
-        slope = staticmethod(torch.zeros_like)
+        gradient = staticmethod(torch.zeros_like)
         flat = staticmethod(lambda x: x.flatten(1))
 
     found, _ = scores(Flat(), images, "uniform", 40)

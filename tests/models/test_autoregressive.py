@@ -45,8 +45,8 @@ def test_made_sees_the_earlier_coordinates_of_every_order_and_no_later_one(shape
     model = wild("made", shape, levels, 2.0, width=60, depth=depth, mixture=2, orders=4)
     x = torch.randn(1, model.dim, generator=gen(), dtype=torch.float64)
     for order in model.orders:
-        slopes = torch.func.jacrev(lambda x, order=order: model.net(x, order=order)[0])(x)[:, :, 0]  # (d, outputs, d)
-        assert torch.equal(slopes.abs().amax(1) > 0, order[:, None] > order)
+        jacobian = torch.func.jacrev(lambda x, order=order: model.net(x, order=order)[0])(x)[:, :, 0]  # (d, outputs, d)
+        assert torch.equal(jacobian.abs().amax(1) > 0, order[:, None] > order)
 
 
 @pytest.mark.parametrize(("shape", "levels"), [((1, 2, 3), 2), ((1, 2, 2), 3), ((1, 1, 2), 40)])
@@ -141,9 +141,9 @@ def test_an_image_model_refuses_points(name):
 def depends(model, seed=0):
     """Which numbers (H, W, C) each output sees: (H, W, C, H, W, C), by automatic differentiation at a random image."""
     x = torch.randn(1, *model.shape, generator=gen(seed), dtype=torch.float64)
-    slopes = torch.func.jacrev(lambda x: model.parameters_of(model.net(x))[0])(x)[:, :, 0].abs().amax(1) > 0
+    jacobian = torch.func.jacrev(lambda x: model.parameters_of(model.net(x))[0])(x)[:, :, 0].abs().amax(1) > 0
     c, h, w = model.shape
-    return slopes.reshape(c, h, w, c, h, w).permute(1, 2, 0, 4, 5, 3)
+    return jacobian.reshape(c, h, w, c, h, w).permute(1, 2, 0, 4, 5, 3)
 
 
 @pytest.mark.parametrize("name", ROWWISE)

@@ -48,8 +48,8 @@ def test_jacobian_is_triangular_and_has_the_log_det(gate, reverse):
 @pytest.mark.parametrize("d", [1, 2, 6])
 def test_every_output_depends_on_the_context(d, reverse):
     one, x, h = layer(d, 3, reverse=reverse), numbers(10, d), numbers(10, 3, 2)
-    slopes = vmap(jacrev(lambda h, x: one(x.unsqueeze(0), h.unsqueeze(0))[0][0]))(h, x)
-    assert bool((slopes.abs() > 0).any(0).all())
+    jacobian = vmap(jacrev(lambda h, x: one(x.unsqueeze(0), h.unsqueeze(0))[0][0]))(h, x)
+    assert bool((jacobian.abs() > 0).any(0).all())
 
 
 def test_sigmoid_gate_is_the_formula():

@@ -10,10 +10,10 @@ from genbench.likelihood.partition import quadrature_log_z
 from genbench.models import MODELS
 from genbench.models.score_matching import denoising, exact, sliced
 
-CHAINED = ("ebm", "cd_ebm", "short_run_ebm", "algorithm1_ebm")
+CHAINED = ("ebm", "cd_ebm", "short_run_ebm", "last_batch_ebm")
 ENERGIES = (*CHAINED, "dsm_ebm", "ssm_ebm")
 SMALL = {name: {"steps": 10} for name in CHAINED}
-SMALL |= {name: {"steps": 10, "buffer": 64} for name in ("ebm", "algorithm1_ebm")}
+SMALL |= {name: {"steps": 10, "buffer": 64} for name in ("ebm", "last_batch_ebm")}
 
 
 def made(name, shape=(2,), levels=None, **net):
@@ -81,14 +81,14 @@ def test_images_have_no_mass_outside_their_box(name):
 
 
 @pytest.mark.parametrize("name", ENERGIES)
-def test_gradients_pass_through_the_slope(name):
+def test_the_energys_gradient_can_be_differentiated(name):
     """By the weights, against autograd differentiated twice."""
     model = made(name, temperature=0.5).double()
     x = torch.randn(30, 2, generator=gen(), dtype=torch.float64).requires_grad_()
     weights = [p for n, p in model.net.named_parameters() if n != "layers.2.bias"]
-    (slope,) = torch.autograd.grad(model.energy(x).sum(), x, create_graph=True)
-    expected = torch.autograd.grad(slope.square().sum(), weights, allow_unused=True)
-    found = torch.autograd.grad(model.slope(x).square().sum(), weights)
+    (gradient,) = torch.autograd.grad(model.energy(x).sum(), x, create_graph=True)
+    expected = torch.autograd.grad(gradient.square().sum(), weights, allow_unused=True)
+    found = torch.autograd.grad(model.gradient(x).square().sum(), weights)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
 
@@ -122,8 +122,8 @@ def test_short_runs_do_not_reach_the_density():
     assert float(model.prepare_net(None, draw(model, n, 1), {})["chains"].var()) == pytest.approx(variance, rel=error)
 
 
-def test_algorithm_1_keeps_the_last_batch_and_mixes_values():
-    model = made("algorithm1_ebm", steps=3, alpha=0.2)
+def test_last_batch_ebm_keeps_one_batch_and_mixes_values():
+    model = made("last_batch_ebm", steps=3, alpha=0.2)
     before, noise = model.replay.clone(), draw(model, 8)
     start = model.start(None, noise)
     torch.testing.assert_close(start, 0.8 * before[:8] + 0.2 * noise["blur"])
@@ -136,9 +136,9 @@ def test_algorithm_1_keeps_the_last_batch_and_mixes_values():
     torch.testing.assert_close(model.start(None, again), 0.8 * noise["chains"] + 0.2 * again["blur"])
 
 
-def test_algorithm_1_needs_a_buffer_of_a_batch():
+def test_last_batch_ebm_needs_a_buffer_of_a_batch():
     with pytest.raises(ValueError, match="buffer: 64 chains are fewer than the batch of 65"):
-        made("algorithm1_ebm").noise((1, 65), gen())
+        made("last_batch_ebm").noise((1, 65), gen())
 
 
 @pytest.mark.parametrize("name", CHAINED)
@@ -167,9 +167,9 @@ def gaussian_loss(loss, precision):
     return value.detach(), torch.autograd.grad(value, p)[0]
 
 
-def each_sign(slope, x):
+def each_sign(gradient, x):
     """Sliced, averaged over projections with E v v^T = I exactly."""
-    return torch.stack([sliced(slope, x, v.expand_as(x)) for v in SIGNS]).mean()
+    return torch.stack([sliced(gradient, x, v.expand_as(x)) for v in SIGNS]).mean()
 
 
 def noised(x, sigma):
@@ -184,9 +184,9 @@ def test_minimisers_on_gaussian_data():
     x, noise, _ = noised(DATA, sigma)
     wide = second + sigma**2 * torch.eye(2, dtype=torch.float64)
     for loss, best in (
-        (lambda slope: exact(slope, DATA), second.inverse()),
-        (lambda slope: each_sign(slope, DATA), second.inverse()),
-        (lambda slope: denoising(slope, x, noise, sigma), wide.inverse()),
+        (lambda gradient: exact(gradient, DATA), second.inverse()),
+        (lambda gradient: each_sign(gradient, DATA), second.inverse()),
+        (lambda gradient: denoising(gradient, x, noise, sigma), wide.inverse()),
     ):
         low, gradient = gaussian_loss(loss, best)
         torch.testing.assert_close(gradient, torch.zeros(2, 2).double(), rtol=0, atol=1e-10)
@@ -197,7 +197,7 @@ def test_minimisers_on_gaussian_data():
 def test_exact_loss_of_a_gaussian_energy():
     second = DATA.T @ DATA / len(DATA)
     expected = 0.5 * (PRECISION @ second @ PRECISION).trace() - PRECISION.trace()
-    torch.testing.assert_close(gaussian_loss(lambda slope: exact(slope, DATA), PRECISION)[0], expected)
+    torch.testing.assert_close(gaussian_loss(lambda gradient: exact(gradient, DATA), PRECISION)[0], expected)
 
 
 def test_denoising_is_exact_matching_of_the_noised_distribution_for_a_gaussian_energy():
@@ -205,8 +205,8 @@ def test_denoising_is_exact_matching_of_the_noised_distribution_for_a_gaussian_e
     sigma, differences = 0.3, []
     x, noise, y = noised(DATA, sigma)
     for precision in (PRECISION, 3 * PRECISION):
-        value, gradient = gaussian_loss(lambda slope: denoising(slope, x, noise, sigma), precision)
-        other, expected = gaussian_loss(lambda slope: exact(slope, y), precision)
+        value, gradient = gaussian_loss(lambda gradient: denoising(gradient, x, noise, sigma), precision)
+        other, expected = gaussian_loss(lambda gradient: exact(gradient, y), precision)
         torch.testing.assert_close(gradient, expected)
         differences.append(value - other)
     torch.testing.assert_close(*differences)
@@ -215,8 +215,8 @@ def test_denoising_is_exact_matching_of_the_noised_distribution_for_a_gaussian_e
 
 def test_sliced_in_expectation_is_exact_for_a_network():
     model = made("ssm_ebm").double().requires_grad_(False)
-    torch.testing.assert_close(each_sign(model.slope, DATA), exact(model.slope, DATA))
-    one = [float(sliced(model.slope, DATA, v.expand_as(DATA))) for v in SIGNS]
+    torch.testing.assert_close(each_sign(model.gradient, DATA), exact(model.gradient, DATA))
+    one = [float(sliced(model.gradient, DATA, v.expand_as(DATA))) for v in SIGNS]
     assert one[0] != pytest.approx(one[1], rel=1e-3)
 
 
@@ -224,9 +224,11 @@ def test_exact_has_the_trace_of_the_hessian():
     model = made("ssm_ebm", (3,)).double()
     x = torch.randn(5, 3, generator=gen(), dtype=torch.float64)
     hessians = torch.stack([torch.autograd.functional.hessian(lambda y: model.energy(y.unsqueeze(0)).sum(), each) for each in x])
-    slopes = torch.stack([torch.autograd.functional.jacobian(lambda y: model.energy(y.unsqueeze(0)).sum(), each) for each in x])
-    expected = (0.5 * slopes.square().sum(1) - hessians.diagonal(dim1=1, dim2=2).sum(1)).mean()
-    torch.testing.assert_close(exact(model.slope, x), expected)
+    gradients = torch.stack(
+        [torch.autograd.functional.jacobian(lambda y: model.energy(y.unsqueeze(0)).sum(), each) for each in x]
+    )
+    expected = (0.5 * gradients.square().sum(1) - hessians.diagonal(dim1=1, dim2=2).sum(1)).mean()
+    torch.testing.assert_close(exact(model.gradient, x), expected)
 
 
 def test_denoising_is_exact_matching_of_the_noised_distribution_for_networks():
@@ -239,9 +241,9 @@ def test_denoising_is_exact_matching_of_the_noised_distribution_for_networks():
     other = copy.deepcopy(model)
     for p in other.parameters():
         p.mul_(1.5)
-    gap = denoising(model.slope, x, noise, sigma) - denoising(other.slope, x, noise, sigma)
+    gap = denoising(model.gradient, x, noise, sigma) - denoising(other.gradient, x, noise, sigma)
     y = x + sigma * noise
-    expected = exact(model.slope, y) - exact(other.slope, y)
+    expected = exact(model.gradient, y) - exact(other.gradient, y)
     assert abs(float(expected)) > 0.05
     assert float(gap) == pytest.approx(float(expected), abs=1e-3)
 
@@ -249,7 +251,7 @@ def test_denoising_is_exact_matching_of_the_noised_distribution_for_networks():
 def test_denoising_models_loss_is_weighted_by_the_noise():
     model, x = made("dsm_ebm", sigma=0.3).requires_grad_(False), torch.randn(7, 2, generator=gen(1))
     noise = draw(model, 7)
-    expected = 0.3**2 * denoising(model.slope, x, noise["noise"], 0.3)
+    expected = 0.3**2 * denoising(model.gradient, x, noise["noise"], 0.3)
     torch.testing.assert_close(model.loss_net(x, noise, {}), expected)
 
 

@@ -18,18 +18,18 @@ def test_langevin_descends_energy():
     """Without noise each step lowers a Gaussian energy; with noise the chains have the distribution exp(-U)."""
     mean, precision, step = torch.tensor([1.0, -2.0]), torch.tensor([1.0, 4.0]), 0.05
 
-    def slope(x):
+    def gradient(x):
         return precision * (x - mean)
 
     def energy(x):
         return 0.5 * (precision * (x - mean).square()).sum(-1)
 
     x = 5 * torch.randn(100, 2, generator=gen())
-    still = ula(x, slope, step, torch.zeros(100, 10, 2))
+    still = ula(x, gradient, step, torch.zeros(100, 10, 2))
     assert bool((energy(still) < energy(x)).all())
 
     n = 20000
-    x = ula(torch.zeros(n, 2), slope, step, torch.randn(n, 150, 2, generator=gen()))
+    x = ula(torch.zeros(n, 2), gradient, step, torch.randn(n, 150, 2, generator=gen()))
     # the chain's own stationary distribution: N(mean, 1 / (a (1 - step a / 2)))
     expected = (precision * (1 - step * precision / 2)).rsqrt()
     torch.testing.assert_close(x.std(0), expected, rtol=0.02, atol=0)
@@ -49,12 +49,12 @@ def test_ebm_loss_lowers_the_energy_of_data():
     assert (model.energy(x).mean() - model.energy(chains).mean()).item() < before
 
 
-def test_ebm_slope_is_the_gradient_of_its_energy():
+def test_the_gradient_of_an_ebm_is_that_of_its_energy():
     for levels, net in ((None, {}), (17, {"temperature": 0.3, "base": 2.0})):
         model = MODELS["ebm"]((3,), levels, width=16, depth=2, buffer=50, **net).double()
         x = (torch.rand(40, 3, generator=gen(), dtype=torch.float64) - 0.5).requires_grad_()
         (expected,) = torch.autograd.grad(model.energy(x).sum(), x)
-        torch.testing.assert_close(model.slope(x), expected, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(model.gradient(x), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_ebm_fold_reflects_at_the_walls():
@@ -75,7 +75,7 @@ def test_ebm_chains_return_to_the_rows_they_left():
     assert torch.equal(replay[rows], noise["chains"])
     rest = [i for i in range(20) if i not in rows]
     assert torch.equal(replay[rest], start[rest]) and torch.equal(model.replay, start)
-    expected = ula(start[rows], model.slope, model.step, noise["langevin"])
+    expected = ula(start[rows], model.gradient, model.step, noise["langevin"])
     torch.testing.assert_close(noise["chains"], expected)
 
 
@@ -202,14 +202,14 @@ def test_wgan_gp_penalty_hand_computed():
 
 
 def test_wgan_gp_penalty_is_taken_between_real_and_fake():
-    """A critic that bends: its slope depends on where it is asked."""
+    """A critic that bends: its gradient depends on where it is asked."""
     model = MODELS["wgan_gp"]((2,), None, latent=2, width=8, depth=2).double().requires_grad_(False)
     x = torch.randn(10, 2, generator=gen(), dtype=torch.float64)
     fake = torch.randn(10, 2, generator=gen(1), dtype=torch.float64) + 2
     mix = torch.rand(10, 1, generator=gen(2), dtype=torch.float64)
     between = (mix * x + (1 - mix) * fake).requires_grad_()
-    (slope,) = torch.autograd.grad(model.score(between).sum(), between)
-    penalty = (slope.norm(dim=-1) - 1).square().mean()
+    (gradient,) = torch.autograd.grad(model.score(between).sum(), between)
+    penalty = (gradient.norm(dim=-1) - 1).square().mean()
     noise = {"fake": fake, "mix": mix}
     at = {gp: model.loss_critic(x, noise, {"gp": torch.tensor(gp)}) for gp in (0.0, 1.0)}
     assert float(at[1.0] - at[0.0]) == pytest.approx(float(penalty), abs=1e-9)

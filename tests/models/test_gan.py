@@ -35,7 +35,7 @@ def hyper(**values):
 # ---- the grid
 
 # every pair of a penalty and a norm once, with each loss in turn
-PAIRS = [pair for pair in itertools.product(PENALTIES, NORMS) if not (pair[1] == "batch" and PENALTIES[pair[0]].slopes)]
+PAIRS = [pair for pair in itertools.product(PENALTIES, NORMS) if not (pair[1] == "batch" and PENALTIES[pair[0]].gradients)]
 GRID = [(loss, *pair) for loss, pair in zip(itertools.cycle(LOSSES), PAIRS, strict=False)]
 
 

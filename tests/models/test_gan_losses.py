@@ -95,15 +95,15 @@ def test_losses_by_hand():
 def test_generators_gradients_saturate_or_not():
     """Where the critic is sure of a fake, minimax teaches nothing; every loss pushes the critic's value up."""
     hp = hyper(a=-1.0, b=1.0, c=0.0)
-    slopes = {}
+    gradients = {}
     for name, loss in LOSSES.items():
         d = double([-10.0, -1.0]).requires_grad_()
-        (slopes[name],) = torch.autograd.grad(loss.generator(d, hp).sum(), d)
-        assert bool((slopes[name] < 0).all()), name
+        (gradients[name],) = torch.autograd.grad(loss.generator(d, hp).sum(), d)
+        assert bool((gradients[name] < 0).all()), name
     p = 1 / (1 + math.exp(10))
-    assert slopes["minimax"][0].item() == pytest.approx(-p) and slopes["non_saturating"][0].item() == pytest.approx(p - 1)
-    assert slopes["least_squares"].tolist() == [-10.0, -1.0]
-    assert slopes["wasserstein"].tolist() == slopes["hinge"].tolist() == [-1.0, -1.0]
+    assert gradients["minimax"][0].item() == pytest.approx(-p) and gradients["non_saturating"][0].item() == pytest.approx(p - 1)
+    assert gradients["least_squares"].tolist() == [-10.0, -1.0]
+    assert gradients["wasserstein"].tolist() == gradients["hinge"].tolist() == [-1.0, -1.0]
 
 
 def test_critics_gradients_part_real_from_fake():
@@ -123,7 +123,7 @@ def test_boundaries():
 
 # ---- penalties
 
-SLOPES = [name for name, penalty in PENALTIES.items() if penalty.slopes]
+WITH_GRADIENTS = [name for name, penalty in PENALTIES.items() if penalty.gradients]
 
 
 def points(n=12, d=3):
@@ -139,7 +139,7 @@ def drawn(name, real):
 @pytest.mark.parametrize("weight", [[3.0, 4.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.1, 0.0]])
 @pytest.mark.parametrize("gp", [0.1, 10.0])
 def test_penalties_of_a_linear_critic(weight, gp):
-    """Its slope is the same everywhere."""
+    """Its gradient is the same everywhere."""
     (real, fake), norm = points(), math.hypot(*weight)
     by_hand = {
         "interpolates": gp * (norm - 1) ** 2,
@@ -147,14 +147,14 @@ def test_penalties_of_a_linear_critic(weight, gp):
         "dragan": gp * (norm - 1) ** 2,
         "r1": gp / 2 * norm**2,
     }
-    assert set(by_hand) == set(SLOPES)
+    assert set(by_hand) == set(WITH_GRADIENTS)
     for name, value in by_hand.items():
         terms = PENALTIES[name](lambda x: x @ double(weight), real, fake, drawn(name, real), hyper(gp=gp))
         torch.testing.assert_close(terms, torch.full((12,), value, dtype=torch.float64), rtol=1e-9, atol=1e-9)
 
 
 def test_penalties_of_a_quadratic_critic_are_taken_in_their_places():
-    """f = x'Ax/2 has the slope Ax: each penalty's terms tell where it asked."""
+    """f = x'Ax/2 has the gradient Ax: each penalty's terms tell where it asked."""
     real, fake = points()
     a = torch.randn(3, 3, generator=gen(3), dtype=torch.float64)
     a = a + a.T
@@ -164,7 +164,7 @@ def test_penalties_of_a_quadratic_critic_are_taken_in_their_places():
         "dragan": lambda noise: real + real.std(correction=0) * noise["jitter"],
         "r1": lambda noise: real,
     }
-    for name in SLOPES:
+    for name in WITH_GRADIENTS:
         noise = drawn(name, real)
         norms = (places[name](noise) @ a).norm(dim=1)
         by_hand = {"one_sided": (norms - 1).clamp(min=0).square(), "r1": 0.5 * norms.square()}.get(name, (norms - 1).square())
@@ -210,8 +210,8 @@ def test_dragans_noise_is_symmetric_and_as_wide_as_the_data():
 
 
 def test_a_penalty_teaches_the_critic():
-    """The gradient with respect to the critic's weights goes through the slope: by finite differences."""
-    for name in SLOPES:
+    """The gradient by the critic's weights goes through that by x: by finite differences."""
+    for name in WITH_GRADIENTS:
         model = build(lambda n=name: GAN((3,), None, width=8, depth=2, penalty=n), 0).double()
         real, fake = points()
         noise = drawn(name, real) | {"fake": fake}

@@ -44,7 +44,7 @@ def test_the_ladder_weights_what_x_says_by_what_the_upper_level_says():
     state, u, _ = model.descend(eps, x)
     (top_mean, top_log_std), encoded = model.up(x)
     z1 = top_mean + top_log_std.exp() * eps[:, :2]
-    prior = model.prior_law(1, z1)
+    prior = model.conditional_prior(1, z1)
     a, b = (-2 * encoded[1]).exp(), (-2 * prior[1]).exp()
     mean, std = (a * encoded[0] + b * prior[0]) / (a + b), (a + b).rsqrt()
     torch.testing.assert_close(u[:, :2], z1)
@@ -62,7 +62,7 @@ def test_kl_of_each_level_is_that_of_its_distributions(name, shape, levels, net)
     encoded, state = model.up(x), model.start(eps)
     assert found.shape == (6, len(model.sizes)) and sum(model.sizes) == model.latent
     for level, (own, noise) in enumerate(zip(u.split(model.sizes, -1), eps.split(model.sizes, -1), strict=True)):
-        mean, log_std = model.prior_law(level, state) if level else (torch.zeros_like(own), torch.zeros_like(own))
+        mean, log_std = model.conditional_prior(level, state) if level else (torch.zeros_like(own), torch.zeros_like(own))
         shift, log_ratio = model.residual(level, state, encoded[level], (mean, log_std))
         posterior = Normal(mean + log_std.exp() * shift, (log_std + log_ratio).exp())
         expected = kl_divergence(posterior, Normal(mean, log_std.exp())).sum(-1)
@@ -98,7 +98,7 @@ def test_the_decoder_sees_standard_normal_numbers(name, shape, levels, net):
     assert abs(float(u.mean())) < 0.02 and float(u.std()) == pytest.approx(1, abs=0.02) and model.normal_prior
     if name == "ladder_vae":  # its lower level given one upper one has the prior's moments
         u[:, :2] = u[:1, :2]
-        mean, log_std = model.prior_law(1, u[:1, :2])
+        mean, log_std = model.conditional_prior(1, u[:1, :2])
         z = model.descend(u)[0]
         torch.testing.assert_close(z.mean(0), mean[0], rtol=0, atol=5 * float(log_std.exp().max()) / 200)
         torch.testing.assert_close(z.std(0).log(), log_std[0], rtol=0, atol=0.02)

@@ -15,7 +15,7 @@ def energy(x):
     return 0.5 * (x / STD).square().sum(-1)
 
 
-def slope(x):
+def gradient(x):
     return x / STD**2
 
 
@@ -58,7 +58,7 @@ def test_the_error_of_the_total_energy_is_of_second_order():
     x, velocity = draw(100, 3), draw(100, 3, seed=1)
 
     def error(step, count):
-        end, speed = leapfrog(x, velocity, slope, step, count)
+        end, speed = leapfrog(x, velocity, gradient, step, count)
         total = energy(end) + 0.5 * speed.square().sum(-1) - energy(x) - 0.5 * velocity.square().sum(-1)
         return float(total.abs().mean())
 
@@ -67,9 +67,9 @@ def test_the_error_of_the_total_energy_is_of_second_order():
 
 def test_a_step_by_chain_is_that_chain_alone():
     x, velocity = draw(2, 3), draw(2, 3, seed=1)
-    both, _ = leapfrog(x, velocity, slope, torch.tensor([[0.1], [0.3]]).double(), 4)
+    both, _ = leapfrog(x, velocity, gradient, torch.tensor([[0.1], [0.3]]).double(), 4)
     for i, step in enumerate((0.1, 0.3)):
-        alone, _ = leapfrog(x[i : i + 1], velocity[i : i + 1], slope, step, 4)
+        alone, _ = leapfrog(x[i : i + 1], velocity[i : i + 1], gradient, step, 4)
         assert torch.allclose(both[i], alone[0])
 
 
@@ -87,7 +87,7 @@ def test_transitions_keep_a_gaussian(step, count):
     x = STD * draw(n, 3)
     value, share = energy(x), []
     for _ in range(8):
-        x, value, accepted = hmc_step(x, value, energy, slope, step, count, generator)
+        x, value, accepted = hmc_step(x, value, energy, gradient, step, count, generator)
         share.append(float(accepted.double().mean()))
     assert torch.allclose(value, energy(x))
     assert 0.3 < sum(share) / 8 < 0.995
@@ -124,5 +124,5 @@ def test_an_infinite_or_undefined_energy_is_refused():
 
 def test_a_step_repeats_with_its_generator():
     x = draw(10, 3)
-    first, second = (hmc_step(x, energy(x), energy, slope, 0.5, 3, gen(7))[0] for _ in range(2))
+    first, second = (hmc_step(x, energy(x), energy, gradient, 0.5, 3, gen(7))[0] for _ in range(2))
     assert torch.equal(first, second)

@@ -10,9 +10,9 @@ from genbench.models import MODELS
 from genbench.models.langevin import mala, ula
 
 
-def plain(x, slope, step, steps, generator, fold=None):
+def plain(x, gradient, step, steps, generator, fold=None):
     for _ in range(steps):
-        x = ula(x, slope, step, torch.randn(len(x), 1, x.shape[1], generator=generator), fold)
+        x = ula(x, gradient, step, torch.randn(len(x), 1, x.shape[1], generator=generator), fold)
     return x
 
 
@@ -20,13 +20,13 @@ def plain(x, slope, step, steps, generator, fold=None):
 def test_variance_of_a_gaussian(step):
     """ULA's distribution is N(0, s^2 / (1 - step / (2 s^2))), MALA's is N(0, s^2)."""
     s, n = 0.2, 20000
-    energy, slope = (lambda x: 0.5 * (x / s).square().sum(-1)), (lambda x: x / s**2)
+    energy, gradient = (lambda x: 0.5 * (x / s).square().sum(-1)), (lambda x: x / s**2)
     start = s * torch.randn(n, 1, generator=gen(1))
     error = 4 * (2 / n) ** 0.5
     wide = s**2 / (1 - step / (2 * s**2))
-    x = plain(start, slope, step, 60, gen(2))
+    x = plain(start, gradient, step, 60, gen(2))
     assert float(x.var()) == pytest.approx(wide, rel=error)
-    x, rate = mala(x, energy, slope, step, 100, gen(3))
+    x, rate = mala(x, energy, gradient, step, 100, gen(3))
     assert float(x.var()) == pytest.approx(s**2, rel=error)
     assert 0.4 < rate < 1
 
@@ -42,7 +42,7 @@ def double_well(x):
     return (1.5 * (x.square() - 1).square() + 0.3 * x).sum(-1)
 
 
-def double_well_slope(x):
+def double_well_gradient(x):
     return 6 * x * (x.square() - 1) + 0.3
 
 
@@ -50,20 +50,20 @@ def mixture(x):
     return -torch.stack([-0.5 * ((x + 0.6) / 0.3).square(), 0.5 - 0.5 * ((x - 0.6) / 0.3).square()]).logsumexp(0).sum(-1)
 
 
-def mixture_slope(x):
+def mixture_gradient(x):
     share = torch.stack([-0.5 * ((x + 0.6) / 0.3).square(), 0.5 - 0.5 * ((x - 0.6) / 0.3).square()]).softmax(0)
     return (share[0] * (x + 0.6) + share[1] * (x - 0.6)) / 0.09
 
 
-@pytest.mark.parametrize(("energy", "slope"), [(double_well, double_well_slope), (mixture, mixture_slope)])
-def test_mala_has_the_moments_of_two_modes_and_ula_has_not(energy, slope):
+@pytest.mark.parametrize(("energy", "gradient"), [(double_well, double_well_gradient), (mixture, mixture_gradient)])
+def test_mala_has_the_moments_of_two_modes_and_ula_has_not(energy, gradient):
     n, step = 20000, 0.08
     exact = moments(energy)
-    x, _ = mala(3 * torch.rand(n, 1, generator=gen()) - 1.5, energy, slope, step, 400, gen(1))
+    x, _ = mala(3 * torch.rand(n, 1, generator=gen()) - 1.5, energy, gradient, step, 400, gen(1))
     for k, expected in zip((1, 2, 4), exact, strict=True):
         values = x[:, 0] ** k
         assert float(values.mean()) == pytest.approx(expected, abs=4 * float(values.std()) / n**0.5)
-    fourth = plain(x, slope, step, 50, gen(2))[:, 0] ** 4
+    fourth = plain(x, gradient, step, 50, gen(2))[:, 0] ** 4
     assert not abs(float(fourth.mean()) - exact[2]) < 5 * float(fourth.std()) / n**0.5  # the double well's run away: nan
 
 
@@ -74,12 +74,12 @@ def test_mala_reaches_the_right_share_of_two_dimensional_modes():
     def logs(x):
         return torch.stack([-0.5 * ((x + centre) / s).square().sum(-1), math.log(3) - 0.5 * ((x - centre) / s).square().sum(-1)])
 
-    def slope(x):
+    def gradient(x):
         share = logs(x).softmax(0).unsqueeze(-1)
         return (share[0] * (x + centre) + share[1] * (x - centre)) / s**2
 
     n = 4000
-    x, _ = mala(s * torch.randn(n, 2, generator=gen()) - centre, lambda x: -logs(x).logsumexp(0), slope, 0.1, 300, gen(1))
+    x, _ = mala(s * torch.randn(n, 2, generator=gen()) - centre, lambda x: -logs(x).logsumexp(0), gradient, 0.1, 300, gen(1))
     mean = x.mean(0)
     torch.testing.assert_close(mean, 0.5 * centre, rtol=0, atol=0.05)
 
@@ -103,22 +103,22 @@ def test_detailed_balance():
     def energy(x):
         return (2 * x.square() + torch.sin(3 * x) + 0.2 * x).sum(-1)
 
-    def slope(x):
+    def gradient(x):
         return 4 * x + 3 * torch.cos(3 * x) + 0.2
 
     rows = torch.multinomial((-energy(grid)).softmax(0), n, replacement=True, generator=gen())
     x = grid[rows] + 1e-4 * (torch.rand(n, 1, generator=gen(1), dtype=torch.float64) - 0.5)
-    corrected = flow(lambda x, g: mala(x, energy, slope, step, 1, g)[0], x, 2)
+    corrected = flow(lambda x, g: mala(x, energy, gradient, step, 1, g)[0], x, 2)
     assert max(map(abs, corrected)) < 4
-    uncorrected = flow(lambda x, g: ula(x, slope, step, torch.randn(n, 1, 1, generator=g, dtype=torch.float64)), x, 2)
+    uncorrected = flow(lambda x, g: ula(x, gradient, step, torch.randn(n, 1, 1, generator=g, dtype=torch.float64)), x, 2)
     assert max(map(abs, uncorrected)) > 6
 
 
 def test_mala_in_a_box_bounces():
     """An exponential density on [-1, 1]: the walls hold much of the mass, and no chain leaves."""
     n, rate = 20000, 2.0
-    energy, slope = (lambda x: rate * x.sum(-1)), (lambda x: torch.full_like(x, rate))
-    x, accepted = mala(2 * torch.rand(n, 2, generator=gen()) - 1, energy, slope, 0.1, 60, gen(1), half=1.0)
+    energy, gradient = (lambda x: rate * x.sum(-1)), (lambda x: torch.full_like(x, rate))
+    x, accepted = mala(2 * torch.rand(n, 2, generator=gen()) - 1, energy, gradient, 0.1, 60, gen(1), half=1.0)
     assert float(x.abs().max()) <= 1 and accepted > 0.5
     expected = 1 / rate - 1 / math.tanh(rate)
     error = 4 * float(x.std()) / n**0.5
@@ -129,7 +129,7 @@ def test_mala_in_a_box_bounces():
     torch.testing.assert_close(seen, mass.diff(), rtol=0, atol=4 * (0.25 / n) ** 0.5)
     # one step keeps detailed balance at the walls, too
     start = (-(torch.rand(100000, 1, generator=gen(2)) * (1 - math.exp(-2 * rate)) + math.exp(-2 * rate)).log() / rate) - 1
-    assert max(map(abs, flow(lambda x, g: mala(x, energy, slope, 0.1, 1, g, half=1.0)[0], start, 3))) < 4
+    assert max(map(abs, flow(lambda x, g: mala(x, energy, gradient, 0.1, 1, g, half=1.0)[0], start, 3))) < 4
 
 
 def test_mala_never_enters_a_region_of_infinite_energy():
@@ -143,11 +143,11 @@ def test_mala_never_enters_a_region_of_infinite_energy():
 
 
 def test_small_steps_are_all_accepted():
-    energy, slope = (lambda x: x.pow(4).sum(-1)), (lambda x: 4 * x**3)
-    _, rate = mala(torch.randn(500, 3, generator=gen()), energy, slope, 1e-7, 5, gen(1))
+    energy, gradient = (lambda x: x.pow(4).sum(-1)), (lambda x: 4 * x**3)
+    _, rate = mala(torch.randn(500, 3, generator=gen()), energy, gradient, 1e-7, 5, gen(1))
     assert rate > 0.999
     x = torch.randn(5, 3, generator=gen())
-    still, rate = mala(x, energy, slope, 0.1, 0, gen())
+    still, rate = mala(x, energy, gradient, 0.1, 0, gen())
     assert still is x and rate == 0
 
 
@@ -165,7 +165,7 @@ def bare(shape, levels, **net):
 def test_ebm_samples_have_its_density_and_not_the_wider_one_of_its_steps():
     model, n = bare((2,), None, base=0.2, step=0.02, sample_steps=200), 5000
     x = model.sample(n, gen())
-    wide = plain(x, model.slope, model.step, 60, gen(1))
+    wide = plain(x, model.gradient, model.step, 60, gen(1))
     assert float(wide.var()) == pytest.approx(0.04 / (1 - 0.02 / 0.08), rel=4 * (1 / n) ** 0.5)
     assert float(x.var()) == pytest.approx(0.04, rel=4 * (1 / n) ** 0.5)
 

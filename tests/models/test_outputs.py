@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from genbench.models.decoders import LAWS, law_of
+from genbench.models.decoders import DISTRIBUTIONS, distribution_of
 from genbench.models.outputs import (
     discretised_gaussian,
     discretised_logistic,
@@ -57,7 +57,7 @@ def test_discretised_gaussian_is_the_difference_of_its_cdf():
     torch.testing.assert_close(log_p, expected)
 
 
-def test_log_normal_cdf_and_its_slope_are_those_of_torch():
+def test_log_normal_cdf_and_its_derivative_are_those_of_torch():
     x = torch.cat([torch.linspace(-40, 8, 97), torch.tensor([0.0, -1e-4])]).double().requires_grad_()
     for found, expected in zip(
         *((f(x), *torch.autograd.grad(f(x).sum(), x)) for f in (log_normal_cdf, torch.special.log_ndtr)), strict=True
@@ -75,10 +75,10 @@ def test_discretised_distributions_are_finite_far_out_with_their_gradients(distr
     assert all(bool(g.isfinite().all()) for g in grads)
 
 
-@pytest.mark.parametrize("name", LAWS["images"])
+@pytest.mark.parametrize("name", DISTRIBUTIONS["images"])
 def test_draws_of_an_image_distribution_have_its_probabilities_and_its_mean(name):
     levels = 2 if name == "bernoulli" else 9
-    distribution, n = law_of(name, levels), 50000
+    distribution, n = distribution_of(name, levels), 50000
     location, log_scale = torch.full((n,), 0.3), torch.full((n,), -1.0)
     drawn = distribution.draw(location, log_scale, torch.Generator().manual_seed(0)).clamp(-1, 1)
     seen = torch.bincount(torch.round((drawn + 1) / 2 * (levels - 1)).long(), minlength=levels) / n
@@ -89,17 +89,19 @@ def test_draws_of_an_image_distribution_have_its_probabilities_and_its_mean(name
     assert mean == pytest.approx(float(expected @ grid) if name == "bernoulli" else 0.3, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", LAWS["points"])
+@pytest.mark.parametrize("name", DISTRIBUTIONS["points"])
 def test_draws_of_a_point_distribution_have_its_moments(name):
-    drawn = law_of(name, None).draw(torch.full((50000,), 0.3), torch.full((50000,), -1.0), torch.Generator().manual_seed(0))
+    drawn = distribution_of(name, None).draw(
+        torch.full((50000,), 0.3), torch.full((50000,), -1.0), torch.Generator().manual_seed(0)
+    )
     assert float(drawn.mean()) == pytest.approx(0.3, abs=0.01) and float(drawn.std()) == pytest.approx(math.exp(-1), abs=0.01)
 
 
 def test_a_distribution_is_refused_where_it_has_no_meaning():
     with pytest.raises(ValueError, match="decoder: bernoulli is for images of 2 levels, these have 17; allowed: logistic, "):
-        law_of("bernoulli", 17)
+        distribution_of("bernoulli", 17)
     with pytest.raises(ValueError, match="decoder: allowed: gaussian, gaussian_fixed; got 'logistic'"):
-        law_of("logistic", None)
+        distribution_of("logistic", None)
 
 
 def test_logistic_draws_at_the_ends_of_u():

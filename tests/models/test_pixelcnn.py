@@ -15,9 +15,9 @@ def test_no_blind_spot(depth, reach):
     torch.manual_seed(0)
     model = PixelCNN((1, side, side), 2, width=32, depth=depth, reach=reach).double().requires_grad_(False)
     x = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    slopes = torch.func.jacrev(lambda x: model.parameters_of(model.net(x))[0])(x).reshape(side**2, -1, side, side).abs().amax(1)
+    jacobian = torch.func.jacrev(lambda x: model.parameters_of(model.net(x))[0])(x).reshape(side**2, -1, side, side).abs().amax(1)
     for i, j in itertools.product(range(side), range(side)):
         expected = torch.zeros(side, side, dtype=torch.bool)
         expected[max(i - far, 0) : i, max(j - far, 0) : j + far + 1] = True
         expected[i, max(j - far, 0) : j] = True
-        assert torch.equal(slopes[i * side + j] > 0, expected), (i, j)
+        assert torch.equal(jacobian[i * side + j] > 0, expected), (i, j)

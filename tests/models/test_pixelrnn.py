@@ -35,7 +35,7 @@ def test_sees_a_triangle_and_the_first_convolution_around_it(depth):
     torch.manual_seed(1)
     model = PixelRNN((1, side, side), 2, width=32, depth=depth).double().requires_grad_(False)
     x = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    slopes = torch.func.jacrev(lambda x: model.parameters_of(model.net(x))[0])(x).reshape(side**2, -1, side, side).abs().amax(1)
+    jacobian = torch.func.jacrev(lambda x: model.parameters_of(model.net(x))[0])(x).reshape(side**2, -1, side, side).abs().amax(1)
     for i, j in itertools.product(range(side), range(side)):
         expected = torch.zeros(side, side, dtype=torch.bool)
         for up in range(i + 1):  # memories carry features of rows above, from a column more on both sides per row
@@ -43,6 +43,6 @@ def test_sees_a_triangle_and_the_first_convolution_around_it(depth):
                 row, left = i - up, max(column - first, 0)
                 expected[max(row - first, 0) : row, left : column + first + 1] = True
                 expected[row, left:column] = True
-        assert torch.equal(slopes[i * side + j] > 0, expected), (i, j)
-    hidden = [(i, j) for i, j in itertools.product(range(side), range(side)) if not bool(slopes[-1 - side // 2, i, j] > 0)]
+        assert torch.equal(jacobian[i * side + j] > 0, expected), (i, j)
+    hidden = [(i, j) for i, j in itertools.product(range(side), range(side)) if not bool(jacobian[-1 - side // 2, i, j] > 0)]
     assert any(i < side - 1 and j > side // 2 for i, j in hidden)  # the blind spot that the paper's row LSTM has, too

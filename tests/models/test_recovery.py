@@ -25,7 +25,7 @@ class Exact(nn.Module):
         y, level = seen[..., : self.dim], seen[..., self.dim :].argmax(-1)
         return (0.5 * self.excess[level] * y.square().sum(-1)).unsqueeze(-1)
 
-    def slope(self, seen):
+    def gradient(self, seen):
         y, level = seen[..., : self.dim], seen[..., self.dim :].argmax(-1)
         return None, torch.cat([self.excess[level].unsqueeze(-1) * y, torch.zeros_like(seen[..., self.dim :])], -1)
 
@@ -45,14 +45,14 @@ def test_levels_keep_the_variance_and_end_in_noise():
 
 
 @pytest.mark.parametrize("levels", [None, 17])
-def test_slopes_are_gradients(levels):
+def test_the_gradient_is_that_of_the_energy(levels):
     model = RecoveryEBM((3,), levels, width=16, depth=2, temperature=0.3, base=2.0).double()
     x = (torch.rand(40, 3, generator=gen(), dtype=torch.float64) - 0.5).requires_grad_()
     level = torch.arange(40) % 6
     (expected,) = torch.autograd.grad(model.potential(x, level).sum(), x)
     torch.testing.assert_close(model.force(x, level), expected, rtol=1e-10, atol=1e-12)
     (expected,) = torch.autograd.grad(model.energy(x).sum(), x)
-    torch.testing.assert_close(model.slope(x), expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(model.gradient(x), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_chains_recover_the_posterior():

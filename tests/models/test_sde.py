@@ -112,7 +112,7 @@ def test_simulated_sde_has_the_closed_density(phi):
     n = 10000
     x = sde(data(n), phi, 200, seed=5)
     assert distance(x, phi) < KS / n**0.5
-    assert distance(x, phi / 2) > KS / n**0.5  # another time's would be told apart
+    assert distance(x, phi / 2) > KS / n**0.5  # another time's would be recognised
 
 
 # ---- equal marginals of the SDE and its probability-flow ODE

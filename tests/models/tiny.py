@@ -23,7 +23,7 @@ NETS: dict[str, dict[str, Any]] = {  # a model that is not here is tested at its
     "ebm": {"width": 16, "depth": 2, "steps": 4, "buffer": 300, "sample_steps": 30},
     "cd_ebm": {"width": 16, "depth": 2, "steps": 4, "sample_steps": 30},
     "short_run_ebm": {"width": 16, "depth": 2, "steps": 10},
-    "algorithm1_ebm": {"width": 16, "depth": 2, "steps": 10, "buffer": 300, "sample_steps": 30},
+    "last_batch_ebm": {"width": 16, "depth": 2, "steps": 10, "buffer": 300, "sample_steps": 30},
     **{name: {"width": 16, "depth": 2, "sample_steps": 30} for name in ("dsm_ebm", "ssm_ebm")},
     "recovery_ebm": {"width": 16, "depth": 2, "noises": 3, "steps": 8},
     "vae": {"latent": 2, "width": 16, "depth": 1},

@@ -145,8 +145,8 @@ def test_lifted_equals_one_by_one(name, norm):
 
         def forward(self, z, x):
             fake = torch.tanh(self.pair[0](z))
-            slope = grad(lambda u: self.pair[1](u).sum())(x + 0.5 * (fake - x))
-            return (self.pair[1](x) - self.pair[1](fake)).mean() + (slope.square().sum((1, 2, 3)).sqrt() - 1).square().mean()
+            gradient = grad(lambda u: self.pair[1](u).sum())(x + 0.5 * (fake - x))
+            return (self.pair[1](x) - self.pair[1](fake)).mean() + (gradient.square().sum((1, 2, 3)).sqrt() - 1).square().mean()
 
     leaves = {f"pair.{n}": p.detach().requires_grad_() for n, p in parameters.items()}
     base = Loss(pairs[0])
@@ -300,8 +300,8 @@ def test_all_noise_comes_in_through_z(shape):
     assert torch.equal(net(z), net.render(style, z[:, LATENT:]))
     silent = torch.cat([z[:, :LATENT], torch.zeros(2, net.pixels, dtype=z.dtype)], 1)
     torch.testing.assert_close(net(silent), net.render(style))
-    slope = grad(lambda n: (net.render(style[:1], n) * normal(1, *shape)).sum())(z[:1, LATENT:])
-    assert bool((slope != 0).all())  # every number of it is used
+    gradient = grad(lambda n: (net.render(style[:1], n) * normal(1, *shape)).sum())(z[:1, LATENT:])
+    assert bool((gradient != 0).all())  # every number of it is used
     assert StyleGANGenerator(LATENT, shape, 4, noise=False).latent == LATENT
 
 

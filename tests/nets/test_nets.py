@@ -9,37 +9,37 @@ from genbench.nets.mlp import ACTIVATIONS
 
 
 @pytest.mark.parametrize(("depth", "outputs"), [(0, 1), (1, 1), (3, 1), (2, 4)])
-def test_slope_is_the_gradient(depth, outputs):
+def test_the_gradient_by_hand_is_autograds(depth, outputs):
     net = MLP(5, outputs, 16, depth).double()
     x = 3 * torch.randn(12, 5, generator=gen(), dtype=torch.float64)
     x.requires_grad_()
-    value, slope = net.slope(x)
+    value, gradient = net.gradient(x)
     expected = net(x).sum(-1)
     torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(slope, torch.autograd.grad(expected.sum(), x)[0], rtol=0, atol=1e-10)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), x)[0], rtol=0, atol=1e-10)
 
 
-def test_slope_is_the_gradient_under_vmap():
+def test_the_gradient_by_hand_is_autograds_under_vmap():
     nets = [MLP(3, 1, 8, 2).double() for _ in range(3)]
     parameters, buffers = torch.func.stack_module_state(nets)
     x = torch.randn(3, 7, 3, generator=gen(), dtype=torch.float64)
 
-    class Slope(torch.nn.Module):
+    class Gradient(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.net = nets[0]
 
         def forward(self, x):
-            return self.net.slope(x)[1]
+            return self.net.gradient(x)[1]
 
     named = {f"net.{name}": p.detach() for name, p in parameters.items()}
-    lifted = torch.func.vmap(lambda p, x: torch.func.functional_call(Slope(), p, (x,)))(named, x)
-    torch.testing.assert_close(lifted, torch.stack([n.slope(y)[1] for n, y in zip(nets, x, strict=True)]))
+    lifted = torch.func.vmap(lambda p, x: torch.func.functional_call(Gradient(), p, (x,)))(named, x)
+    torch.testing.assert_close(lifted, torch.stack([n.gradient(y)[1] for n, y in zip(nets, x, strict=True)]))
 
 
-def test_the_slope_by_hand_refuses_other_activations():
+def test_the_gradient_by_hand_refuses_other_activations():
     with pytest.raises(ValueError, match="silu"):
-        MLP(2, 1, 4, 1, "tanh").slope(torch.zeros(1, 2))
+        MLP(2, 1, 4, 1, "tanh").gradient(torch.zeros(1, 2))
 
 
 @pytest.mark.parametrize("activation", ["silu", "relu", "leaky_relu", "tanh"])

@@ -80,15 +80,15 @@ def test_power_iteration_follows_moving_weights():
             assert float(torch.linalg.svdvals(weight)[0]) == pytest.approx(1, abs=0.02)
 
 
-@pytest.mark.parametrize("slope", [1.0, 7.0])
-def test_a_spectral_perceptron_has_a_bounded_slope(slope):
-    net = jolted(Spectral(MLP(3, 1, 32, 3, "leaky_relu"), slope))
+@pytest.mark.parametrize("lipschitz", [1.0, 7.0])
+def test_a_spectral_perceptron_has_a_bounded_lipschitz_constant(lipschitz):
+    net = jolted(Spectral(MLP(3, 1, 32, 3, "leaky_relu"), lipschitz))
     for _ in range(100):
         for key, value in net.turned().items():
             setattr(net, key, value)
     x, y = (5 * torch.randn(500, 3, generator=gen(s), dtype=torch.float64) for s in (1, 2))
-    slopes = (net(x) - net(y)).abs().squeeze(1) / (x - y).norm(dim=1)
-    assert 0.01 * slope < slopes.max().item() <= slope * (1 + 1e-4)
+    ratios = (net(x) - net(y)).abs().squeeze(1) / (x - y).norm(dim=1)
+    assert 0.01 * lipschitz < ratios.max().item() <= lipschitz * (1 + 1e-4)
 
 
 def test_gradient_holds_the_singular_vectors_constant():

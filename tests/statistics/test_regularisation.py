@@ -1,4 +1,4 @@
-"""Restraints against none."""
+"""Regularisation against none."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genbench.metrics.sets import Points
 from genbench.metrics.transport import w1
-from genbench.models.gan_penalties import length, slope
+from genbench.models.gan_penalties import gradient, length
 from genbench.questions.training import ALONE, Bench, CriticOfNoise, noised, train
 from genbench.training.trainer import Switches
 
@@ -78,9 +78,9 @@ def _halfway(history: list[tuple[int, str, float, float]]) -> float:
 
 
 def _gradients(score, between: Tensor, everywhere: Tensor) -> dict[str, float]:
-    norms = length(slope(score, between)).double().cpu()
+    norms = length(gradient(score, between)).double().cpu()
     low, high = norms.quantile(torch.tensor([0.05, 0.95]).double()).tolist()
-    largest = max(float(norms.max()), float(length(slope(score, everywhere)).max()))
+    largest = max(float(norms.max()), float(length(gradient(score, everywhere)).max()))
     return {"gradient_mean": float(norms.mean()), "gradient_low": low, "gradient_high": high, "gradient_max": largest}
 
 

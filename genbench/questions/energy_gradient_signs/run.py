@@ -8,7 +8,7 @@ import pandas as pd
 from genbench.data import space
 from genbench.metrics import transport
 from genbench.metrics.sets import Points
-from genbench.models.ebm import Algorithm1EBM
+from genbench.models.ebm import LastBatchEBM
 from genbench.questions.training import Bench, train
 from genbench.training.trainer import Switches
 
@@ -26,13 +26,13 @@ SIGNS = {
 }
 
 
-class SignedEBM(Algorithm1EBM):
+class SignedEBM(LastBatchEBM):
     """Algorithm 1 with free signs: x <- x + climb step grad f(x) + noise, and weights go up learn (f(data) - f(chains)).
 
     Printed are 1 and 1, for p proportional to exp(f). There is no base measure: where chains go is the network's doing alone.
 
     Arguments:
-        climb, learn: 1 or -1. Others: see Algorithm1EBM.
+        climb, learn: 1 or -1. Others: see LastBatchEBM.
     """
 
     def __init__(self, shape, levels=None, climb=1, learn=1, **net):
@@ -42,8 +42,8 @@ class SignedEBM(Algorithm1EBM):
     def energy(self, x):
         return -self.climb * super().energy(x)
 
-    def slope(self, x):
-        return -self.climb * super().slope(x)
+    def gradient(self, x):
+        return -self.climb * super().gradient(x)
 
     def loss_net(self, x, noise, hp):
         return -self.learn * super().loss_net(x, noise, hp)

@@ -147,8 +147,8 @@ def _train(expert: Expert, settings: "EnergyProducts", bench: Bench) -> list:
 def _sample(models: list[EBM], settings: "EnergyProducts", generator: torch.Generator) -> Tensor:
     """Chains (n, 2) on the sum of the energies."""
     start = models[0].spread(uniform((settings.samples, 2), generator))
-    energy, slope = (lambda x, name=name: sum(getattr(model, name)(x) for model in models) for name in ("energy", "slope"))
-    return corrected(start, energy, slope, settings.step, settings.sample_steps, generator)
+    energy, gradient = (lambda x, name=name: sum(getattr(model, name)(x) for model in models) for name in ("energy", "gradient"))
+    return corrected(start, energy, gradient, settings.step, settings.sample_steps, generator)
 
 
 def _sampled(x: Tensor, log_p: Tensor, seed: int) -> dict[str, float]:

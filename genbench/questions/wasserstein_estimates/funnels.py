@@ -12,7 +12,7 @@ MANY = 200_000  # examples behind the mean length of the transport
 
 
 class Known(Protocol):
-    """Laws P and Q of vectors (d,), float64, with their distance in closed form or as a mean over a large sample."""
+    """Distributions P and Q of vectors (d,), float64, with their distance in closed form or as a mean over a large sample."""
 
     dim: int
 
@@ -25,7 +25,7 @@ class Known(Protocol):
     def potential(self, x: Tensor) -> Tensor:
         """An optimal critic (n,): E u(P) - E u(Q) is the distance, and its gradient norm is at most 1 everywhere."""
 
-    def slope(self, x: Tensor) -> Tensor:
+    def gradient(self, x: Tensor) -> Tensor:
         """The critic's gradient (n, d), of length 1: the same at x and at transport(x)."""
 
     def distance(self) -> float:
@@ -66,7 +66,7 @@ class Funnels:
     def potential(self, x):
         return self._values(x).min(1).values
 
-    def slope(self, x):
+    def gradient(self, x):
         way = x - self.apexes[self._values(x).argmin(1)]
         return way / way.norm(dim=1, keepdim=True)
 
@@ -94,7 +94,7 @@ class Shift:
     def potential(self, x):
         return x @ self.way
 
-    def slope(self, x):
+    def gradient(self, x):
         return self.way.expand_as(x)
 
     def distance(self):

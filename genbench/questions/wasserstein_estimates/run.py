@@ -131,7 +131,7 @@ def _of_known(name: str, known: Known, points: int) -> Pair:
 
     real, start = draw(points, "real"), draw(points, "fake")  # independent: no example meets its own image
     fake, unreal = known.transport(start), known.transport(draw(POPULATION, "unreal"))
-    return Pair(name, "known", real, fake, draw(POPULATION, "seen"), unreal, known.distance(), known.slope(start))
+    return Pair(name, "known", real, fake, draw(POPULATION, "seen"), unreal, known.distance(), known.gradient(start))
 
 
 def _of_sets(name: str, kind: str, real: Tensor, fake: Tensor) -> Pair:
