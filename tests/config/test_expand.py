@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import yaml
+from kit import CONFIG
 
 from genbench.checks.fairness import lint
 from genbench.checks.trials import check_trial
@@ -256,3 +257,14 @@ def test_unfair_comparisons_are_named(tree):
     assert found["critic_steps"].endswith("includes so many updates of one network: 1 (gmm, vae, realnvp), 5 (wgan_gp)")
     assert found["passes"].startswith("gmm: an update is one iteration") and found["beta"].startswith("vae: beta = 0.5")
     assert not any(text.startswith("realnvp") for text in found.values())
+
+
+# ---- the studies that ship
+
+
+@pytest.mark.parametrize(
+    ("name", "trials", "jobs"), [("smoke", 148, 57), ("default", 197, 55), ("laptop", 1102, 135), ("likelihoods", 46, 46)]
+)
+def test_shipped_studies_expand_to_as_many_trials_as_ever(name, trials, jobs):
+    study = read_study(name, CONFIG)
+    assert (len(expand(study, CONFIG)), len(groups(study, CONFIG))) == (trials, jobs)
