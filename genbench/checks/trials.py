@@ -142,7 +142,9 @@ def well_specified(trials: Iterable[Trial], root: Path = ROOT) -> dict[str, list
     for trial in {repr((t.dataset, t.model, t.net)): t for t in trials if t.model in able}.values():
         spec = dataset_spec(trial.dataset, root)
         if spec.kind == "points":
-            model = able[trial.model](tuple(spec.shape), spec.levels, **arguments(trial, root))
+            known = network_defaults(able[trial.model])  # a trial that can't be built is check_trial's to name
+            given = {key: value for key, value in arguments(trial, root).items() if key in known}
+            model = able[trial.model](tuple(spec.shape), spec.levels, **given)
             if model.contains(point_density(spec.name, spec.source, spec.parameters)):
                 found.setdefault(trial.dataset, set()).add(trial.model)
     return {dataset: sorted(models) for dataset, models in sorted(found.items())}

@@ -140,7 +140,10 @@ class _Search:
                 self.waiting.setdefault(key, []).append((f"{name}[{key}]", where, entry))
 
     def _entry(self, name: str, where: str, entry: Symbol) -> None:
-        if entry.entries is not None:  # a table of tables
+        if entry.entries is not None:  # a table of tables, or of plain settings, which count together
+            for key, each in entry.entries.items():
+                if not each.refs and each.entries is None:
+                    self.add(f"{name}[{key}]", where, each)
             self._table(name, where, entry, "[]")
         else:
             self.add(name, where, entry)

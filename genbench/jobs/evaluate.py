@@ -35,6 +35,7 @@ from genbench.training.replicas import stream
 
 __all__ = ["evaluate_group"]
 
+SAMPLING = ("genbench.jobs.stored:draw_samples", "genbench.jobs.stored:trained")
 LIKELIHOOD = ("genbench.likelihood.score:nll_scores", "genbench.likelihood.score:Likelihood", "genbench.data.dataset:Dataset")
 ANNEALED = "genbench.likelihood.decoders:annealed_scores"
 
@@ -98,7 +99,7 @@ class _Evaluation:
     def __post_init__(self) -> None:
         self.folder: Path = self.paths.trial(self.trial.id)
         self.generator = torch.Generator(self.device).manual_seed(stream(self.trial.seed, "evaluation"))
-        code = code_hash("genbench.jobs.stored:draw_samples")
+        code = code_hash(*SAMPLING)
         made = [
             self.trial.id,
             self.training["finished"],

@@ -18,7 +18,7 @@ from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.selection import Selection
 from genbench.jobs.stored import trained
 from genbench.jobs.train import INFRASTRUCTURE, cause_of
-from genbench.metrics.cards import scores
+from genbench.metrics.cards import POSTHOC, scores
 from genbench.metrics.encoder import extract
 from genbench.metrics.neighbours import neighbours
 from genbench.metrics.references import read_reference
@@ -29,9 +29,8 @@ from genbench.sampling.draws import decoded
 from genbench.sampling.methods import METHODS, Diagnostics, Made, Sampler, Walks
 from genbench.training.replicas import stream
 
-__all__ = ["SHOWN", "sample_group"]
+__all__ = ["sample_group"]
 
-SHOWN = ("modes", "high_quality", "mode_kl", "sliced_w1", "fid", "kid", "precision", "recall", "classes_covered", "class_kl")
 PICTURED = {"points": 1000, "images": 24}  # samples of each method that are kept for pictures
 
 Scorer = Callable[[Tensor], dict[str, float]]
@@ -125,7 +124,7 @@ def _scorer(data: Dataset, study: Study, paths: Paths, device: torch.device) -> 
         density, test = data.density(), data.splits["test"]
 
         def points(samples: Tensor) -> dict[str, float]:
-            own = {score.metric: score.value for score in scores(Points(samples, test, density), SHOWN)}
+            own = {score.metric: score.value for score in scores(Points(samples, test, density), POSTHOC)}
             counts = neighbours(samples, test)
             return own | {"precision": counts.precision[0], "recall": counts.recall[0]}
 
@@ -135,6 +134,6 @@ def _scorer(data: Dataset, study: Study, paths: Paths, device: torch.device) -> 
 
     def images(samples: Tensor) -> dict[str, float]:
         seen = Images(*extract(encoder, samples.to(device)), reference)
-        return {score.metric: score.value for score in scores(seen, SHOWN)}
+        return {score.metric: score.value for score in scores(seen, POSTHOC)}
 
     return images

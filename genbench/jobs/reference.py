@@ -5,6 +5,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from genbench.config.code import code_hash
 from genbench.config.errors import UserError
 from genbench.config.read import dataset_spec
 from genbench.config.schema import Study
@@ -119,11 +120,13 @@ def make_reference(dataset: str, paths: Paths, study: Study, device: torch.devic
         write_npz(folder / DENSITY, x=x.numpy(), y=y.numpy(), log_prob=log_p.float().numpy())
     support = None if data.kind == "images" else data.density().support
     save_preview(folder / PREVIEW, data.splits["test"][: study.point_samples].numpy(), data.levels, support)
-    write_json(folder / REFERENCE, {"dataset": dataset, "content_hash": data.content_hash, "encoders": encoders})
+    words = [data.kind, data.meta["source"], *study.encoder_kinds]
+    code = code_hash("genbench.jobs.reference:make_reference", settings=words)
+    write_json(folder / REFERENCE, {"dataset": dataset, "content_hash": data.content_hash, "encoders": encoders, "code": code})
 
 
 def scoring_of(data: Dataset, study: Study, paths: Paths) -> list[str]:
-    """What samples are compared with, as hashes: the data, and of images the encoders that made their reference.
+    """What samples are compared with, as hashes: the data, and of images the code and encoders that made their reference.
 
     UserError where that was not made.
     """
@@ -133,7 +136,7 @@ def scoring_of(data: Dataset, study: Study, paths: Paths) -> list[str]:
         made = read_json(paths.reference(data.name) / REFERENCE)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: missing; make the reference first") from None
-    return [data.content_hash, *made["encoders"], *study.encoders]
+    return [data.content_hash, made["code"], *made["encoders"], *study.encoders]
 
 
 def references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> tuple[list[Reference], Training]:

@@ -46,7 +46,7 @@ class Selection:
         else:
             encoder = named_encoder(study.encoders[0], data, paths, device)
             self.distance, self.features, name = self._frechet, lambda x: extract(encoder, x.to(device))[0], encoder.name
-        code = code_hash("genbench.jobs.selection:Selection", settings=[name, data.kind])
+        code = code_hash("genbench.jobs.selection:Selection", settings=[data.kind, data.meta["source"], *study.encoder_kinds[:1]])
         self.key = short_hash([self.count, name, data.content_hash, code], 8)
         self.real: dict[str, Tensor] = {}
         self.coverage: Coverage | None = None

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from genbench.metrics.score import Score
     from genbench.metrics.sets import Images, Points
 
-__all__ = ["METRICS", "SYMBOLS", "scorer", "scores", "units"]
+__all__ = ["METRICS", "POSTHOC", "SYMBOLS", "scorer", "scores", "units"]
 
 PACKAGE = Path(__file__).parents[1]
+# what compares sampling methods; of these, those that fit the data
+POSTHOC = ("modes", "high_quality", "mode_kl", "sliced_w1", "fid", "kid", "precision", "recall", "classes_covered", "class_kl")
 
 
 class _Constants(dict):

@@ -65,6 +65,12 @@ def _check(given: Iterable[str], known: list[str], fits: Callable[[str], bool], 
             raise UserError(f"{complaint}, got {name!r}; allowed: {', '.join(filter(fits, known)) or 'none'}")
 
 
+def roots(name: str) -> tuple[str, ...]:
+    """Symbols from which all code of a question's run is reached: what it is handed counts as well."""
+    own = f"genbench.questions.{name}"
+    return f"{own}.run:run", f"{own}.settings:Settings", "genbench.data.dataset:Dataset"
+
+
 def folders(study: Study, root: Path = ROOT) -> dict[str, str]:
     """Folders in results/questions by name; a hash of settings, code and recipes ends each, so studies share them."""
     found = {}
@@ -72,7 +78,8 @@ def folders(study: Study, root: Path = ROOT) -> dict[str, str]:
         pairs = [(model_spec(m, root), dataset_spec(d, root)) for d in settings.datasets for m in settings.recipes]
         recipes = [recipe(model, data).model_dump(mode="json") for model, data in pairs]
         given = settings.model_dump(mode="json")
-        code = code_hash(f"genbench.questions.{name}.run:run", settings=[given, recipes, [pair[1].source for pair in pairs]])
+        data = [[spec.kind, spec.source] for spec in (dataset_spec(d, root) for d in settings.datasets)]
+        code = code_hash(*roots(name), settings=[given, recipes, data])
         defining = [given, code, recipes]
         found[name] = f"{name}-{short_hash(defining, 8)}"
     return found

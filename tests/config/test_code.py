@@ -12,7 +12,7 @@ from genbench.config import cache, code, symbols
 from genbench.config.expand import training_code
 from genbench.config.read import ROOT, dataset_spec, model_spec, names, read_study, recipe
 from genbench.jobs.evaluate import scoring_code
-from genbench.metrics.cards import METRICS, SYMBOLS
+from genbench.metrics.cards import METRICS, POSTHOC, SYMBOLS
 from genbench.models import MODELS
 
 SMOKE = read_study("smoke")
@@ -27,6 +27,7 @@ JOBS = {  # by rule of the workflow, in which the same roots stand
     "floors": ["genbench.jobs.floors:make_floors"],
     "score": ["genbench.jobs.search:score_searched"],
     "evaluate": ["genbench.jobs.evaluate:evaluate_group"],
+    "posthoc": ["genbench.jobs.posthoc:sample_group", *dict.fromkeys(":".join(SYMBOLS[key]) for key in POSTHOC)],
 }
 
 
@@ -60,8 +61,8 @@ class Tree:
         out |= {f"metric {key}": scoring_code(":".join(SYMBOLS[key]), study, "ring8") for key in METRICS}
         for name, settings in questions.asked(study).items():
             words = [settings.model_dump(mode="json"), [parts(m, d) for d in settings.datasets for m in settings.recipes]]
-            words += [spec(d).source for d in settings.datasets for _ in settings.recipes]
-            out[f"question {name}"] = code.code_hash(f"genbench.questions.{name}.run:run", settings=words)
+            words += [[spec(d).kind, spec(d).source] for d in settings.datasets]
+            out[f"question {name}"] = code.code_hash(*questions.roots(name), settings=words)
         out["report"] = code.code_hash("genbench.jobs.report:write_report", *reports(), results=True)
         return out
 
@@ -136,7 +137,10 @@ def entries(file: Path) -> list[ast.Dict]:
             each = todo.pop()
             if each.keys and all(isinstance(getattr(key, "value", None), str) for key in each.keys):
                 found.append(each)
-                todo += [inner for inner in each.values if isinstance(inner, ast.Dict)]
+                # a dictionary of plain settings is one entry, not a table
+                todo += [
+                    d for d in each.values if isinstance(d, ast.Dict) and any(not isinstance(v, ast.Constant) for v in d.values)
+                ]
     return found
 
 
@@ -255,6 +259,31 @@ def test_editing_a_metric_rescores_it_alone(tree, before, file, old, new, metric
     tree.edit(file, old, new)
     changed = tree.changed(before)
     assert of("metric", changed) == metrics and not of("train", changed) and "report" not in changed
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        (
+            "jobs/reference.py",
+            "logits.argmax(1), minlength",
+            "logits.argmin(1), minlength",
+            {"reference digits", "floors digits"},
+        ),
+        (
+            "metrics/distances.py",
+            "def fid(",
+            "def fid(more=0, *a, **k):\n    return None\n\n\ndef fid_before(",
+            {"posthoc digits"},
+        ),
+        ("jobs/stored.py", "eval()", "train()", {"score digits", "evaluate digits", "posthoc digits"}),
+        ("data/points.py", "def log_prob(", "def log_prob_before(", {"question em_bound", "evaluate ring8"}),
+    ],
+)
+def test_what_stands_behind_a_number_counts(tree, before, file, old, new, expected):
+    tree.edit(file, old, new)
+    changed = tree.changed(before)
+    assert expected <= changed and not of("train", changed)
 
 
 def test_editing_the_report_writes_the_report_anew_and_nothing_else(tree, before):

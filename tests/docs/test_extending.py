@@ -36,7 +36,8 @@ def apply(block: re.Match, root: Path) -> None:
     before = file.read_text()
     (at,) = re.finditer(rf"^{re.escape(block['line'])}.*\n", before, re.M)
     place = at.start() if block["side"] == "above" else at.end()
-    file.write_text(before[:place] + text + before[place:])
+    apart = "\n\n" if block["side"] == "above" else ""  # two blank lines between definitions
+    file.write_text(before[:place] + text + apart + before[place:])
 
 
 def counted(blocks: list[re.Match]) -> tuple[int, int]:

@@ -99,7 +99,7 @@ def test_the_energy_corrects_a_base_that_cannot_fit():
         side = torch.randint(2, (n, 1), generator=gen(seed)) * 2 - 1
         return side * torch.tensor([1.0, 0.0]) + 0.3 * torch.randn(n, 2, generator=gen(seed + 10_000))
 
-    for i in range(200):
+    for i in range(300):
         noise = {"z": torch.randn(256, 2, generator=gen(i))}
         loss = model.loss_critic(draw(256, i), noise | {"fake": model.generate(noise["z"]).detach()}, hp)
         adam.zero_grad()

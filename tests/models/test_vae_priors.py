@@ -134,7 +134,7 @@ def test_a_diffusion_prior_learns_two_modes():
     """z from two narrow modes: after training, the bound is near the entropy and draws lie in both."""
     prior = build(lambda: DiffusionPrior(1, steps=32, width=32), 0)
     adam, generator = torch.optim.Adam(prior.parameters(), 5e-3), gen()
-    for _ in range(400):
+    for _ in range(600):
         z = torch.randn(256, 1, generator=generator) * 0.2 + torch.randn(256, 1, generator=generator).sign()
         loss = -prior.bound(z, torch.randint(32, (256,), generator=generator), torch.randn(256, 1, generator=generator)).mean()
         adam.zero_grad()

@@ -60,5 +60,5 @@ def test_sampling_by_rows_costs_less_than_by_images(costs):
 
 
 def test_bad_sides_are_one_line():
-    with pytest.raises(ValueError, match="multiples of 4 from 8 to 28, got 8, 30"):
+    with pytest.raises(ValueError, match="multiple of 4"):
         SamplingCost(sides=[8, 30])

@@ -242,13 +242,6 @@ def test_additions_rerun_nothing_and_edits_what_uses_them(finished):
     assert planned(finished) == {"report": 1}
     edited(finished, "models/mixture.py", "tol=1e-4", "tol=1e-5")
     assert planned(finished) == {"report": 1}
-    edited(
-        finished,
-        "models/made.py" if (finished / "genbench/models/made.py").exists() else "models/autoregressive.py",
-        "import",
-        "ONE = 1\nimport",
-    )
-    assert planned(finished) == {"report": 1}
     edited(finished, "training/trainer.py", "DIVERGED = 1e10", "DIVERGED = 1e11")
     every = planned(finished)
     assert every["train"] == jobs_of(finished, "ns_gan", "vae", "made") and every["question"] == 1

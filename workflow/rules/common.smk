@@ -13,4 +13,4 @@ def encoders_of(wildcards):
 def about(dataset):
     """What the code that handles a dataset looks up in tables."""
     spec = dataset_spec(dataset)  # a question's dataset may be none of the cells'
-    return [spec.kind, spec.source]
+    return [spec.kind, spec.source, spec.parameters]

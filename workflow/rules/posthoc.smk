@@ -20,7 +20,9 @@ rule posthoc:
         name=lambda w: f"{w.dataset}/{w.group}",
         samples=lambda w: DATASETS[w.dataset].samples,
         code=lambda w: code_hash(
-            "genbench.jobs.posthoc:sample_group", settings=[STUDY.encoder_kinds, STUDY.posthoc.methods, about(w.dataset)]
+            "genbench.jobs.posthoc:sample_group",
+            *dict.fromkeys(":".join(SYMBOLS[key]) for key in COMPARED),
+            settings=[STUDY.encoder_kinds, STUDY.posthoc.methods, about(w.dataset)],
         ),
     shell:
         "genbench posthoc --group {params.name} --out {output.numbers}" " --threads {threads} > {log} 2>&1"
