@@ -16,7 +16,7 @@ from typing import Any
 from genbench.config.hashing import short_hash
 from genbench.config.symbols import Module, Symbol, modules
 
-__all__ = ["Reach", "code_hash", "model_symbol", "model_symbols", "reach", "scorers", "tables"]
+__all__ = ["Reach", "code_hash", "model_symbols", "reach", "tables"]
 
 CONFIG, RESULTS = "genbench.config", "genbench.results"
 
@@ -251,17 +251,6 @@ def model_symbols() -> Mapping[str, str]:
                         raise ValueError(f"two models are called {symbol.label!r}: {found[symbol.label]} and {module}:{name}")
                     found[symbol.label] = f"{module}:{name}"
     return found
-
-
-def model_symbol(name: str) -> str:
-    """Symbol of a model; KeyError if there is none of that name."""
-    return model_symbols()[name]
-
-
-@functools.cache
-def scorers() -> Mapping[str, str]:
-    """Symbols of the functions that score, by metric: those under a decorator `metric(Card(key=...))`."""
-    return {key: f"{module}:{name}" for module, each in _modules().items() for name, s in each.symbols.items() for key in s.keys}
 
 
 # tables that are found by file, by the symbol that stands for them

@@ -38,7 +38,6 @@ class Symbol:
     entries: "dict[str, Symbol] | None" = None  # of a table
     unions: list[str] = field(default_factory=list)  # tables that a table is the union of
     label: str = ""  # a class's attribute `name`
-    keys: list[str] = field(default_factory=list)  # of the metrics that a function computes
 
 
 @dataclass
@@ -100,7 +99,7 @@ def read_module(source: str, name: str, package: bool = False) -> Module:
         if defined is None:
             effects.append(node)
         for each in defined or ():
-            symbol = reader.symbol(node, each)
+            symbol = reader.symbol(node)
             symbols[each] = _both(symbols[each], symbol) if each in symbols else symbol
     done = reader.plain(ast.Module(effects, [])) if effects else None
     return Module(symbols, inside, done)
@@ -199,28 +198,23 @@ class _Context:
     def __init__(self, inside: Mapping[str, Any], outside: Mapping[str, str], name: str, package: bool):
         self.inside, self.outside, self.name, self.package = inside, outside, name, package
 
-    def plain(self, node: ast.AST, extra: str = "") -> Symbol:
+    def plain(self, node: ast.AST) -> Symbol:
         """Of any piece of code."""
         visitor = _Names(self)
         visitor.visit(node)
-        return self._made(node, visitor, extra)
+        return self._made(node, visitor)
 
-    def symbol(self, node: ast.stmt, name: str) -> Symbol:
+    def symbol(self, node: ast.stmt) -> Symbol:
         """Of a definition."""
         if isinstance(node, ast.ClassDef):
             return self._class(node)
         if isinstance(node, ast.Assign):
-            return self._constant(node.value, name)
-        symbol = self.plain(node)
-        for each in getattr(node, "decorator_list", ()):
-            if isinstance(each, ast.Call) and getattr(each.func, "id", "") == "metric":
-                cards = [card for card in each.args if isinstance(card, ast.Call)]
-                symbol.keys += [k.value.value for card in cards for k in card.keywords if k.arg == "key"]
-        return symbol
+            return self._constant(node.value)
+        return self.plain(node)
 
-    def _constant(self, value: ast.expr, name: str) -> Symbol:
+    def _constant(self, value: ast.expr) -> Symbol:
         if isinstance(value, ast.Dict) and value.keys and all(isinstance(getattr(k, "value", None), str) for k in value.keys):
-            entries = {k.value: self._constant(each, "") for k, each in zip(value.keys, value.values, strict=True)}
+            entries = {k.value: self._constant(each) for k, each in zip(value.keys, value.values, strict=True)}
             return Symbol("table", entries=entries)
         if isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr):
             sides = [_dotted(side) for side in (value.left, value.right)]
@@ -239,12 +233,12 @@ class _Context:
                 if part == "name" and isinstance(value, ast.Constant):
                     label = str(value.value)
                 visitor.visit(value)
-        symbol = self._made(node, visitor, "")
+        symbol = self._made(node, visitor)
         symbol.bases, symbol.label = [path for base in node.bases if (path := _dotted(base))], label
         return symbol
 
-    def _made(self, node: ast.AST, visitor: "_Names", extra: str) -> Symbol:
-        text = ast.dump(node) + extra + json.dumps(sorted(visitor.external))
+    def _made(self, node: ast.AST, visitor: "_Names") -> Symbol:
+        text = ast.dump(node) + json.dumps(sorted(visitor.external))
         words = {part: sorted(each) for part, each in sorted(visitor.words.items()) if each}
         return Symbol(_digest(text), sorted(visitor.refs), words)
 

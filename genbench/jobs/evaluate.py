@@ -121,8 +121,7 @@ class _Evaluation:
         kept = read_json(file) if file.is_file() else {}
         self.parts = kept.get("parts", {})
         samples, labels, seconds = self.sampled()
-        names = list(self.of_samples(samples, labels))
-        names.append(self.likelihood())
+        names = [*self.of_samples(samples, labels), self.likelihood()]
         self.parts = {name: self.parts[name] for name in names}
         spent = kept.get("seconds", 0.0) * (kept.get("samples") == self.key) + time.perf_counter() - start
         write_json(file, {"samples": self.key, "seconds": spent, "parts": self.parts})
@@ -155,8 +154,8 @@ class _Evaluation:
     def keep(self, name: str, key: str, scores: list[Score], **more: Any) -> None:
         self.parts[name] = {"key": key, "scores": [score.as_dict() for score in scores], **more}
 
-    def of_samples(self, samples: Tensor, labels: Tensor | None) -> dict[str, str]:
-        """Compute what is missing of the metrics of samples; keys by part."""
+    def of_samples(self, samples: Tensor, labels: Tensor | None) -> list[str]:
+        """Compute what is missing of the metrics of samples; the parts' names."""
         asked = units(self.data.kind, self.study.metrics)
         keys = {
             name: short_hash([self.key, self.compared, scoring_code(name, self.study, self.data.meta["source"])])
@@ -176,7 +175,7 @@ class _Evaluation:
                 self.keep(name, keys[name], [score for score in found if score.metric in asked[name]], **after)
         for name in inverting:
             self.generator.set_state(torch.tensor(list(bytes.fromhex(self.parts[name]["state"])), dtype=torch.uint8))
-        return keys
+        return list(asked)
 
     def likelihood(self) -> str:
         """Compute what there is of likelihoods, if it is missing; the part's name."""
