@@ -98,10 +98,14 @@ def short(monkeypatch):
         monkeypatch.setattr(likelihood_module, name, value)
 
 
-@pytest.mark.parametrize(
-    ("model", "dataset"),
-    [(name, data) for name in MODELS for data in ("ring8", "digits") if dataset_spec(data).kind in MODELS[name].space],
-)
+def pairs():
+    """Every model with both kinds of data that it takes; the second one is slow."""
+    for name in MODELS:
+        for place, data in enumerate(data for data in ("digits", "ring8") if dataset_spec(data).kind in MODELS[name].space):
+            yield pytest.param(name, data, marks=[pytest.mark.slow] * place)
+
+
+@pytest.mark.parametrize(("model", "dataset"), pairs())
 def test_what_runs_is_what_is_hashed(model, dataset, datasets):
     cls, data, spec = MODELS[model], datasets[dataset], dataset_spec(dataset)
     parts = recipe(model_spec(model), spec).model_dump(mode="json")

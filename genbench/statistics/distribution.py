@@ -1,6 +1,7 @@
 """How scores are distributed over a search: quantiles with distribution-free intervals, and the share of failed trials."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,9 @@ from scipy import stats
 
 from genbench.statistics.uncertainty import wilson
 
-__all__ = ["Failures", "Quantile", "failures", "losses", "quantile"]
+__all__ = ["CAP", "Failures", "Quantile", "cap", "failures", "losses", "quantile"]
+
+CAP = 3.0  # times a typical score: what a configuration is charged at most
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,21 @@ def losses(scores: ArrayLike) -> np.ndarray:
     """Scores as float64 (n,), failed trials (anything not finite, -inf included) as +inf: they are the worst."""
     array = np.asarray(scores, dtype=float).ravel()
     return np.where(np.isfinite(array), array, math.inf)
+
+
+def cap(scores: Iterable[ArrayLike], times: float = CAP) -> float:
+    """The most that a configuration is charged, failed ones included: `times` a typical score.
+
+    `scores`: of all models that are compared, in any shapes, positive, lower is better. What a search is expected to reach would
+    otherwise be set by how badly the failures score that it happened to meet. Typical is the interquartile mean of the logs of
+    all finite scores, which a quarter of failures does not move and which, unlike the median, does not jump where scores lie in
+    two heaps. +inf where nothing is finite.
+
+    References: Agarwal et al. 2021, arXiv 2108.13264 (interquartile mean).
+    """
+    every = np.concatenate([losses(each) for each in scores] or [np.empty(0)])
+    every = every[np.isfinite(every) & (every > 0)]
+    return times * math.exp(stats.trim_mean(np.log(every), 0.25)) if every.size else math.inf
 
 
 def quantile(scores: ArrayLike, q: float, level: float = 0.95) -> Quantile:

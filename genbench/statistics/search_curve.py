@@ -11,7 +11,7 @@ from scipy.special import gammaln, stdtrit
 from genbench.statistics.distribution import losses, quantile
 from genbench.statistics.verdict import Contrast
 
-__all__ = ["Best", "best_contrast", "budget_contrast", "degrees", "log_best", "search_curve"]
+__all__ = ["Best", "best_contrast", "bounded", "budget_contrast", "degrees", "log_best", "search_curve"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def search_curve(
     validation: ArrayLike,
     test: ArrayLike | None = None,
     ks: Iterable[int] | None = None,
-    failure: float = math.inf,
+    cap: float = math.inf,
     level: float = 0.95,
 ) -> list[Best]:
     """The score of the best of k configurations for each k of `ks`.
@@ -53,7 +53,8 @@ def search_curve(
     at k = n / 2; see `degrees`. No interval past k = n / 2. The plug-in takes the weights ((n - i + 1)^k - (n - i)^k) / n^k.
 
     A configuration that failed on validation (a score not finite) ranks last; a search whose choice has failed, on either
-    score, is charged `failure`. With the default +inf the mean is infinite for every k that may consist of failures only. The
+    score, or scores worse than `cap`, is charged `cap` (`genbench.statistics.distribution.cap`): else failures that no search
+    happened to meet would set the mean. With the default +inf it is infinite for every k that may consist of failures only. The
     median needs no such value: it is infinite where a search fails more often than not. Its interval is that of the quantile
     1 - 2^(-1 / k) of a single configuration, which holds for any distribution; there is none (nan) where test scores are
     reported, since the choice by another score has no such distribution.
@@ -69,7 +70,7 @@ def search_curve(
     out = []
     for k in range(1, max(n // 2, 1) + 1) if ks is None else ks:
         weights = _weights(n, k)
-        charged = np.where(failed, failure, values)
+        charged = np.minimum(values, cap)
         replaced = -np.diff(((n - np.arange(n + 1)) / n) ** k)
         # the median of the best of k is the score that a configuration stays under with chance 1 - 2^(-1 / k)
         exact = quantile(values, 1 - 0.5 ** (1 / k), level) if test is None else None
@@ -94,7 +95,7 @@ def best_contrast(
     a: tuple[str, ArrayLike, ArrayLike],
     b: tuple[str, ArrayLike, ArrayLike],
     k: int,
-    failure: float = math.inf,
+    cap: float = math.inf,
     shared: bool = True,
 ) -> Contrast:
     """Log ratio of what the best of k configurations of two models is expected to score, for `verdict.decide`.
@@ -106,7 +107,7 @@ def best_contrast(
 
     Raises ValueError for a k over n / 2, for scores that are not positive, or for shared streams of unequal length.
     """
-    return _contrast(a, b, (k,), failure, shared)
+    return _contrast(a, b, (k,), cap, shared)
 
 
 def budget_contrast(
@@ -114,22 +115,22 @@ def budget_contrast(
     b: tuple[str, ArrayLike, ArrayLike],
     k: int,
     few: int = 1,
-    failure: float = math.inf,
+    cap: float = math.inf,
     shared: bool = True,
 ) -> Contrast:
     """Log of the factor by which the ratio of a to b changes from the best of `few` configurations to the best of k.
 
     Below 0 where a larger search favours a. Arguments and errors as in `best_contrast`.
     """
-    return _contrast(a, b, (k, few), failure, shared)
+    return _contrast(a, b, (k, few), cap, shared)
 
 
-def _contrast(a, b, ks: tuple[int, ...], failure: float, shared: bool) -> Contrast:
+def _contrast(a, b, ks: tuple[int, ...], cap: float, shared: bool) -> Contrast:
     """log best of ks[0], less that of ks[1] where there is one, of a less that of b."""
     means, curves, freedoms = [], [], []
     for name, validation, test in (a, b):
         try:
-            found = [log_best(validation, test, k, failure) for k in ks]
+            found = [log_best(validation, test, k, cap) for k in ks]
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         # what is charged alone has no error to compare with
@@ -151,13 +152,13 @@ def _contrast(a, b, ks: tuple[int, ...], failure: float, shared: bool) -> Contra
     return Contrast(a[0], b[0], means[0] - means[1], math.sqrt(total), freedom, variances)
 
 
-def log_best(validation: ArrayLike, test: ArrayLike, k: int, failure: float = math.inf) -> tuple[float, np.ndarray]:
+def log_best(validation: ArrayLike, test: ArrayLike, k: int, cap: float = math.inf) -> tuple[float, np.ndarray]:
     """Log of what the best of k configurations is expected to score, and the same without each of the n, (n,).
 
     Scores as in `best_contrast`. Infinite where the mean is. Raises ValueError for a k over n / 2 or scores not positive.
     """
-    values, failed, places = _ordered(validation, test)
-    n, charged = values.size, np.where(failed, failure, values)
+    values, _, places = _ordered(validation, test)
+    n, charged = values.size, np.minimum(values, cap)
     if 2 * k > n:
         raise ValueError(f"the best of {k} needs at least {2 * k} configurations for an interval, got {n}")
     if not (charged > 0).all():
@@ -219,6 +220,11 @@ def _jackknife(left_out: np.ndarray) -> float:
     """Variance of a statistic from its values without each of the n observations."""
     n = left_out.size
     return float((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
+
+
+def bounded(k: int, n: int) -> int:
+    """k, or where n configurations are too few for an interval of the best of k, the largest for which they are enough."""
+    return max(min(k, n // 2), 1)
 
 
 def degrees(n: int, k: int) -> float:

@@ -262,7 +262,7 @@ def test_the_documentation_names_every_key_of_a_study():
     settings = [questions.part(name, "settings").Settings for name in questions.names()]
     specs = (Study, Cell, Tune, Posthoc, *settings)
     keys = {key for spec in specs for key in spec.model_fields} - {"name", "title", "description"}
-    words = (CONFIG.parent / "docs" / "configuration.md").read_text()
+    words = "".join((CONFIG.parent / "docs" / f"{page}.md").read_text() for page in ("configuration", "questions"))
     assert len(keys) > 30 and not [key for key in keys if f"`{key}`" not in words]
 
 

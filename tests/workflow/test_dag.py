@@ -248,6 +248,7 @@ def test_additions_rerun_nothing_and_edits_what_uses_them(finished):
     assert not {"prepare", "encode", "reference", "floors"} & set(every)
 
 
+@pytest.mark.slow
 def test_a_metric_more_computes_that_metric_alone(finished):
     (finished / "genbench" / "metrics" / "width.py").write_text(METRIC)
     study = yaml.safe_load((finished / "config" / "studies" / "tiny.yaml").read_text())

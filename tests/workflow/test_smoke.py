@@ -15,7 +15,7 @@ def test_the_smoke_scale_tells_the_whole_tale(tmp_path, copy_project):
     copy_project(tmp_path)
     command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--configfile", "config/smoke.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1800)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     report = tmp_path / "reports" / "smoke"
     claims = pd.read_csv(report / "tables" / "tale_claims.csv")
