@@ -100,6 +100,13 @@ def choose(args) -> None:
     choose(args.manifests, args.out)
 
 
+def look(args) -> None:
+    """Say which models of a study that grows are told from the baseline, and which are searched further."""
+    from genbench.jobs.look import look
+
+    look(args.study, args.look, args.manifests, args.out)
+
+
 def posthoc(args) -> None:
     """Sample the generators of a group by a study's post-hoc methods, and score these samples beside the raw ones."""
     from genbench.jobs.posthoc import sample_group
@@ -298,6 +305,10 @@ def _parser() -> argparse.ArgumentParser:
         computes(verb(job, "study", "group")).add_argument("--out", type=Path, required=True)
     sub = verb(choose)
     sub.add_argument("manifests", type=Path, nargs="+", help="of a search's scores")
+    sub.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    sub = verb(look, "study")
+    sub.add_argument("manifests", type=Path, nargs="+", help="of the scores of all searched so far")
+    sub.add_argument("--look", type=int, required=True, help="which look, from 0")
     sub.add_argument("--out", type=Path, required=True, help="JSON file to write")
     sub = computes(verb(question, "study"))
     sub.add_argument("name", help="of a question, such as critic_quality")

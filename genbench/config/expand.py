@@ -1,7 +1,7 @@
 """From a study to its trials, by pure functions: the whole DAG is known from the configuration and the code alone."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +11,12 @@ from genbench.config.errors import UserError
 from genbench.config.hashing import short_hash
 from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, recipe
 from genbench.config.schema import Cell, DatasetSpec, Level, ModelSpec, Recipe, Search, Study, Tune
+from genbench.config.seeds import confirming, searching
 
-__all__ = ["Group", "Trial", "dataset_hash", "expand", "groups", "resolve", "training_code"]
+__all__ = ["Group", "Trial", "dataset_hash", "expand", "groups", "label", "planned", "resolve", "training_code"]
 
 TRAINING = ("genbench.training.trainer:Trainer", "genbench.data.space:space")  # what every trial runs, besides its model
 GROUP_SIZE = 16  # trials of one job
-SEARCHED = 10_000  # seeds of a search's trials start here, a study's own far below
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Trial:
         return {"trial": value.pop("id"), **value}
 
 
+def label(model: str, variant: str) -> str:
+    """A model's name, and that of what its cell does differently."""
+    return f"{model} · {variant}" if variant else model
+
+
 STUDYS = ("variant", "phase", "configuration", "levels")
 
 
@@ -60,14 +65,21 @@ class Group:
     trials: tuple[Trial, ...]  # to confirm the best of a search: a trial per configuration, of which `resolve` takes one
     phase: Literal["", "search", "confirm"] = ""
     variant: str = ""
-    seeds: tuple[int, ...] = ()  # of the trials that confirm
+    seeds: tuple[int, ...] = ()  # that the study lists, of the trials that confirm
     searched: tuple[str, ...] = ()  # names of the search's groups
+    look: int = 0  # of a search that grows: the first look that these trials, or this choice, are of
+
+    @property
+    def label(self) -> str:
+        """What tells its model apart on a dataset: its name, and that of what its cell does differently."""
+        return label(self.model, self.variant)
 
 
 def resolve(group: Group, configuration: int) -> Group:
     """A group that confirms, with its trials: the chosen configuration on fresh seeds."""
     chosen = next(trial for trial in group.trials if trial.configuration == configuration)
-    return replace(group, trials=tuple(_identified(replace(chosen, seed=seed, phase="confirm")) for seed in group.seeds))
+    seeds = map(confirming, group.seeds)
+    return replace(group, trials=tuple(_identified(replace(chosen, seed=seed, phase="confirm")) for seed in seeds))
 
 
 def dataset_hash(spec: DatasetSpec) -> str:
@@ -119,13 +131,12 @@ def _of_cell(study: Study, cell: Cell, data: DatasetSpec, model: ModelSpec, cros
         "phase": "search" if tune else "",
         "levels": tuple(named.items()),
     }
-    seeds = [SEARCHED + i for i in range(tune.seeds)] if tune else study.seeds
     for place, own in enumerate(_configurations(model, tune, levels, root)):
         # what is searched wins over a level's value, and a level's value over the authors' defaults
         fixed, searched = (own, None) if place == 0 and tune and tune.defaults else (None, own)
         parts = recipe(model, data, cell.recipes.get(model.name), fixed, *levels, searched, kept).model_dump(mode="json")
         code = training_code(model.name, data, common["budget"], parts)
-        for seed in seeds:
+        for seed in [searching(place, repeat) for repeat in range(tune.seeds)] if tune else study.seeds:
             yield _identified(Trial("", seed=seed, configuration=place, code=code, **common, **parts))
 
 
@@ -149,7 +160,7 @@ def _configurations(model: ModelSpec, tune: Tune | None, levels: list[Level], ro
     if unknown := {*space.net, *space.hp} - set(AXES):
         where = f"{root}/models/{model.name}.yaml: space.{tune.space}" if own else f"space of {model.name}'s search"
         raise UserError(f"{where}: {min(unknown)!r} is not in the stream; allowed: {', '.join(AXES)}")
-    return configurations(space, tune.configurations, model.space.authors if tune.defaults else None)
+    return configurations(space, tune.looks[-1], model.space.authors if tune.defaults else None)
 
 
 def groups(study: Study, root: Path = ROOT) -> list[Group]:
@@ -158,37 +169,63 @@ def groups(study: Study, root: Path = ROOT) -> list[Group]:
     More seeds or configurations only add groups and extend the last one; trials in the store are not trained again.
     """
     trials = expand(study, root)
-    cells: dict[tuple[str, str, str], list[Trial]] = {}
+    looks = {slot: cell.tune.looks for cell in study.cells if cell.tune for slot in _slots(cell)}
+    parts: dict[tuple[str, str, str, int], list[Trial]] = {}
     for trial in trials:
-        cells.setdefault((trial.dataset, trial.model, trial.variant), []).append(trial)
+        slot = trial.dataset, trial.model, trial.variant
+        place = sum(trial.configuration >= size for size in looks.get(slot, ())[:-1])
+        parts.setdefault((*slot, place), []).append(trial)
     out = []
-    for (dataset, model, variant), own in cells.items():
+    for (dataset, model, variant, place), own in parts.items():
         for start in range(0, len(own), GROUP_SIZE):
             part = tuple(own[start : start + GROUP_SIZE])
             name = f"{dataset}/{model}-{short_hash([t.id for t in part], 8)}"
-            out.append(Group(name, dataset, model, part, part[0].phase, variant))
+            out.append(Group(name, dataset, model, part, part[0].phase, variant, look=place))
     return out + _confirming(study, trials, out)
 
 
+def _slots(cell: Cell) -> Iterator[tuple[str, str, str]]:
+    """Dataset, model and variant of everything that a cell trains."""
+    for dataset, model, (variant, *_) in itertools.product(cell.datasets, cell.models, cell.crossings()):
+        yield dataset, model, variant
+
+
+def planned(every: Iterable[Group], looks: Sequence[Collection[str]]) -> list[Group]:
+    """The groups that a study runs by what `looks` say, of each the labels of models that it goes on searching.
+
+    After the last of them all that is left to grow grows for one look more. A model is confirmed where it stops: at the first
+    look that does not name it, or at the last one of its search.
+    """
+    every = list(every)
+    last: dict[tuple[str, str, str], int] = {}
+    for group in every:
+        slot = group.dataset, group.model, group.variant
+        last[slot] = max(last.get(slot, 0), group.look)
+    out = []
+    for group in every:
+        stop = next((place for place, names in enumerate(looks) if group.label not in names), len(looks))
+        stop = min(stop, last[group.dataset, group.model, group.variant])
+        if group.look == stop if group.phase == "confirm" else group.look <= stop:
+            out.append(group)
+    return out
+
+
 def _confirming(study: Study, trials: list[Trial], searches: list[Group]) -> list[Group]:
-    """A group for each dataset, model and variant that is searched, unless its cell does not confirm."""
+    """A group for each dataset, model and variant that is searched, and each look at it, unless its cell does not confirm."""
     slots: dict[tuple[str, str, str], dict[int, Trial]] = {}
-    alone = {
-        (dataset, model, variant)
-        for cell in study.cells
-        if cell.tune and not cell.tune.confirm
-        for dataset, model, (variant, *_) in itertools.product(cell.datasets, cell.models, cell.crossings())
-    }
+    alone = {slot for cell in study.cells if cell.tune and not cell.tune.confirm for slot in _slots(cell)}
     for trial in trials:
         if trial.phase == "search" and (trial.dataset, trial.model, trial.variant) not in alone:
             slots.setdefault((trial.dataset, trial.model, trial.variant), {}).setdefault(trial.configuration, trial)
     out = []
     for slot, found in slots.items():
         dataset, model, variant = slot
-        searched = tuple(g.name for g in searches if (g.dataset, g.model, g.variant) == slot)
+        own = [g for g in searches if (g.dataset, g.model, g.variant) == slot]
         decides = study.model_dump(mode="json", include=set(study.CHOOSING))
-        name = f"{dataset}/{model}-{short_hash(['confirm', searched, study.seeds, decides], 8)}"
-        out.append(Group(name, dataset, model, tuple(found.values()), "confirm", variant, study.seeds, searched))
+        for place in sorted({g.look for g in own}):
+            searched = tuple(g.name for g in own if g.look <= place)
+            name = f"{dataset}/{model}-{short_hash(['confirm', searched, study.seeds, decides], 8)}"
+            out.append(Group(name, dataset, model, tuple(found.values()), "confirm", variant, study.seeds, searched, place))
     return out
 
 

@@ -10,14 +10,17 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, ValidationI
 
 from genbench.config.budget import Budget, Frozen
 from genbench.config.errors import UserError
+from genbench.config.seeds import REPEATS, SPAN
 
 __all__ = [
-    "RENAMED", "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search", "Spaces", "Split",
+    "BASELINE", "RENAMED", "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search", "Spaces", "Split",
     "Study", "Tune", "load_yaml", "parse",
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
 RENAMED = {"experiments": "questions", "refine": "posthoc", "slope": "lipschitz"}  # old keys, for files that still have them
+BASELINE = "ns_gan"  # the model that Lucic et al. ask about, against which searches that grow compare all others
+MOST = 4096  # configurations of a search
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
 
@@ -120,12 +123,26 @@ class ModelSpec(Frozen):
 class Tune(Frozen):
     """A search on equal terms: the best configuration by the validation split is trained anew on the study's seeds."""
 
-    configurations: int = Field(ge=1, le=4096)  # per dataset, model and variant; the first is the authors' defaults
+    # per dataset, model and variant; the first is the authors' defaults. A list: as many after each look at a study that grows
+    configurations: int | tuple[int, ...]
     space: Literal["wide", "narrow"] | Search = "wide"  # of each model, or one for all models of the cell
-    seeds: int = Field(default=1, ge=1)  # per configuration; none of them is one of the study's
+    seeds: int = Field(default=1, ge=1, le=REPEATS)  # per configuration; none of them is one of the study's
     checkpoints: int = Field(default=1, ge=1, le=100)  # of each trial, evenly spaced; the validation split chooses among them
     defaults: bool = True  # False: no configuration is the authors' defaults, all are of the stream
     confirm: bool = True  # False: the choice is not trained anew
+
+    @field_validator("configurations")
+    @classmethod
+    def _growing(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        looks = value if isinstance(value, tuple) else (value,)
+        if not looks or list(looks) != sorted(set(looks)) or looks[0] < 1 or looks[-1] > MOST:
+            raise ValueError(f"allowed: a number from 1 to {MOST}, or a growing list of such numbers")
+        return value
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Configurations after each look; one number where a search does not grow."""
+        return self.configurations if isinstance(self.configurations, tuple) else (self.configurations,)
 
     @field_validator("space", mode="before")
     @classmethod
@@ -209,7 +226,8 @@ class Study(Frozen):
     metrics: tuple[str, ...] = ()  # besides the standard ones
     annealed_points: int = Field(default=0, ge=0)  # test examples of annealed bounds, first seed only; 0: none
     annealed_temperatures: int = Field(default=200, ge=10)
-    margin: FiniteFloat = Field(default=1.1, gt=1)  # ratio of two scores that still counts as equal
+    margin: FiniteFloat = Field(default=1.25, gt=1)  # ratio of two scores that still counts as equal
+    k: int = Field(default=4, ge=1)  # searches are compared by the best of so many configurations
     cells: tuple[Cell, ...] = Field(min_length=1)
     posthoc: Posthoc | None = None
     questions: dict[str, dict[str, Any]] = {}  # settings by question; see genbench/questions
@@ -233,6 +251,19 @@ class Study(Frozen):
             raise ValueError("at least one cell needs to be without tune, or to confirm its search's choice")
         return value
 
+    @field_validator("cells")
+    @classmethod
+    def _growing_together(cls, value: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        growing = [cell for cell in value if cell.tune and len(cell.tune.looks) > 1]
+        if len({len(cell.tune.looks) for cell in growing}) > 1:
+            raise ValueError("tune.configurations: searches that grow need lists of one length")
+        for cell in growing:
+            if cell.grid or not cell.tune.confirm:
+                raise ValueError("tune.configurations: one number only, where factors are crossed or nothing is confirmed")
+            if BASELINE not in cell.models:
+                raise ValueError(f"tune.configurations: a search grows until {BASELINE} is told from its rivals; it is no model here")
+        return value
+
     @field_validator("posthoc")
     @classmethod
     def _known_datasets(cls, value: Posthoc | None, info: ValidationInfo) -> Posthoc | None:
@@ -246,7 +277,14 @@ class Study(Frozen):
     def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) != len(value) or min(value, default=0) < 0:
             raise ValueError("seeds must be distinct and >= 0")
+        if max(value, default=0) >= SPAN:
+            raise ValueError(f"seeds must be below {SPAN:,}")
         return value
+
+    @property
+    def looks(self) -> int:
+        """At how many sizes its searches are looked at: 1 where none grows."""
+        return max((len(cell.tune.looks) for cell in self.cells if cell.tune), default=1)
 
     @property
     def encoder_kinds(self) -> tuple[str, ...]:

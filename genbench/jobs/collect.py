@@ -17,6 +17,7 @@ from genbench.jobs.common import chosen, commit, machine, versions
 from genbench.models import MODELS
 from genbench.results.files import read_json, write_json, write_parquet
 from genbench.results.paths import ENCODER, FLOOR, LIKELIHOODS, META, STUDY, TRAINED, Paths, table
+from genbench.results.rows import checkpoints, levels, named, searched_rows
 from genbench.results.tables import COSTS, EXAMPLES, POSTHOC, SCORES, SEARCHED, TRIALS
 
 __all__ = ["collect"]
@@ -27,15 +28,16 @@ def collect(
 ) -> None:
     """results/studies/<study>: trials, scores and floors as tables, study.json with the provenance."""
     study = read_study(study_name)
-    found = [chosen(group, paths) for group in groups(study)]
+    scored, tried = ([read_json(path) for path in each] for each in (manifests, searched))
+    there = {manifest["group"] for manifest in (*scored, *tried)}  # a study that grows may have stopped short of others
+    found = [chosen(group, paths) for group in groups(study) if group.name in there]
     trials = {t.id: t for group in found for t in group.trials}
-    # variants may share a trial, such as the authors' defaults: only its group tells what it stands for
     members = {group.name: {t.id: t for t in group.trials} for group in found}
     rows, scores, examples = [], [], []
-    for manifest in map(read_json, manifests):
+    for manifest in scored:
         for row in manifest["rows"]:
             trial = members[manifest["group"]][row["trial"]]
-            base = _base(trial)
+            base = named(trial)
             rows.append(_trial(base, trial, row, read_json(paths.trial(trial.id) / TRAINED)))
             scores += [{**base, **_with_settings(score)} for score in row["scores"]]
             if row["status"] == "ok":
@@ -49,7 +51,7 @@ def collect(
         "scores": pd.DataFrame(scores, columns=list(SCORES)).sort_values([*order, "metric"]),
         "examples": pd.concat(examples) if examples else pd.DataFrame(columns=list(EXAMPLES)),
         "floors": pd.DataFrame(floors),
-        "searched": pd.DataFrame(_searched(searched, members), columns=list(SEARCHED)),
+        "searched": pd.DataFrame(searched_rows(tried, members), columns=list(SEARCHED)),
         "posthoc": pd.DataFrame(_posthoc(posthoc, members, paths), columns=list(POSTHOC)),
     }
     folder = paths.study(study_name)
@@ -63,7 +65,7 @@ def _trial(base: dict, trial: Trial, row: dict, training: dict) -> dict:
     costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
     rest = {key: training[key] for key in ("step", "selected_update", "device", "started", "finished")}
     place = {"variant": trial.variant, "phase": trial.phase, "configuration": trial.configuration}
-    place |= {**_levels(trial), **_checkpoints(row)}
+    place |= {**levels(trial), **checkpoints(row)}
     return {**base, **place, "status": row["status"], "cause": row["cause"], **rest, **costs}
 
 
@@ -72,45 +74,13 @@ def _with_settings(score: dict) -> dict:
     return {**score, "settings": json.dumps(score["settings"])}
 
 
-def _base(trial: Trial) -> dict:
-    return {"trial": trial.id, **{key: getattr(trial, key) for key in ("dataset", "model", "family", "seed")}}
-
-
-def _levels(trial: Trial) -> dict[str, str]:
-    """Its levels of a grid's factors, as JSON."""
-    return {"levels": json.dumps(dict(trial.levels))}
-
-
-def _checkpoints(row: dict) -> dict:
-    """Which checkpoint was chosen (None: the end), and what all scored by the metric that chooses, as JSON."""
-    return {"checkpoint": row.get("update"), "checkpoints": json.dumps(row.get("checkpoints") or [])}
-
-
-def _searched(manifests: Sequence[Path], members: dict[str, dict[str, Trial]]) -> list[dict]:
-    """A row per trial of a search, with the metric that chooses on both splits; no number where it failed."""
-    rows = []
-    for manifest in map(read_json, manifests):
-        for row in manifest["rows"]:
-            trial = members[manifest["group"]][row["trial"]]
-            place = {
-                "variant": trial.variant,
-                **_levels(trial),
-                "configuration": trial.configuration,
-                "metric": manifest["metric"],
-            }
-            rest = {"net": json.dumps(trial.net), "hp": json.dumps(trial.hp), "seconds": row["costs"].get("seconds")}
-            scores = {key: row["scores"].get(key) for key in ("validation", "test", "coverage")} | _checkpoints(row)
-            rows.append({**_base(trial), **place, "status": row["status"], "cause": row["cause"], **scores, **rest})
-    return rows
-
-
 def _posthoc(manifests: Sequence[Path], members: dict[str, dict[str, Trial]], paths: Paths) -> list[dict]:
     """Numbers of post-hoc samples, and faults as rows with a cause and no number; `pictures`: a file of the results folder."""
     rows = []
     for path in manifests:
         pictures, manifest = str(path.with_suffix(".npz").relative_to(paths.results)), read_json(path)
         for row in manifest["rows"]:
-            base = _base(members[manifest["group"]][row["trial"]])
+            base = named(members[manifest["group"]][row["trial"]])
             rows += [{**base, **each, "pictures": pictures} for each in row["numbers"] + row["faults"]]
     return rows
 

@@ -16,6 +16,7 @@ from genbench.config.code import code_hash
 from genbench.config.expand import Trial
 from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
+from genbench.config.seeds import listed
 from genbench.data import Dataset, load, space
 from genbench.jobs.common import group_of
 from genbench.jobs.manifold import known_manifold
@@ -181,7 +182,7 @@ class _Evaluation:
         """Compute what there is of likelihoods, if it is missing; the part's name."""
         images, study = self.data.kind == "images", self.study
         count = study.likelihood_points if images else study.point_samples
-        annealed = bool(study.annealed_points) and self.trial.seed == study.seeds[0]  # expensive: one seed shows it
+        annealed = bool(study.annealed_points) and listed(self.trial.seed) == study.seeds[0]  # expensive: one seed shows it
         code = code_hash(*LIKELIHOOD, *([ANNEALED] if annealed else []), settings=[self.data.kind, self.data.meta["source"]])
         further = [study.annealed_points, study.annealed_temperatures] if annealed else []
         key = short_hash([self.key, self.data.content_hash, count, further, self.picture, code])

@@ -14,3 +14,23 @@ def about(dataset):
     """What the code that handles a dataset looks up in tables."""
     spec = dataset_spec(dataset)  # a question's dataset may be none of the cells'
     return [spec.kind, spec.source, spec.parameters]
+
+
+def decided(looks):
+    """The groups of a study by what these looks at it said; waits for those that are still to come."""
+    files = [checkpoints.look.get(look=place).output[0] for place in looks]
+    return planned(GROUPS.values(), [read_json(file)["open"] for file in files])
+
+
+def searched(looks):
+    """Files of the scores of all that is searched by what these looks said."""
+    return [f"{RESULTS}/searched/{group.name}-{CHOOSING}.json" for group in decided(looks) if group.phase == "search"]
+
+
+def final(folder, suffix, keep=lambda group: True):
+    """Files of all groups of the study's own trials; of a search, those that confirm its choice."""
+
+    def files(wildcards):
+        return [f"{RESULTS}/{folder}/{g.name}-{suffix}.json" for g in decided(LOOKS) if g.phase != "search" and keep(g)]
+
+    return files

@@ -37,3 +37,23 @@ rule choose:
         runtime=5,
     shell:
         "genbench choose {input} --out {output} > {log} 2>&1"
+
+
+# After each look, models that are told from the baseline stop, and the others are searched further.
+checkpoint look:
+    input:
+        lambda w: searched(range(int(w.look))),
+    output:
+        f"{RESULTS}/looks/{RUN.study}/{{look}}.json",
+    log:
+        f"{RESULTS}/logs/{RUN.study}/look-{{look}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{RUN.study}/look-{{look}}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        study=short_hash([STUDY.margin, STUDY.k, [cell.model_dump(mode="json") for cell in STUDY.cells]]),
+        code=code_hash("genbench.jobs.look:look"),
+    shell:
+        "genbench look {input} --look {wildcards.look} --out {output} > {log} 2>&1"

@@ -1,9 +1,9 @@
 rule collect:
     input:
-        scores=[f"{RESULTS}/scores/{name}-{SCORING}.json" for name in FINAL],
-        searched=[f"{RESULTS}/searched/{name}-{CHOOSING}.json" for name in SEARCHED],
+        scores=final("scores", SCORING),
+        searched=lambda w: searched(LOOKS),
         floors=expand(f"{RESULTS}/reference/{{dataset}}/floor.json", dataset=DATASETS),
-        posthoc=[f"{RESULTS}/posthoc/{name}-{SAMPLING}.json" for name in POSTHOC],
+        posthoc=final("posthoc", SAMPLING, lambda g: STUDY.samples_posthoc(g.dataset, g.trials[0].family)),
         questions=[f"{RESULTS}/questions/{folder}/about.json" for folder in QUESTIONS.values()],
     output:
         [f"{RESULTS}/studies/{RUN.study}/{file}" for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")],
