@@ -13,7 +13,9 @@ from kit import ROOT
 
 
 def pytest_addoption(parser):
-    parser.addoption("--sample", type=int, metavar="N", help="of what -m leaves, the whole smoke study excepted, N drawn by the commit")
+    parser.addoption(
+        "--sample", type=int, metavar="N", help="of what -m leaves, the whole smoke study excepted, N drawn by the commit"
+    )
 
 
 @pytest.hookimpl(trylast=True)

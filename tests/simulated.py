@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genbench.statistics.search_curve import best_contrast
+from genbench.statistics.distribution import cap
+from genbench.statistics.search_curve import Pair, best_contrast
 from genbench.statistics.verdict import Verdict, decide, verdicts
 
 __all__ = ["ErrorRates", "Truth", "confirm", "crossed", "error_rates", "of_search", "of_seeds", "of_winners", "search"]
@@ -126,18 +127,15 @@ def of_winners(truth: Truth, configurations: int, seeds: int, margin: float) -> 
     return draw
 
 
-def of_search(
-    truth: Truth, configurations: int, k: int, margin: float, shared: bool = True
-) -> Callable[[np.random.Generator], list[Verdict]]:
+def of_search(truth: Truth, configurations: int, k: int, margin: float) -> Callable[[np.random.Generator], list[Verdict]]:
     """A study that compares what models are expected to score after a search of k configurations."""
 
     def draw(rng: np.random.Generator) -> list[Verdict]:
-        tables = {
-            model: (model, part["validation"], part["test"])
-            for model, part in search(truth, configurations, rng).groupby("model", sort=False)
-        }
+        found = search(truth, configurations, rng)
+        tables = {model: (part["validation"], part["test"]) for model, part in found.groupby("model", sort=False)}
+        limit = cap([found["test"]])
         pairs = combinations(tables, 2)
-        return decide([best_contrast(tables[a], tables[b], k, shared=shared) for a, b in pairs], margin)
+        return decide([best_contrast(a, b, [Pair(tables[a], tables[b], limit)], k) for a, b in pairs], margin)
 
     return draw
 

@@ -33,10 +33,10 @@ SHAPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 class Searches:
     """Searches of a baseline and of rivals.
 
-    `ratios`: of the baseline's tuned score, the expected best of k with capped scores, to each rival's; below 1 where the baseline
-    is better. `shape` of the rivals' scores and `own` of the baseline's, of SHAPES: where they differ, rivals are scaled until the
-    ratio of what is expected is as given. `common`: share of the variance of log scores that a configuration gives to all models;
-    `across`: share that it gives on all datasets.
+    `ratios`: of the baseline's tuned score, the expected best of k with capped scores, to each rival's; below 1 where the
+    baseline is better. `shape` of the rivals' scores and `own` of the baseline's, of SHAPES: where they differ, rivals are
+    scaled until the ratio of what is expected is as given. `common`: share of the variance of log scores that a configuration
+    gives to all models; `across`: share that it gives on all datasets.
     """
 
     ratios: Mapping[str, float]

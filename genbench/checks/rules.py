@@ -131,7 +131,7 @@ def switches(case: Case) -> list[str]:
 @rule
 def few_configurations(case: Case) -> list[str]:
     """A search has fewer than 4 configurations."""
-    sizes = {cell.tune.configurations for cell in case.study.cells if cell.tune} if case.study else set()
+    sizes = {cell.tune.looks[0] for cell in case.study.cells if cell.tune} if case.study else set()
     few = [size for size in sizes if size < FEWEST]
     return [f"searches of {min(few)} configurations, fewer than {FEWEST}, say little of a model at its best"] if few else []
 

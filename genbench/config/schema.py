@@ -13,8 +13,8 @@ from genbench.config.errors import UserError
 from genbench.config.seeds import REPEATS, SPAN
 
 __all__ = [
-    "BASELINE", "RENAMED", "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search", "Spaces", "Split",
-    "Study", "Tune", "load_yaml", "parse",
+    "BASELINE", "RENAMED", "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search",
+    "Spaces", "Split", "Study", "Tune", "load_yaml", "parse",
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
@@ -261,7 +261,9 @@ class Study(Frozen):
             if cell.grid or not cell.tune.confirm:
                 raise ValueError("tune.configurations: one number only, where factors are crossed or nothing is confirmed")
             if BASELINE not in cell.models:
-                raise ValueError(f"tune.configurations: a search grows until {BASELINE} is told from its rivals; it is no model here")
+                raise ValueError(
+                    f"tune.configurations: a search grows until {BASELINE} is told from its rivals; it is no model here"
+                )
         return value
 
     @field_validator("posthoc")

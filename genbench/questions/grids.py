@@ -46,7 +46,7 @@ class GridSearch:
     @property
     def budget(self) -> str:
         """Of how many configurations the best is meant, in words."""
-        return best_of(self.tried)
+        return best_of(self.grid.k, self.tried)
 
 
 def grids(results: Results, needed: Sequence[str]) -> tuple[list[GridSearch], list[str]]:
@@ -68,7 +68,7 @@ def grids(results: Results, needed: Sequence[str]) -> tuple[list[GridSearch], li
             frame = part.assign(**{factor: levels[part.index].map(lambda each, f=factor: each[f]) for factor in names})
             frame = frame.astype({"validation": float, "test": float})
             try:
-                grid = factors.grid(frame, names)
+                grid = factors.grid(frame, names, results.k)
             except ValueError as error:
                 said.append(f"{name}: no verdict, {error}.")
                 continue

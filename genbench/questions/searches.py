@@ -9,12 +9,16 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from genbench.config.expand import label
+from genbench.config.schema import BASELINE
 from genbench.metrics.cards import METRICS
 from genbench.report.blocks import Table
 from genbench.report.text import number
 from genbench.report.verdicts import UNDECIDED, deciding
+from genbench.results.searched import plain
 from genbench.results.study import GIVEN, Results
-from genbench.statistics.search_curve import best_contrast
+from genbench.statistics.distribution import CAP, cap
+from genbench.statistics.search_curve import Pair, best_contrast, bounded
 from genbench.statistics.verdict import Verdict, decide
 
 __all__ = [
@@ -23,16 +27,16 @@ __all__ = [
     "DatasetSearches",
     "ModelSearch",
     "best_of",
-    "charge",
+    "capped",
     "compared",
     "file_key",
     "more_configurations",
+    "pair",
     "searches",
     "verdict_table",
 ]
 
-BASELINE = "ns_gan"  # the model that Lucic et al. ask about
-FEWEST = 4  # configurations, of which the best of a quarter is meant
+FEWEST = 4  # configurations of a search that is compared
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,13 @@ class ModelSearch:
     defaults: bool = True  # whether the first configuration is the authors' defaults
     examples: int = 1000  # of the test split, that coverage is the share of
     seconds: float = math.nan
+    most: int = 4  # the study's k
+    first: int | None = None  # configurations of the first look; all, where the search doesn't grow
 
     @property
     def k(self) -> int:
         """Of how many configurations verdicts compare the best."""
-        return len(self.validation) // 4
+        return bounded(self.most, len(self.validation))
 
     @property
     def failed(self) -> int:
@@ -89,6 +95,11 @@ class DatasetSearches:
     found: tuple[ModelSearch, ...]
 
     @property
+    def cap(self) -> float:
+        """The most that a configuration is charged, failed ones included."""
+        return capped(self.found)
+
+    @property
     def title(self) -> str:
         return METRICS[self.metric].title
 
@@ -103,9 +114,14 @@ def file_key(name: str) -> str:
     return name.replace(", ", "_").replace(" ", "_")
 
 
-def best_of(n: int) -> str:
+def best_of(k: int, n: int) -> str:
     """Return of how many of n configurations verdicts compare the best, in words."""
-    return f"best of {n // 4} out of {n}"
+    return f"best of {k} out of {n}"
+
+
+def capped(found: Sequence[ModelSearch], metric: str = "test", times: float = CAP) -> float:
+    """Return the most that a configuration of any of these searches is charged; later looks don't move it."""
+    return cap((getattr(s, metric)[: s.first] for s in found), times)
 
 
 def searches(results: Results, confirmed: bool = True) -> list[DatasetSearches]:
@@ -114,7 +130,7 @@ def searches(results: Results, confirmed: bool = True) -> list[DatasetSearches]:
     Class-conditional models stand by themselves.
     """
     rows = results.searched[results.searched["levels"].fillna("").isin(("", "{}"))]
-    tunes = _tunes(results)
+    tunes = plain(results.config)
     out = []
     for dataset in [name for name in results.datasets if name in set(rows["dataset"])]:
         own = rows[rows["dataset"] == dataset]
@@ -132,17 +148,6 @@ def searches(results: Results, confirmed: bool = True) -> list[DatasetSearches]:
                 name = f"{dataset}, {GIVEN}" if given and not labelled.all() else dataset
                 out.append(DatasetSearches(dataset, name, metric, floor, tuple(found)))
     return out
-
-
-def _tunes(results: Results) -> dict[tuple[str, str, str], dict]:
-    """How each dataset, model and variant is searched."""
-    return {
-        (dataset, model, cell.get("variant", "")): cell["tune"]
-        for cell in results.config.get("cells") or ()
-        if cell.get("tune") and not cell.get("grid")
-        for dataset in cell["datasets"]
-        for model in cell["models"]
-    }
 
 
 def _search(results: Results, dataset: str, model: str, variant: str, part: pd.DataFrame, tune: dict) -> ModelSearch:
@@ -163,7 +168,7 @@ def _search(results: Results, dataset: str, model: str, variant: str, part: pd.D
     kept = [json.loads(each or "[]") for frame in (part, own) if "checkpoints" in frame for each in frame["checkpoints"]]
     space = tune.get("space", "wide")
     return ModelSearch(
-        label=f"{model} · {variant}" if variant else model,
+        label=label(model, variant),
         model=model,
         family=str(results.card(model).get("family") or part["family"].iloc[0] or ""),
         variant=variant,
@@ -178,26 +183,28 @@ def _search(results: Results, dataset: str, model: str, variant: str, part: pd.D
         defaults=tune.get("defaults", True),
         examples=int((results.meta(dataset).get("n") or {}).get("test", 1000)),
         seconds=float(pd.to_numeric(part["seconds"], errors="coerce").median()),
+        most=results.k,
+        first=int(np.atleast_1d(tune.get("configurations", len(means)))[0]),
     )
 
 
-def charge(scores: Sequence[np.ndarray]) -> float:
-    """Return what a failed configuration is charged: the worst of these scores; infinite where there is none."""
-    return max((float(np.nanmax(each)) for each in scores if np.isfinite(each).any()), default=math.inf)
-
-
 def compared(found: Sequence[ModelSearch], margin: float, metric: str = "test", level: float = 0.05) -> list[Verdict]:
-    """Return verdicts on all pairs of models that were searched alike, with equally many configurations, four at least.
+    """Return verdicts on all pairs of models that were searched alike, four configurations at least.
 
     `metric`: "test", the metric that chooses, or "uncovered". The validation split chooses for both. `level` is of all pairs.
+    Where a search that grows stopped earlier than another, both count by as many configurations.
     """
-    worst = charge([getattr(s, metric) for s in found])
-    contrasts = [
-        best_contrast((a.label, a.validation, getattr(a, metric)), (b.label, b.validation, getattr(b, metric)), a.k, worst)
-        for a, b in combinations(sorted(found, key=lambda s: s.model != BASELINE), 2)  # its pairs ask about it, not the other
-        if len(a.validation) == len(b.validation) >= FEWEST and a.space == b.space
-    ]
+    limit, contrasts = capped(found, metric), []
+    for a, b in combinations(sorted(found, key=lambda s: s.model != BASELINE), 2):  # its pairs ask about it, not the other
+        n = min(len(s.validation) for s in (a, b))
+        if n >= FEWEST and a.space == b.space and a.first == b.first:
+            contrasts.append(best_contrast(a.label, b.label, [pair(a, b, limit, n, metric)], a.most))
     return decide(contrasts, margin, level) if contrasts else []
+
+
+def pair(a: ModelSearch, b: ModelSearch, limit: float, n: int | None = None, metric: str = "test") -> Pair:
+    """Return two models' searches, of which the first n configurations count, charged `limit` at most."""
+    return Pair(*((s.validation[:n], getattr(s, metric)[:n]) for s in (a, b)), limit)
 
 
 # ---- what reports of searches share

@@ -21,6 +21,7 @@ __all__ = [
     "counted",
     "deciding",
     "enough",
+    "pooled_first",
     "tally",
     "together",
 ]
@@ -42,6 +43,17 @@ def together(verdicts: Iterable[str]) -> str:
     if found & {HOLDS, IN_PART}:
         return IN_PART
     return REFUTED if REFUTED in found else OPEN
+
+
+def pooled_first(pooled: str, cases: Iterable[str]) -> str:
+    """Return the verdict on a claim whose cases were first taken together, and then one by one.
+
+    What they say together, unless a case shows the contrary: then it holds in part. Where they leave it open, what cases say.
+    """
+    found = set(cases)
+    if pooled not in (HOLDS, REFUTED):
+        return together(found)
+    return IN_PART if {HOLDS: REFUTED, REFUTED: HOLDS}[pooled] in found else pooled
 
 
 def tally(cases: Mapping[str, str]) -> str:

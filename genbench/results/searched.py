@@ -68,8 +68,10 @@ def arenas(searched: pd.DataFrame, config: Mapping[str, Any]) -> list[Arena]:
             for (model, variant), part in own[own["dataset"] == dataset].groupby(["model", "variant"], sort=False):
                 if _alike(tunes[dataset, model, variant], tune):
                     name = label(str(model), str(variant))
-                    scores[dataset][name] = _arrays(part)
                     families[name] = str(part["family"].iloc[0])
+                    whole = (n := part["configuration"].nunique()) in sizes[dataset] and part["configuration"].max() == n - 1
+                    # what lacks configurations of the stream has no partners, and stays undecided
+                    scores[dataset][name] = _arrays(part) if whole else (np.full(sizes[dataset][-1], np.nan),) * 2
         if not scores:
             continue
         baseline = label(BASELINE, str(homes["variant"].iloc[0]))

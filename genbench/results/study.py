@@ -82,6 +82,16 @@ class Results:
         """points or images."""
         return self.meta(dataset).get("kind") or "points"
 
+    @property
+    def margin(self) -> float:
+        """Ratio of two scores that still counts as equal; of older studies that don't say, 1.1."""
+        return float(self.config.get("margin", 1.1))
+
+    @property
+    def k(self) -> int:
+        """Searches are compared by the best of so many configurations."""
+        return int(self.config.get("k", 4))
+
     def card(self, model: str) -> dict[str, Any]:
         """A model's family, title, paper and likelihood, empty if unknown."""
         return (self.study.get("models") or {}).get(model) or {}

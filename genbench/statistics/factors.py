@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genbench.statistics.search_curve import degrees, log_best
+from genbench.statistics.distribution import cap
+from genbench.statistics.search_curve import bounded, degrees, log_best
 from genbench.statistics.variance import Share, shares
 
-__all__ = ["FEWEST", "Gain", "Grid", "Tuned", "grid", "single_shares", "tuned_shares"]
+__all__ = ["FEWEST", "Gain", "Grid", "Tuned", "grid", "pooled_lead", "single_shares", "tuned_shares"]
 
-FEWEST = 4  # configurations, of which the best of a quarter is meant
+FEWEST = 4  # configurations of a cell
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Grid:
 
     `cells`: a column per factor, a row per cell. `validation`, `test` (cells, n): positive scores, lower is better, nan where
     the trial failed; `coverage` (cells, n) in [0, 1], nan where not measured. `left_out`: names of cells that lack a
-    configuration that others tried.
+    configuration that others tried. `k`: of how many configurations the best is meant.
     """
 
     cells: pd.DataFrame
@@ -31,15 +32,11 @@ class Grid:
     test: np.ndarray
     coverage: np.ndarray
     left_out: tuple[str, ...]
+    k: int
 
     @property
     def factors(self) -> list[str]:
         return list(self.cells.columns)
-
-    @property
-    def k(self) -> int:
-        """Of how many configurations the best is meant: a quarter of those tried."""
-        return self.test.shape[1] // 4
 
     @property
     def failed(self) -> np.ndarray:
@@ -47,9 +44,9 @@ class Grid:
         return ~(np.isfinite(self.validation) & np.isfinite(self.test))
 
     @property
-    def charge(self) -> float:
-        """What a failed trial is charged: the worst test score of any."""
-        return float(np.nanmax(np.where(np.isfinite(self.test), self.test, math.nan)))
+    def cap(self) -> float:
+        """The most that a trial is charged, failed ones included: more than elsewhere, for cells are meant to differ."""
+        return cap([self.test], 10.0)
 
     def chosen(self) -> np.ndarray:
         """The configuration that validation chooses in each cell (cells,), 0 where all failed."""
@@ -77,7 +74,7 @@ class Tuned:
     `best` (cells,): the expected score of the best of `k` of `n` configurations. `shares`: of the variance of its log between
     cells, by term. `noise`: the part of that variance that errors of estimation explain, taken off before. `lead`: share of
     the factor that is asked about minus the share of its rivals and their interactions, with its interval; nan where the cells
-    differ by no more than noise.
+    differ by no more than noise. `influence` (n,): what each configuration does to the lead; their squares sum to its variance.
     """
 
     k: int
@@ -87,10 +84,13 @@ class Tuned:
     noise: float
     gains: list[Gain]
     lead: Share
+    influence: np.ndarray
 
 
-def grid(frame: pd.DataFrame, factors: Sequence[str]) -> Grid:
+def grid(frame: pd.DataFrame, factors: Sequence[str], k: int = 4) -> Grid:
     """The grid in a frame of trials: columns of `factors`, "configuration", "validation" and "test", also "coverage" if known.
+
+    `k`: of how many configurations the best is meant, at most half of those tried.
 
     Several seeds of a configuration are averaged, and failed where one did. Cells that lack a configuration are left out: the
     statistics below compare the same draws everywhere. Raises ValueError where fewer than two cells or four configurations
@@ -112,7 +112,7 @@ def grid(frame: pd.DataFrame, factors: Sequence[str]) -> Grid:
         raise ValueError("a grid needs positive scores, one at least")
     coverage = tables["coverage"][tried].to_numpy(dtype=float) if "coverage" in names else np.full(test.shape, math.nan)
     cells = tables["test"].index[tried].to_frame(index=False)
-    return Grid(cells, validation, test, coverage, left_out)
+    return Grid(cells, validation, test, coverage, left_out, bounded(k, test.shape[1]))
 
 
 # ---- shares
@@ -121,12 +121,12 @@ def grid(frame: pd.DataFrame, factors: Sequence[str]) -> Grid:
 def single_shares(found: Grid, level: float = 0.95) -> list[Share]:
     """Shares of the variance of log scores of single configurations, by factor, pair of factors and "within cells".
 
-    Failed trials are charged the worst score of the grid: left out, they would hide what makes a cell fail. Intervals are the
-    jackknife's over configurations left out of all cells together (`genbench.statistics.variance.shares`).
+    Trials are charged no more than the cap, failed ones the cap: left out, they would hide what makes a cell fail. Intervals
+    are the jackknife's over configurations left out of all cells together (`genbench.statistics.variance.shares`).
     """
     cells, n = found.test.shape
     frame = found.cells.loc[np.repeat(np.arange(cells), n)].reset_index(drop=True)
-    score = np.where(found.failed, found.charge, found.test).ravel()
+    score = np.where(found.failed, found.cap, np.minimum(found.test, found.cap)).ravel()
     frame = frame.assign(configuration=np.tile(np.arange(n), cells), score=score)
     return shares(frame, _terms(found), unit="configuration", level=level)
 
@@ -136,8 +136,8 @@ def tuned_shares(
 ) -> Tuned:
     """How the variance of *tuned* scores divides among factors, and whether one factor leads others.
 
-    A cell's tuned score is the log of the expected test score of the best of k configurations by validation, k a quarter of
-    those tried (a U-statistic over all subsets; failed trials are charged the worst score of the grid). Each term, a factor or
+    A cell's tuned score is the log of the expected test score of the best of k configurations by validation (a
+    U-statistic over all subsets, with capped scores). Each term, a factor or
     a pair of factors, gets its Shapley value of the sum of squares between cells: a quadratic form y' M y of the tuned scores
     y, in a complete grid its usual sum of squares. Errors of y add tr(M V) to it on average, which is taken off; V is the
     jackknife's covariance over configurations left out of all cells together, so what a shared configuration does to all cells
@@ -156,7 +156,7 @@ def tuned_shares(
     References: Shapley 1953; Efron & Stein 1981 (jackknife); Tang et al. 2020, arXiv 2004.13705 (the U-statistic).
     """
     n, k = found.test.shape[1], found.k
-    curves = [log_best(v, t, k, found.charge) for v, t in zip(found.validation, found.test, strict=True)]
+    curves = [log_best(v, t, k, found.cap) for v, t in zip(found.validation, found.test, strict=True)]
     y = np.array([estimate for estimate, _ in curves])
     deviations = np.array([left - left.mean() for _, left in curves])
     covariance = (n - 1) / n * deviations @ deviations.T
@@ -167,21 +167,39 @@ def tuned_shares(
     total = sum(forms)
     raw, noise = float(y @ total @ y), float((total * covariance).sum())
 
-    def share(name: str, form: np.ndarray) -> Share:
+    def influenced(name: str, form: np.ndarray) -> tuple[Share, np.ndarray]:
         r2 = float(y @ form @ y) / raw
         if raw <= noise:
-            return Share(name, r2, *[math.nan] * 4)
+            return Share(name, r2, *[math.nan] * 4), np.zeros(n)
         value = (float(y @ form @ y) - float((form * covariance).sum())) / (raw - noise)
         slope = 2 * (form @ y - value * total @ y) / (raw - noise)
-        half = t * math.sqrt(max(float(slope @ covariance @ slope), 0.0))
-        return Share(name, r2, value, value - half, value + half, math.nan)
+        influence = math.sqrt((n - 1) / n) * slope @ deviations
+        half = t * math.sqrt(float((influence**2).sum()))
+        return Share(name, r2, value, value - half, value + half, math.nan), influence
+
+    def share(name: str, form: np.ndarray) -> Share:
+        return influenced(name, form)[0]
 
     parts = [share(name, form) for name, form in zip([*terms, "other interactions"], forms, strict=True)]
     behind = [form for name, form in zip(terms, forms, strict=False) if set(name.split(":")) <= set(rivals)]
     ahead = forms[terms.index(asked)] if asked in terms else np.zeros_like(total)
-    lead = share(f"{asked} minus {' and '.join(rivals)}", ahead - sum(behind, np.zeros_like(total)))
+    lead, influence = influenced(f"{asked} minus {' and '.join(rivals)}", ahead - sum(behind, np.zeros_like(total)))
     gains = [_gain(found.cells[factor], y, covariance, t) for factor in terms if ":" not in factor]
-    return Tuned(k, n, np.exp(y), parts, min(noise / raw, 1.0), gains, lead)
+    return Tuned(k, n, np.exp(y), parts, min(noise / raw, 1.0), gains, lead, influence)
+
+
+def pooled_lead(every: Sequence[Tuned], level: float = 0.95) -> Share:
+    """The mean lead over several grids, with its interval; nan where any is.
+
+    Grids share configurations: the jackknife leaves one out of all of them at once, as in `best_contrast`.
+    """
+    influence = np.zeros(max(tuned.n for tuned in every))
+    for tuned in every:
+        influence[: tuned.n] += tuned.influence / len(every)
+    freedom = min(degrees(tuned.n, tuned.k) for tuned in every)
+    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(float((influence**2).sum()))
+    mean = float(np.mean([tuned.lead.share for tuned in every]))
+    return Share(every[0].lead.term, math.nan, mean, mean - half, mean + half, math.nan)
 
 
 def _terms(found: Grid) -> list[str]:

@@ -1,16 +1,15 @@
 """A baseline against its rivals, each with its search, over all datasets together, and look by look as searches grow."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from genbench.statistics.distribution import cap
-from genbench.statistics.search_curve import best_contrast, bounded, degrees, log_best
+from genbench.statistics.search_curve import Pair, best_contrast
 from genbench.statistics.verdict import UNDECIDED, Contrast, Verdict, decide
 
-__all__ = ["Look", "Scores", "caps", "one_by_one", "pooled", "replay", "sized"]
+__all__ = ["Look", "Scores", "caps", "one_by_one", "pairs_of", "replay", "sized"]
 
 Scores = Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]  # by dataset and model: validation and test scores (n,)
 
@@ -42,34 +41,13 @@ def sized(sizes: Mapping[str, Sequence[int]], place: int) -> dict[str, int]:
     return {name: each[min(place, len(each) - 1)] for name, each in sizes.items()}
 
 
-def pooled(
-    a: str, b: str, scores: Scores, sizes: Mapping[str, int], k: int, charged: Mapping[str, float]
-) -> Contrast:
-    """Log ratio of what the best of k configurations of a and of b is expected to score, the mean over the datasets of both.
-
-    `sizes`: how many configurations of each dataset to use, in order; `charged`: the most that one is charged. The jackknife
-    leaves out configuration i of both models on all datasets at once, since they share it: a learning rate that is too large is
-    so everywhere, and errors that took datasets for independent were found too small by half. Degrees of freedom are those of a
-    single dataset, which keeps the level where datasets share everything and is cautious where they share nothing
-    (tests/benchmarks/verdicts.py). nan without a dataset of both.
-    """
-    names = [name for name, models in scores.items() if a in models and b in models]
-    estimates, freedoms, influences = [], [], np.zeros((len(names), max((sizes[name] for name in names), default=0)))
-    for row, name in zip(influences, names, strict=True):
-        n = sizes[name]
-        own, other = (
-            log_best(*(each[:n] for each in scores[name][model]), bounded(k, n), charged[name]) for model in (a, b)
-        )
-        gap = own[1] - other[1]
-        estimates.append(own[0] - other[0])
-        freedoms.append(degrees(n, bounded(k, n)))
-        row[:n] = math.sqrt((n - 1) / n) * (gap - gap.mean()) / len(names)
-    if not np.isfinite(estimates).all() or not names:
-        return Contrast(a, b, math.nan, math.nan, math.nan)
-    parts, total = (influences**2).sum(1), float((influences.sum(0) ** 2).sum())
-    freedom = float(parts.sum() / (parts / freedoms).sum()) if parts.any() else min(freedoms)
-    # the error falls as that of a mean of so many configurations with this variance
-    return Contrast(a, b, float(np.mean(estimates)), math.sqrt(total), freedom, (total * influences.shape[1],))
+def pairs_of(a: str, b: str, scores: Scores, sizes: Mapping[str, int], charged: Mapping[str, float]) -> list[Pair]:
+    """Searches of both models on every dataset that has them, of the first `sizes` configurations each."""
+    return [
+        Pair(*(tuple(each[: sizes[name]] for each in models[model]) for model in (a, b)), charged[name])
+        for name, models in scores.items()
+        if a in models and b in models
+    ]
 
 
 def replay(
@@ -86,10 +64,10 @@ def replay(
 
     `sizes`: by dataset, configurations after each look, lists of one length (or of one number, where a search doesn't grow).
     `charged`: of `caps`, from the first look.
-    A look compares the baseline with every rival over all datasets (`pooled`) at `level` / looks, by Holm over all rivals, of
-    which those decided before keep their p-values. So the chance of a false "better" or "worse" of any rival at any look is at
-    most `level`, and so is that of a false "equivalent": looks share the level equally (Bonferroni), which needs nothing of how
-    looks depend on each other. A rival is decided where it is better, worse or equivalent.
+    A look compares the baseline with every rival over all datasets (`best_contrast`) at `level` / looks, by Holm over all
+    rivals, of which those decided before keep their p-values. So the chance of a false "better" or "worse" of any rival at any
+    look is at most `level`, and so is that of a false "equivalent": looks share the level equally (Bonferroni), which needs
+    nothing of how looks depend on each other. A rival is decided where it is better, worse or equivalent.
 
     References: Holm 1979; Maurer & Bretz 2013, doi:10.1080/19466315.2013.807748 (Holm with group-sequential looks).
     """
@@ -102,7 +80,7 @@ def replay(
         at = sized(sizes, place)
         if not open_ or not all(_reach(scores, at, model) for model in (baseline, *open_)):
             break
-        contrasts |= {rival: pooled(baseline, rival, scores, at, k, charged) for rival in open_}
+        contrasts |= {rival: best_contrast(baseline, rival, pairs_of(baseline, rival, scores, at, charged), k) for rival in open_}
         now = decide([contrasts[rival] for rival in rivals], margin, level / count)
         verdicts |= {rival: each for rival, each in zip(rivals, now, strict=True) if rival in open_}
         tried, open_ = open_, tuple(rival for rival in open_ if verdicts[rival].word == UNDECIDED)
@@ -130,12 +108,12 @@ def one_by_one(
     Arguments as in `replay`, with whose looks the level is shared here, too: each of these ended at a look that the data chose.
     One family: by Holm over all rivals and datasets.
     """
-    pairs, contrasts = [], []
+    datasets, contrasts = [], []
     for name, models in scores.items():
         for rival in (each for each in rivals if each in models and baseline in models):
             n = min(len(models[model][1]) for model in (baseline, rival))
-            own, other = ((model, *(each[:n] for each in models[model])) for model in (baseline, rival))
-            pairs.append(name)
-            contrasts.append(best_contrast(own, other, bounded(k, n), charged[name]))
+            pairs = pairs_of(baseline, rival, {name: models}, {name: n}, charged)
+            datasets.append(name)
+            contrasts.append(best_contrast(baseline, rival, pairs, k))
     decided = decide(contrasts, margin, level / max(map(len, sizes.values()))) if contrasts else []
-    return {name: [v for at, v in zip(pairs, decided, strict=True) if at == name] for name in scores}
+    return {name: [v for at, v in zip(datasets, decided, strict=True) if at == name] for name in scores}

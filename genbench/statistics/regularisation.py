@@ -1,7 +1,7 @@
 """Whether regularisation pays: every kind against none in grids whose cells share one stream of configurations."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,10 @@ from scipy import stats
 
 from genbench.statistics.distribution import failures, quantile
 from genbench.statistics.factors import Grid
-from genbench.statistics.search_curve import best_contrast
-from genbench.statistics.verdict import EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE, decide, holm, p_at_least
+from genbench.statistics.search_curve import Pair, best_contrast
+from genbench.statistics.verdict import EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE, Verdict, decide, holm, p_at_least
 
-__all__ = ["always_helps", "contrasts", "failure_rates", "never_hurts"]
+__all__ = ["always_helps", "contrasts", "failure_rates", "kinds", "never_hurts"]
 
 
 def contrasts(
@@ -23,7 +23,7 @@ def contrasts(
     `grids`: by dataset. `margin`: ratio of scores that still counts as equal, above 1, fixed beforehand. A row per comparison:
     "dataset", the other factors, `factor`, and
 
-    - of the tuned score, the expected best of a quarter of the configurations: "ratio" with its uncorrected interval "low" to
+    - of the tuned score, the expected best of k configurations: "ratio" with its uncorrected interval "low" to
       "high" (below 1: regularisation is better), the p-values "difference", "equivalence", "not_worse" and "within" (of a
       ratio of at most the margin, one-sided), each after Holm's correction over all rows, and the "verdict": better, worse,
       equivalent, else "not worse" (by the margin) or undecided; "hurts": whether "within" is rejected; "needed": as many
@@ -34,24 +34,14 @@ def contrasts(
       distribution-free interval "typical_low" to "typical_high", "helped" and "hurt" of the n configurations, and
       "typical_p", of a sign test, Holm. A trial that failed on one side only counts for the other, on both as a tie.
 
-    Failed trials are charged the worst score of the dataset in tuned scores. Empty where no cell has a partner without.
+    Trials are charged no more than the dataset's cap in tuned scores. Empty where no cell has a partner without.
 
     References: Berger 1982 (intersection-union); Holm 1979; Schuirmann 1987.
     """
     rows, pairs = [], []
-    for dataset, found in grids.items():
-        if factor not in found.factors:
-            continue
-        others = [name for name in found.factors if name != factor]
-        places = {tuple(row): i for i, row in enumerate(found.cells[[*others, factor]].itertuples(index=False, name=None))}
-        for (*rest, kind), i in places.items():
-            if kind == none or (*rest, none) not in places:
-                continue
-            j = places[(*rest, none)]
-            pair = [(str(name), found.validation[c], found.test[c]) for name, c in ((kind, i), (none, j))]
-            pairs.append(best_contrast(*pair, found.k, found.charge))
-            row = {"dataset": dataset, **dict(zip(others, rest, strict=True)), factor: kind}
-            rows.append(row | _typical(found, i, j))
+    for row, found, i, j in _cases(grids, factor, none):
+        pairs.append(best_contrast(str(row[factor]), none, [_pair(found, i, j)], found.k))
+        rows.append(row | _typical(found, i, j))
     if not rows:
         return pd.DataFrame()
     said, within = [], holm([p_at_least(contrast, math.log(margin)) for contrast in pairs])
@@ -77,6 +67,37 @@ def contrasts(
     table = pd.concat([pd.DataFrame(rows), pd.DataFrame(said)], axis=1)
     table["typical_p"] = holm(table["typical_p"])
     return table
+
+
+def kinds(
+    grids: Mapping[str, Grid], margin: float, factor: str = "regularisation", none: str = "none", level: float = 0.05
+) -> list[Verdict]:
+    """Each kind of regularisation against none over all datasets and crossings together: the claim's own comparisons.
+
+    The mean of the log ratios of tuned scores over all cases of `contrasts`, whose configurations are left out of all at once;
+    corrected over kinds (Holm).
+    """
+    cases: dict[str, list[tuple[Pair, int]]] = {}
+    for row, found, i, j in _cases(grids, factor, none):
+        cases.setdefault(str(row[factor]), []).append((_pair(found, i, j), found.k))
+    made = [best_contrast(kind, none, [p for p, _ in own], max(k for _, k in own)) for kind, own in cases.items()]
+    return decide(made, margin, level) if made else []
+
+
+def _cases(grids: Mapping[str, Grid], factor: str, none: str) -> Iterator[tuple[dict, Grid, int, int]]:
+    """What every comparison is of, its grid, and the cells with and without."""
+    for dataset, found in grids.items():
+        if factor not in found.factors:
+            continue
+        others = [name for name in found.factors if name != factor]
+        places = {tuple(row): i for i, row in enumerate(found.cells[[*others, factor]].itertuples(index=False, name=None))}
+        for (*rest, kind), i in places.items():
+            if kind != none and (*rest, none) in places:
+                yield {"dataset": dataset, **dict(zip(others, rest, strict=True)), factor: kind}, found, i, places[(*rest, none)]
+
+
+def _pair(found: Grid, i: int, j: int) -> Pair:
+    return Pair((found.validation[i], found.test[i]), (found.validation[j], found.test[j]), found.cap)
 
 
 def _typical(found: Grid, i: int, j: int) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What the best of k configurations scores: the search's expected result at a budget, and its uncertainty."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.special import gammaln, stdtrit
 from genbench.statistics.distribution import losses, quantile
 from genbench.statistics.verdict import Contrast
 
-__all__ = ["Best", "best_contrast", "bounded", "budget_contrast", "degrees", "log_best", "search_curve"]
+__all__ = ["Best", "Pair", "best_contrast", "bounded", "degrees", "log_best", "search_curve"]
 
 
 @dataclass(frozen=True)
@@ -91,71 +91,74 @@ def search_curve(
     return out
 
 
-def best_contrast(
-    a: tuple[str, ArrayLike, ArrayLike],
-    b: tuple[str, ArrayLike, ArrayLike],
-    k: int,
-    cap: float = math.inf,
-    shared: bool = True,
-) -> Contrast:
-    """Log ratio of what the best of k configurations of two models is expected to score, for `verdict.decide`.
+@dataclass(frozen=True)
+class Pair:
+    """Two searches by one stream of configurations, on one dataset: validation and test scores (n,) of each.
 
-    `a` and `b`: a name with validation and test scores (n,), positive, lower is better. This compares the models *with their
-    search*: seeds of two winners alone can't tell a better model from a luckier search. `shared`: configuration i of both is
-    the same draw (one stream of configurations), so that both leave it out together. Standard error by the jackknife, degrees
-    of freedom as in `search_curve`. The estimate is nan, which decides nothing, where either mean is infinite.
-
-    Raises ValueError for a k over n / 2, for scores that are not positive, or for shared streams of unequal length.
+    `cap`: the most that a configuration is charged.
     """
-    return _contrast(a, b, (k,), cap, shared)
+
+    own: tuple[ArrayLike, ArrayLike]
+    other: tuple[ArrayLike, ArrayLike]
+    cap: float = math.inf
 
 
-def budget_contrast(
-    a: tuple[str, ArrayLike, ArrayLike],
-    b: tuple[str, ArrayLike, ArrayLike],
-    k: int,
-    few: int = 1,
-    cap: float = math.inf,
-    shared: bool = True,
-) -> Contrast:
-    """Log of the factor by which the ratio of a to b changes from the best of `few` configurations to the best of k.
+def best_contrast(a: str, b: str, pairs: Sequence[Pair], k: int, few: int | None = None) -> Contrast:
+    """Log ratio of what the best of k configurations of a and of b is expected to score, for `verdict.decide`.
 
-    Below 0 where a larger search favours a. Arguments and errors as in `best_contrast`.
+    `pairs`: one, or one per dataset or other case, over which the mean of log ratios is taken. Scores are positive, lower is
+    better. `few`: instead the log of the factor by which the ratio changes from the best of `few` configurations to the best of
+    k. k is bounded by half of a search's configurations (`bounded`). This compares models *with their search*: seeds of two
+    winners alone can't tell a better model from a luckier search.
+
+    Standard error by the jackknife, which leaves out configuration i of both models and of all pairs at once, since they
+    share it: a learning rate that is too large is so everywhere, and errors that took datasets for independent were seen to be
+    too small by half. Degrees of freedom are those of a single pair, which keeps the level where pairs share all and is cautious
+    where they share nothing (tests/benchmarks/verdicts.py). nan, which decides nothing, without a pair, where a mean is
+    infinite, or where a model has no score at all.
+
+    Raises ValueError for scores that are not positive, or searches of unequal length.
     """
-    return _contrast(a, b, (k, few), cap, shared)
+    if not pairs:
+        return Contrast(a, b, math.nan, math.nan, math.nan)
+    found = [_gap((a, b), pair, k, few) for pair in pairs]
+    if not all(math.isfinite(estimate) for estimate, _ in found):
+        return Contrast(a, b, math.nan, math.nan, math.nan)
+    influences = np.zeros((len(pairs), max(left_out.size for _, left_out in found)))
+    for row, (_, left_out) in zip(influences, found, strict=True):
+        n = left_out.size
+        row[:n] = math.sqrt((n - 1) / n) * (left_out - left_out.mean()) / len(pairs)
+    parts, total = (influences**2).sum(1), float((influences.sum(0) ** 2).sum())
+    freedoms = np.array([degrees(left_out.size, bounded(k, left_out.size)) for _, left_out in found])
+    freedom = float(parts.sum() / (parts / freedoms).sum()) if parts.any() else float(freedoms.min())
+    # the error falls as that of a mean of so many configurations with this variance
+    estimate = float(np.mean([estimate for estimate, _ in found]))
+    return Contrast(a, b, estimate, math.sqrt(total), freedom, (total * influences.shape[1],))
 
 
-def _contrast(a, b, ks: tuple[int, ...], cap: float, shared: bool) -> Contrast:
-    """log best of ks[0], less that of ks[1] where there is one, of a less that of b."""
-    means, curves, freedoms = [], [], []
-    for name, validation, test in (a, b):
+def _gap(names: tuple[str, str], pair: Pair, k: int, few: int | None) -> tuple[float, np.ndarray]:
+    """A pair's log ratio, and the same without each of the n configurations; nan where one of them has no score at all."""
+    if np.size(pair.own[0]) != np.size(pair.other[0]):
+        raise ValueError(
+            f"{' and '.join(names)} need equal numbers of configurations, got {np.size(pair.own[0])} and {np.size(pair.other[0])}"
+        )
+    n, out = np.size(pair.own[0]), []
+    for name, (validation, test) in zip(names, (pair.own, pair.other), strict=True):
         try:
-            found = [log_best(validation, test, k, cap) for k in ks]
+            found = [log_best(validation, test, bounded(at, n), pair.cap) for at in ((k,) if few is None else (k, few))]
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         # what is charged alone has no error to compare with
-        if not (np.isfinite(losses(validation)).any() and all(math.isfinite(mean) for mean, _ in found)):
-            return Contrast(a[0], b[0], math.nan, math.nan, math.nan)
-        mean, left_out = found[0] if len(ks) == 1 else (found[0][0] - found[1][0], found[0][1] - found[1][1])
-        means.append(mean)
-        curves.append(left_out)
-        freedoms.append(degrees(left_out.size, ks[0]))
-    if shared and curves[0].size != curves[1].size:
-        raise ValueError(f"a shared stream needs equal numbers of configurations, got {curves[0].size} and {curves[1].size}")
-    if shared:
-        curves, freedoms = [curves[0] - curves[1]], freedoms[:1]
-    parts = [_jackknife(each) for each in curves]
-    total = sum(parts)
-    freedom = total**2 / sum(v**2 / f for v, f in zip(parts, freedoms, strict=True)) if total else min(freedoms)
-    # at one k the error falls as that of a mean of so many configurations with this variance
-    variances = (total * curves[0].size,) if shared else ()
-    return Contrast(a[0], b[0], means[0] - means[1], math.sqrt(total), freedom, variances)
+        scored = np.isfinite(losses(validation)) & np.isfinite(losses(test))
+        out.append(found if scored.any() else [(math.nan, np.full(n, math.nan))] * len(found))
+    gaps = [(own - other, left - right) for (own, left), (other, right) in zip(*out, strict=True)]
+    return gaps[0] if few is None else (gaps[0][0] - gaps[1][0], gaps[0][1] - gaps[1][1])
 
 
 def log_best(validation: ArrayLike, test: ArrayLike, k: int, cap: float = math.inf) -> tuple[float, np.ndarray]:
     """Log of what the best of k configurations is expected to score, and the same without each of the n, (n,).
 
-    Scores as in `best_contrast`. Infinite where the mean is. Raises ValueError for a k over n / 2 or scores not positive.
+    Infinite where the mean is. Raises ValueError for a k over n / 2 or scores not positive.
     """
     values, _, places = _ordered(validation, test)
     n, charged = values.size, np.minimum(values, cap)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
-from genbench.config.expand import SEARCHED, expand, groups, resolve
+from genbench.config.expand import expand, groups, planned, resolve
 from genbench.config.read import model_spec, names, read_study
 from genbench.config.schema import Range, Recipe, Search, Spaces
+from genbench.config.seeds import SPAN, confirming, listed, searching
 from genbench.config.stream import AXES, DIMENSIONS, _points, configurations
 
 SPACE = Spaces(
@@ -84,6 +85,7 @@ def study(root, configurations=6, seeds=3, searched=1, space="wide", models=("ns
     for folder, value in (
         ("datasets", DATASET),
         ("models", MODEL | {"name": "ns_gan"}),
+        ("models", MODEL | {"name": "lsgan"}),
         ("models", {key: item for key, item in MODEL.items() if key != "space"} | {"name": "gmm"}),
     ):
         (root / folder).mkdir(exist_ok=True)
@@ -105,7 +107,8 @@ def study(root, configurations=6, seeds=3, searched=1, space="wide", models=("ns
 def test_a_search_expands_to_configurations_by_seeds_that_the_study_does_not_use(tmp_path):
     made = study(tmp_path, searched=2)
     trials = [t for t in expand(made, tmp_path) if t.model == "ns_gan"]
-    assert [(t.configuration, t.seed - SEARCHED) for t in trials] == [(c, s) for c in range(6) for s in range(2)]
+    assert [(t.configuration, t.seed) for t in trials] == [(c, searching(c, s)) for c in range(6) for s in range(2)]
+    assert len({t.seed for t in trials}) == 12  # one that all shared would be in every score, unseen
     assert {t.phase for t in trials} == {"search"} and not {t.seed for t in trials} & set(made.seeds)
     assert trials[0].hp["lr"] == 5e-5 and trials[0].net == {"width": 8}  # the authors', over the recipe
     assert "configuration" not in trials[0].as_dict() and "phase" not in trials[0].as_dict()
@@ -123,7 +126,7 @@ def test_the_best_is_confirmed_on_fresh_seeds(tmp_path):
     assert [t.configuration for g in searches for t in g.trials] == list(range(6)) and len(searches) == 1
     chosen = resolve(confirm, 3)
     original = next(t for g in searches for t in g.trials if t.configuration == 3)
-    assert [(t.seed, t.configuration, t.phase) for t in chosen.trials] == [(s, 3, "confirm") for s in (0, 1, 2)]
+    assert [(t.seed, t.configuration, t.phase) for t in chosen.trials] == [(confirming(s), 3, "confirm") for s in (0, 1, 2)]
     assert all(t.net == original.net and t.hp == original.hp for t in chosen.trials)
     assert len({t.id for t in chosen.trials} | {original.id}) == 4
 
@@ -134,6 +137,48 @@ def test_growing_a_search_keeps_what_is_done(tmp_path):
     assert few < many
     names = [{g.name for g in groups(study(tmp_path, 6, seeds=n), tmp_path) if g.phase == "search"} for n in (3, 5)]
     assert names[0] == names[1]
+
+
+def test_seeds_of_different_purposes_never_meet():
+    searched = {searching(configuration, repeat) for configuration in range(4096) for repeat in range(100)}
+    assert len(searched) == 4096 * 100 and min(searched) >= SPAN and max(searched) < confirming(0)
+    assert [listed(confirming(seed)) for seed in (0, 7, SPAN - 1)] == [0, 7, SPAN - 1] and listed(7) == 7
+
+
+def test_a_search_that_grows_is_cut_at_its_looks(tmp_path):
+    made = study(tmp_path, [2, 4, 6], models=["ns_gan", "lsgan"])
+    found = groups(made, tmp_path)
+    searched = [g for g in found if g.phase == "search" and g.model == "ns_gan"]
+    assert [(g.look, [t.configuration for t in g.trials]) for g in searched] == [(0, [0, 1]), (1, [2, 3]), (2, [4, 5])]
+    confirms = [g for g in found if g.phase == "confirm" and g.model == "ns_gan"]
+    assert [(g.look, len(g.searched)) for g in confirms] == [(0, 1), (1, 2), (2, 3)]
+    whole = {t.id for g in groups(study(tmp_path, 6, models=["ns_gan", "lsgan"]), tmp_path) for t in g.trials}
+    assert {t.id for g in found for t in g.trials} == whole  # the looks change no trial
+
+    def runs(*looks):
+        return {model: [(g.phase, g.look) for g in planned(found, looks) if g.model == model] for model in ("ns_gan", "lsgan")}
+
+    search = [("search", place) for place in range(3)]
+    assert runs([], []) == dict.fromkeys(("ns_gan", "lsgan"), [search[0], ("confirm", 0)])
+    assert runs(["ns_gan", "lsgan"], ["ns_gan"]) == {"ns_gan": [*search, ("confirm", 2)], "lsgan": [*search[:2], ("confirm", 1)]}
+
+
+@pytest.mark.parametrize("value", [[4, 4], [8, 4], [], [0, 4], [4, 5000]])
+def test_looks_that_do_not_grow_are_refused_in_one_line(tmp_path, value):
+    from genbench.config.errors import UserError
+
+    with pytest.raises(UserError, match=r"s.yaml: cells.0.tune.configurations: .*allowed"):
+        study(tmp_path, value)
+
+
+@pytest.mark.parametrize(
+    ("more", "tune"), [({"grid": {"pace": {"fast": {}}}}, {}), ({"models": ["gmm"]}, {}), ({}, {"confirm": False})]
+)
+def test_only_what_is_compared_with_the_baseline_may_grow(tmp_path, more, tune):
+    from genbench.config.errors import UserError
+
+    with pytest.raises(UserError, match=r"s.yaml: cells: tune.configurations: "):
+        study(tmp_path, [2, 4], more=more, **tune)
 
 
 @pytest.mark.parametrize(("key", "value"), [("space", "huge"), ("configurations", 0)])

@@ -6,7 +6,7 @@ from scipy import stats
 
 from genbench.statistics.factors import grid
 from genbench.statistics.regularisation import always_helps, contrasts, failure_rates, never_hurts
-from genbench.statistics.search_curve import best_contrast
+from genbench.statistics.search_curve import Pair, best_contrast
 from genbench.statistics.verdict import decide, holm
 from tests.simulated import crossed
 
@@ -45,7 +45,7 @@ def test_noise_decides_nothing():
 
 
 def test_what_is_worse_by_less_than_the_margin_does_not_refute_never_hurts():
-    table = told((1.0, 1.07), n=48, **SHARP | {"seed": 0.03})
+    table = told((1.0, 1.08), n=64, **SHARP | {"common": 0.99, "seed": 0.02})
     worse = table["verdict"] == "worse"
     assert worse.any() and (table.loc[worse, "low"] > 1).all() and not table["hurts"].any()
     assert never_hurts(table) is None
@@ -53,14 +53,15 @@ def test_what_is_worse_by_less_than_the_margin_does_not_refute_never_hurts():
 
 def test_a_ratio_above_the_margin_is_a_one_sided_test():
     frame = drawn((1.0, 1.15, 1.4), **SHARP | {"seed": 0.15})
-    table = contrasts({"digits": grid(frame, FACTORS)}, MARGIN)
+    found = grid(frame, FACTORS)
+    table, limit = contrasts({"digits": found}, MARGIN), found.cap
     p = []
     for row in table.itertuples():
         own, other = (
             frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["regularisation"] == r)]
             for r in (row.regularisation, "none")
         )
-        contrast = best_contrast(*((n, f["validation"], f["test"]) for n, f in (("a", own), ("b", other))), 6)
+        contrast = best_contrast("a", "b", [Pair(*((f["validation"], f["test"]) for f in (own, other)), limit)], 4)
         p.append(stats.t.sf((contrast.estimate - np.log(MARGIN)) / contrast.error, contrast.freedom))
     assert table["within"].to_numpy() == pytest.approx(holm(p))
     assert (table["hurts"] == (table["within"] <= 0.05)).all() and 0 < table["hurts"].sum() < len(table)
@@ -76,7 +77,7 @@ def test_rows_are_the_contrasts_of_the_same_cells():
             frame[(frame["loss"] == row.loss) & (frame["architecture"] == row.architecture) & (frame["regularisation"] == r)]
             for r in ("1", "none")
         )
-        same.append(best_contrast(*((n, f["validation"], f["test"]) for n, f in (("1", own), ("none", other))), 6))
+        same.append(best_contrast("1", "none", [Pair(*((f["validation"], f["test"]) for f in (own, other)), found.cap)], 4))
         ratio = own["test"].to_numpy() / other["test"].to_numpy()
         assert row.typical == pytest.approx(np.median(ratio)) and row.helped == (ratio < 1).sum() and row.n == 24
     expected = decide(same, MARGIN)

@@ -53,12 +53,12 @@ def test_seeds_of_two_winners_do_not_compare_their_models():
 
 
 def test_searches_that_share_configurations_find_more():
-    truth = Truth({"a": 1.0, "b": 1.3}, common=0.9)
-    shared, apart = (error_rates(of_search(truth, 32, 4, MARGIN, s), truth, MARGIN, 100) for s in (True, False))
-    assert shared.found_better > 0.8 > apart.found_better
+    shared, apart = (Truth({"a": 1.0, "b": 1.3}, common=common) for common in (0.9, 0.0))
+    found = [error_rates(of_search(truth, 32, 4, MARGIN), truth, MARGIN, 100).found_better for truth in (shared, apart)]
+    assert found[0] > 0.8 > found[1]
 
 
-def test_simulated_scores_have_the_stated_law():
+def test_simulated_scores_have_the_stated_distribution():
     truth = Truth({"a": 1.0, "b": 2.0}, common=0.75, seed=0.1, evaluation=0.0, fails=0.1, collapses={"b": 0.2})
     rng = np.random.default_rng(0)
     found = search(truth, 4000, rng)
@@ -97,8 +97,8 @@ def test_the_curve_of_a_simulated_search_is_its_expected_best():
     assert np.mean(estimates) == pytest.approx(expected, abs=3.5 * np.std(estimates) / math.sqrt(600))
 
 
-@pytest.mark.parametrize("configurations", [8, 16])
+@pytest.mark.parametrize("configurations", [8])
 def test_equal_models_are_not_told_apart_where_much_of_a_search_does_not_train(configurations):
     truth = Truth(dict.fromkeys("abcdefghi", 1.0), untrained=0.4)
-    found = error_rates(of_search(truth, configurations, configurations // 4, 1.1), truth, 1.1, 150)
+    found = error_rates(of_search(truth, configurations, 4, 1.1), truth, 1.1, 150)
     assert found.false_better <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 150)

@@ -11,7 +11,7 @@ from genbench.questions.grids import ARCHITECTURE, LOSS, REGULARISATION, GridSea
 from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points, Table
 from genbench.report.published import beside
 from genbench.report.text import listing, number, percent, plural, span
-from genbench.report.verdicts import HOLDS, OPEN, REFUTED, deciding, enough, tally, together
+from genbench.report.verdicts import HOLDS, OPEN, REFUTED, deciding, enough, pooled_first, tally
 from genbench.results.study import Results
 from genbench.statistics import factors
 from genbench.statistics.factors import Grid, Tuned
@@ -30,14 +30,15 @@ RIVALS = (LOSS, REGULARISATION)
 NOTES = (
     "Every crossing of the factors tries the same quasi-random stream of configurations, over its own search space{first}. "
     "{steps} A cell's tuned score is the expected test score of the best of k configurations by validation (arXiv:2004.13705); "
-    "a failed configuration is charged the worst score of the dataset.",
+    "a configuration is charged ten times a typical score of the dataset at most, a failed one that.",
     "Shares are of the variance of the log tuned score between cells (Shapley values of the sums of squares), less what errors "
     "of estimation add. Their 95 % intervals come from leaving out one configuration of all cells at a time (jackknife). Shares "
     "of single configurations are made likewise; “within cells” is what the search gains.",
-    "Rule, fixed beforehand: the claim holds on a dataset where the interval of the architecture's share minus that of loss, "
-    "regularisation and their pair lies above 0, and does not where it lies below. What the architecture and the others do only "
-    "together counts for neither. The interval is corrected for the number of datasets (Bonferroni). Comparisons of factor with "
-    "factor give no verdict.",
+    "Rule, fixed beforehand: the claim holds where the interval of the architecture's share minus that of loss, regularisation "
+    "and their pair lies above 0, and does not where it lies below. What the architecture and the others do only together "
+    "counts for neither. First over all datasets, the mean difference, whose error leaves out one configuration of all of them "
+    "at a time; then dataset by dataset, corrected for their number (Bonferroni). A dataset that shows the contrary makes it "
+    "hold in part. Comparisons of factor with factor give no verdict.",
     "Shares depend on the factor levels and search spaces that were chosen: one bad level counts as much as a good one, and a "
     "factor with more levels has a larger share by counting alone (L levels drawn from one distribution have, on average, a "
     "variance in proportion to 1 - 1 / L). “Others over best”, the geometric mean of tuned scores at a factor's other levels "
@@ -61,13 +62,15 @@ def report(results: Results) -> Claim | None:
     if not found:
         return _claim(OPEN, ("No grid of this study allows a verdict.",), (_lacks(said),)) if said else None
     verdicts = {s.name: _leads(tuned[s.name].lead) for s in found}
+    pooled = factors.pooled_lead(list(tuned.values()))
+    verdict = pooled_first(_leads(pooled), verdicts.values())
     folds = [_dataset(s, factors.tuned_shares(s.grid, ARCHITECTURE, RIVALS), single[s.name]) for s in found]
     folds += [_lacks(said)] if said else []
     where = on(found, [s.name for s in found if s.defaults])
     first = "" if where is None else f", the authors' defaults first{where}"
     notes = (note.format(first=first, steps=steps_said(found)) for note in NOTES)
     folds.append(Fold("How these verdicts are made", tuple(Paragraph(note, fine=True) for note in notes)))
-    return _claim(together(verdicts.values()), _because(found, tuned, verdicts, level), tuple(folds), tally(verdicts))
+    return _claim(verdict, _because(found, tuned, verdicts, verdict, pooled, level), tuple(folds), tally(verdicts))
 
 
 def _claim(verdict: str, because: tuple[str, ...], folds: tuple[Fold, ...], short: str = "") -> Claim:
@@ -94,7 +97,12 @@ def _leads(lead: Share) -> str:
 
 
 def _because(
-    found: Sequence[GridSearch], tuned: Mapping[str, Tuned], verdicts: Mapping[str, str], level: float
+    found: Sequence[GridSearch],
+    tuned: Mapping[str, Tuned],
+    verdicts: Mapping[str, str],
+    verdict: str,
+    pooled: Share,
+    level: float,
 ) -> tuple[str, ...]:
     """What to tune first, the shares, and what would decide where they don't."""
     rivals = listing(list(dict.fromkeys(rival for s in found for rival in _rivals(s.grid))))
@@ -102,7 +110,9 @@ def _because(
         HOLDS: "Tune the architecture first: it changes tuned scores more than all else that was tried",
         REFUTED: f"Tune {rivals} before the architecture",
         OPEN: f"These searches don't say whether to tune the architecture or {rivals} first",
-    }.get(together(verdicts.values()), "What to tune first depends on the dataset")
+    }.get(verdict, "What to tune first depends on the dataset")
+    if len(found) > 1 and math.isfinite(pooled.share):
+        advice += f" (over all datasets, the difference of shares is {_difference(pooled)})"
     shares = f"Of the variance of tuned scores, {'; '.join(_lead_said(s, tuned[s.name], level) for s in found)}."
     return tuple(line for line in (f"{advice}.", shares, _needed(found, tuned, verdicts)) if line)
 
@@ -221,7 +231,7 @@ def _share_table(s: GridSearch, tuned: Tuned, single: list[Share]) -> Table:
 
 def _cell_table(s: GridSearch, tuned: Tuned) -> Table:
     grid, chosen, places = s.grid, s.grid.chosen(), np.arange(len(s.grid.cells))
-    curves = [search_curve(v, t, [grid.k], grid.charge)[0] for v, t in zip(grid.validation, grid.test, strict=True)]
+    curves = [search_curve(v, t, [grid.k], grid.cap)[0] for v, t in zip(grid.validation, grid.test, strict=True)]
     frame = pd.DataFrame(
         {
             "cell": [_cell(grid, place) for place in places],

@@ -92,7 +92,7 @@ def report(results: Results) -> Claim | None:
     answer = results.answer("fid_faults")
     if answer is None:
         return None
-    margin, tables = float(results.config.get("margin") or 1.1), answer.tables
+    margin, tables = results.margin, answer.tables
     asked = {"bias": _bias, "dropping": _lost, "samplers": _encoders, "copies": _copies}
     found = {question: ask(tables[name], margin) for question, (name, ask) in zip(ADVICE, asked.items(), strict=True)}
     verdicts = {question: each.verdict for question, each in found.items()}

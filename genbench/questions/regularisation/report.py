@@ -8,6 +8,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from genbench.questions.grids import REGULARISATION, GridSearch, grids, steps_said
+from genbench.questions.searches import verdict_table
 from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points, Table
 from genbench.report.published import beside
 from genbench.report.style import FLOOR, log_axis
@@ -25,7 +26,8 @@ from genbench.report.verdicts import (
     deciding,
 )
 from genbench.results.study import Results
-from genbench.statistics.regularisation import always_helps, contrasts, failure_rates, never_hurts
+from genbench.statistics.regularisation import always_helps, contrasts, failure_rates, kinds, never_hurts
+from genbench.statistics.verdict import Verdict
 
 __all__ = ["CHAPTER", "PLACE", "report"]
 
@@ -41,14 +43,15 @@ NOTES = (
     "Every comparison is of one kind of regularisation (a gradient penalty, spectral normalisation, clipped weights) with none, "
     "at the same loss and architecture. Both are searched by the same stream of configurations; the strength, where it is "
     "searched, is one more dimension. {steps} Ratio: of tuned scores, the expected best of k configurations, below 1 where "
-    "regularisation is better, with its uncorrected 95 % interval. Failed trials are charged the worst score of the dataset.",
+    "regularisation is better, with its uncorrected 95 % interval. Trials are charged ten times a typical score of the "
+    "dataset at most, failed ones that.",
     "Verdicts: better or worse (two-sided test), equivalent (within the margin, two one-sided tests), not worse (by the margin, "
     "one-sided). Each of these three families is corrected over all comparisons and datasets (Holm), so that it errs anywhere "
     "with a chance of 5 % at most.",
-    "Rule, fixed beforehand: “always helps” holds where every comparison by itself is better (such a claim on all needs no "
-    "correction), and does not hold where any is worse or equivalent. “Never hurts by more than the margin” is shown where every "
-    "comparison by itself is not worse by the margin, and refuted where a fourth family of one-sided tests shows a ratio above "
-    "it; worse by less refutes nothing.",
+    "Rule, fixed beforehand: “always helps” does not hold where a kind is worse or equivalent over all cases (mean of log "
+    "ratios, corrected over kinds), or in any case; it holds where every comparison by itself is better (such a claim on all "
+    "needs no correction). “Never hurts by more than the margin” is shown where every comparison by itself is not worse by the "
+    "margin, and refuted where a fourth family of one-sided tests shows a ratio above it; worse by less refutes nothing.",
     "Diamond: the median over configurations of the ratio of single scores, with a sign test. Tests of failures compare "
     "configurations and not trials, since trials share configurations.",
 )
@@ -57,19 +60,31 @@ NOTES = (
 def report(results: Results) -> Claim | None:
     """Return the verdict from grids with the factor "regularisation", of which "none" is a level; None without."""
     found, said = grids(results, [REGULARISATION])
-    margin = float(results.config.get("margin", 1.1))
+    margin = results.margin
     table = contrasts({s.name: s.grid for s in found}, margin)
     lacks = (Fold("What is not in these numbers", (Points(tuple(said)),)),) if said else ()
     if not len(table):
         return _claim(OPEN, ("No grid of this study allows a verdict.",), lacks) if said else None
     rates = {s.name: failure_rates(s.grid) for s in found}
-    always = always_helps(table)
-    folds = [Fold("Kind by kind", (Points(tuple(_points(table, rates, margin))), _ratio_table(table), _rate_table(rates)))]
+    pooled = kinds({s.name: s.grid for s in found}, margin)
+    always = False if {v.word for v in pooled} & {WORSE, EQUIVALENT} else always_helps(table)
+    folds = [
+        _together(pooled),
+        Fold("Kind by kind", (Points(tuple(_points(table, rates, margin))), _ratio_table(table), _rate_table(rates))),
+    ]
     folds += [_dataset(s, own, margin) for s in found if len(own := table[table["dataset"] == s.name])]
     notes = tuple(Paragraph(note.format(steps=steps_said(found)), fine=True) for note in NOTES)
     folds += [*lacks, Fold("How these verdicts are made", notes)]
     verdict = {True: HOLDS, False: REFUTED, None: OPEN}[always]
-    return _claim(verdict, _because(found, table, verdict, margin), tuple(folds), _counted(table, margin))
+    return _claim(verdict, _because(found, table, pooled, verdict, margin), tuple(folds), _counted(table, margin))
+
+
+def _together(pooled: Sequence[Verdict]) -> Fold:
+    """Each kind over all cases together."""
+    caption = "Each kind against none, the mean of the log ratios over all cases"
+    return Fold(
+        "Each kind over all cases", (verdict_table("c5_kinds", caption, pooled, ratio="ratio of tuned scores", alone=True),)
+    )
 
 
 def _claim(verdict: str, because: tuple[str, ...], folds: tuple[Fold, ...], short: str = "") -> Claim:
@@ -79,17 +94,20 @@ def _claim(verdict: str, because: tuple[str, ...], folds: tuple[Fold, ...], shor
 # ---- sentences
 
 
-def _because(found: Sequence[GridSearch], table: pd.DataFrame, verdict: str, margin: float) -> tuple[str, ...]:
+def _because(
+    found: Sequence[GridSearch], table: pd.DataFrame, pooled: Sequence[Verdict], verdict: str, margin: float
+) -> tuple[str, ...]:
     """Whether to regularise, the counts, and what would decide the rest."""
+    said = [f"{v.a} is {v.word} ({number(v.ratio)} times the score, 95 %: {number(v.low)} to {number(v.high)})" for v in pooled]
     against = table[table["verdict"].isin([WORSE, EQUIVALENT])].sort_values("ratio", ascending=False)
     advice = {
         HOLDS: "Regularise the critic: every kind that was tried lowers the tuned score, to at most "
         f"{number(table['ratio'].max())} times that without",
-        REFUTED: f"Try without regularisation, too: {_first(against)}",
+        REFUTED: f"Try without regularisation, too: {_first(against) if len(against) else 'it does not pay everywhere'}",
         OPEN: f"Whether to regularise the critic is open: {int(table['better_alone'].sum())} of {len(table)} comparisons show by "
         "themselves that it is better, where all would have to, and none that it is worse or equivalent",
     }[verdict]
-    counts = _counted(table, margin)
+    counts = f"over all cases, {listing(said)}; {_counted(table, margin)}"
     needed = {s.name: list(own["needed"]) for s in found if len(own := _open(table, s.name))}
     more = deciding(needed, [s.tried for s in found if s.name in needed], "configurations per cell")
     return tuple(line for line in (f"{advice}.", f"{capital(counts)}.", more) if line)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from genbench.questions.searches import FEWEST, DatasetSearches, charge
+from genbench.questions.searches import FEWEST, DatasetSearches
 from genbench.report.blocks import Fold, Paragraph, Points, Table
 from genbench.report.text import listing, number, percent, plural
 from genbench.statistics.search_curve import search_curve
@@ -65,13 +65,12 @@ def peeking(every: Sequence[DatasetSearches]) -> Fold | None:
     """Return how much better a search looks whose choice is scored on the split that chose it; None without wide searches."""
     by: dict[str, list[float]] = {}
     for each in every:
-        worst = charge([s.test for s in each.found])
         for s in each.found:
             n = len(s.validation)
             if n < FEWEST or s.space != "wide":
                 continue
-            honest = search_curve(s.validation, s.test, [n // 2], failure=worst)[0].mean
-            flattered = search_curve(s.test, None, [n // 2], failure=worst)[0].mean
+            honest = search_curve(s.validation, s.test, [n // 2], cap=each.cap)[0].mean
+            flattered = search_curve(s.test, None, [n // 2], cap=each.cap)[0].mean
             if math.isfinite(honest) and math.isfinite(flattered) and flattered > 0:
                 by.setdefault(each.name, []).append(honest / flattered)
     if not by:

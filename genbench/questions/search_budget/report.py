@@ -13,11 +13,13 @@ from matplotlib.ticker import MaxNLocator
 
 from genbench.questions.search_budget.choices import checkpoints, peeking
 from genbench.questions.searches import (
+    BASELINE,
     FEWEST,
     DatasetSearches,
     ModelSearch,
-    charge,
+    capped,
     more_configurations,
+    pair,
     searches,
     verdict_table,
 )
@@ -25,9 +27,9 @@ from genbench.report.blocks import Claim, Figure, Fold, Paragraph, Points
 from genbench.report.published import beside
 from genbench.report.style import DASHES, log_axis
 from genbench.report.text import listing, number, plural, span
-from genbench.report.verdicts import BETTER, EQUIVALENT, HOLDS, IN_PART, OPEN, REFUTED, WORSE, tally, together
+from genbench.report.verdicts import BETTER, EQUIVALENT, HOLDS, IN_PART, OPEN, REFUTED, WORSE, pooled_first, tally
 from genbench.results.study import Results
-from genbench.statistics.search_curve import best_contrast, budget_contrast, search_curve
+from genbench.statistics.search_curve import Pair, best_contrast, search_curve
 from genbench.statistics.verdict import Contrast, Verdict, decide, holm, p_at_least
 
 __all__ = ["CHAPTER", "PLACE", "report"]
@@ -35,14 +37,17 @@ __all__ = ["CHAPTER", "PLACE", "report"]
 CHAPTER, PLACE = "tale", 20
 STATEMENT = "What one reports depends on how much one searches"
 SOURCE = "Lucic et al. 2018, arXiv:1711.10337; Dodge et al. 2019, arXiv:1909.03004"
+HIGH = 10.0  # times a typical score that a configuration is charged at most: single ones count here, and are not to be cut
 LEVEL = 0.05  # of a false word on any model or pair of any dataset
 NOTES = (
-    "The gain of a model is its expected score with one configuration over that with the best of K, K being a quarter of those "
-    "tried, with the jackknife's error. The change of a pair is the ratio of the two models' expected scores at K over that at "
+    "The gain of a model is its expected score with one configuration over that with the best of K, with the "
+    "jackknife's error. The change of a pair is the ratio of the two models' expected scores at K over that at "
     "one configuration. A pair changes where this factor is not 1 (two-sided test), and does not where it lies within the margin "
-    "(two one-sided tests). Each test is corrected for the models or pairs of a dataset (Holm) and for the number of datasets, "
-    "at 5 %.",
-    "Rule: the claim holds on a dataset where some model surely gains more than the margin and some pair surely changes. It does "
+    "(two one-sided tests).",
+    "Two families, each at 5 %: first all datasets together, the mean of log factors, corrected for the models, and for the "
+    "pairs with the baseline (Holm); then dataset by dataset, all models and pairs, corrected for the number of datasets, too.",
+    "A configuration is charged ten times a typical score of the dataset at most, a failed one that.",
+    "Rule: the claim holds where some model surely gains more than the margin and some pair surely changes. It does "
     "not hold where both are ruled out for all. It holds in part where one of the two is shown, or where datasets differ.",
 )
 DRAWN = (
@@ -74,25 +79,45 @@ class Told:
 def report(results: Results) -> Claim | None:
     """Return the verdict from a study's searches; None without."""
     every = searches(results, confirmed=False)
-    margin = float(results.config.get("margin", 1.1))
+    margin = results.margin
     level, told, folds = LEVEL / max(len(every), 1), {}, []
+    compared: dict[str, list[ModelSearch]] = {}
     for each in every:
         count = Counter(s.variant for s in each.found)
         own = [s for s in each.found if s.variant == max(count, key=count.get) and len(s.validation) >= FEWEST]
         if own:
-            told[each.name] = _told(own, margin, level)
+            compared[each.name] = own
+            told[each.name] = _told({each.name: own}, margin, level)
             folds.append(_dataset(each, own, told[each.name], margin))
     if not told:
         return None
     words = {name: each.word for name, each in told.items()}
-    verdict = together(words.values())
+    pooled = _told(compared, margin, LEVEL)
+    verdict = pooled_first(pooled.word, words.values())
+    if len(told) > 1:
+        folds.insert(0, _together(pooled))
     folds += [each for each in (checkpoints(every), peeking(every)) if each]
     folds.append(Fold("How these verdicts are made", tuple(Paragraph(note, fine=True) for note in NOTES)))
     because = _because(every, told, verdict, margin)
     return Claim("C2", STATEMENT, SOURCE, verdict, because, (*folds, *beside("C2")), tally(words))
 
 
-def _told(own: Sequence[ModelSearch], margin: float, level: float) -> Told:
+def _together(pooled: Told) -> Fold:
+    """All datasets together: what searching gains, and whether it changes how the baseline stands."""
+    tables = [
+        ("gains", pooled.gains, "What a search gains", True),
+        ("changes", pooled.changes, "How ratios to the baseline change", False),
+    ]
+    blocks = [
+        verdict_table(f"c2_all_{name}", f"{caption} with its size, over all datasets", found, ratio="factor", alone=alone)
+        for name, found, caption, alone in tables
+        if found
+    ]
+    return Fold("All datasets together", tuple(blocks))
+
+
+def _told(own: Mapping[str, Sequence[ModelSearch]], margin: float, level: float) -> Told:
+    """Verdicts on searches of a dataset, or of several together: there, of pairs, those of the baseline only."""
     found, pairs = _gains(own), _changes(own)
     gains, changes = (decide(part, margin, level) if part else [] for part in (found, pairs))
     beyond = holm([p_at_least(Contrast(c.b, c.a, -c.estimate, c.error, c.freedom), math.log(margin)) for c in found])
@@ -103,27 +128,37 @@ def _told(own: Sequence[ModelSearch], margin: float, level: float) -> Told:
     if not gains or not changes:
         word = OPEN
     factors = [1 / v.ratio for v in gains if math.isfinite(v.ratio)]
-    return Told(word, gains, changes, gained, factors, sorted({s.k for s in own if s.k > 1}))
+    return Told(word, gains, changes, gained, factors, sorted({s.k for each in own.values() for s in each if s.k > 1}))
 
 
-def _gains(own: Sequence[ModelSearch]) -> list[Contrast]:
+def _gains(own: Mapping[str, Sequence[ModelSearch]]) -> list[Contrast]:
     """Of each model, the best of K against one configuration: below 1 where searching gains."""
-    worst, out = charge([s.test for s in own]), []
-    for s in own:
-        if s.k > 1:  # a model at K against itself at 1: the change of its ratio to a model that never changes
-            same = np.ones_like(s.test)
-            out.append(budget_contrast((s.label, s.validation, s.test), ("one configuration", same, same), s.k, 1, worst))
-    return out
+    pairs: dict[str, list[Pair]] = {}
+    for found in own.values():
+        limit = capped(found, times=HIGH)
+        for s in (s for s in found if s.k > 1):
+            pairs.setdefault(s.label, []).append(_gain(s, limit))
+    most = max((s.most for found in own.values() for s in found), default=1)
+    return [best_contrast(name, "one configuration", each, most, few=1) for name, each in pairs.items()]
 
 
-def _changes(own: Sequence[ModelSearch]) -> list[Contrast]:
+def _gain(s: ModelSearch, limit: float) -> Pair:
+    """A model beside one that never changes: the change of their ratio is what searching gains."""
+    same = np.ones_like(s.test)
+    return Pair((s.validation, s.test), (same, same), limit)
+
+
+def _changes(own: Mapping[str, Sequence[ModelSearch]]) -> list[Contrast]:
     """Of each pair, how its ratio changes from one configuration to the best of K."""
-    worst, out = charge([s.test for s in own]), []
-    for a, b in combinations(own, 2):
-        if a.k > 1 and len(a.validation) == len(b.validation):
-            pair = ((s.label, s.validation, s.test) for s in (a, b))
-            out.append(budget_contrast(*pair, a.k, 1, worst))
-    return out
+    pairs: dict[tuple[str, str], list[Pair]] = {}
+    for found in own.values():
+        limit = capped(found, times=HIGH)
+        for a, b in combinations(sorted(found, key=lambda s: s.model != BASELINE), 2):
+            n = min(len(a.validation), len(b.validation))
+            if min(a.k, b.k) > 1 and a.first == b.first and (len(own) == 1 or a.model == BASELINE):
+                pairs.setdefault((a.label, b.label), []).append(pair(a, b, limit, n))
+    most = max((s.most for found in own.values() for s in found), default=1)
+    return [best_contrast(*names, each, most, few=1) for names, each in pairs.items()]
 
 
 # ---- sentences
@@ -132,7 +167,7 @@ def _changes(own: Sequence[ModelSearch]) -> list[Contrast]:
 def _because(every: Sequence[DatasetSearches], told: Mapping[str, Told], verdict: str, margin: float) -> tuple[str, ...]:
     """What to do, how much is shown, and what would decide the rest."""
     if not any(each.gains for each in told.values()):
-        return ("The claim is not tested: a search of fewer than eight configurations has no larger one to compare with.",)
+        return ("The claim is not tested: a search of fewer than four configurations has no larger one to compare with.",)
     advice = {
         REFUTED: "The size of the search makes no difference here",
         OPEN: "Whether the size of the search matters is open",
@@ -174,10 +209,10 @@ def _dataset(each: DatasetSearches, own: list[ModelSearch], told: Told, margin: 
 
 def _typical(found: Sequence[ModelSearch], each: DatasetSearches) -> str:
     """The median configuration's score over that of the best of K, which the worst ones do not lead as they lead a mean."""
-    worst, ratios = charge([s.test for s in found]), []
+    limit, ratios = capped(found, times=HIGH), []
     for s in found:
-        best = search_curve(s.validation, s.test, [max(s.k, 1)], failure=worst)[0].mean
-        ratios.append(float(np.median(np.where(np.isnan(s.test), worst, s.test))) / best)
+        best = search_curve(s.validation, s.test, [s.k], cap=limit)[0].mean
+        ratios.append(float(np.median(np.fmin(s.test, limit))) / best)
     ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
     if not ratios:
         return ""
@@ -188,8 +223,8 @@ def _swaps(own: Sequence[ModelSearch], each: DatasetSearches) -> str:
     """How many pairs change places between a search of one configuration and the largest that the curves reach."""
     if len(own) < 2:
         return ""
-    worst = charge([s.test for s in own])
-    curves = {s.label: search_curve(s.validation, s.test, failure=worst) for s in own}
+    limit = capped(own, times=HIGH)
+    curves = {s.label: search_curve(s.validation, s.test, cap=limit) for s in own}
     last = min(curve[-1].k for curve in curves.values())
     ends = {label: (curve[0].mean, curve[last - 1].mean) for label, curve in curves.items()}
     names = [label for label, pair in ends.items() if np.isfinite(pair).all()]
@@ -215,11 +250,10 @@ def _spaces(each: DatasetSearches, margin: float) -> dict[int, list[Verdict]]:
     both = [(a, b) for a, b in both if len(a.validation) == len(b.validation) >= FEWEST]
     if not both:
         return {}
-    worst = charge([s.test for pair in both for s in pair])
+    limit = capped([s for each in both for s in each], times=HIGH)
     out = {}
     for k in sorted({1, min(narrow.k for narrow, _ in both)}):
-        pairs = [((a.model, a.validation, a.test), ("wide", b.validation, b.test)) for a, b in both]
-        out[k] = decide([best_contrast(*pair, k, worst) for pair in pairs], margin)
+        out[k] = decide([best_contrast(a.model, "wide", [pair(a, b, limit)], k) for a, b in both], margin)
     return out
 
 
@@ -242,11 +276,10 @@ def _drawn(each: DatasetSearches, own: list[ModelSearch]) -> Drawing:
     axes = np.atleast_1d(drawing.subplots(1, len(groups), sharey=True))
     labels = list(dict.fromkeys(s.model for s in each.found))
     palette = dict(zip(labels, seaborn.color_palette("husl", len(labels)), strict=True))
-    worst = charge([s.test for s in each.found])
     low, high = math.inf, 0.0
     for ax, part in zip(axes, groups.values(), strict=True):
         for s in part:
-            curve = [b for b in search_curve(s.validation, s.test, failure=worst) if math.isfinite(b.mean)]
+            curve = [b for b in search_curve(s.validation, s.test, cap=each.cap) if math.isfinite(b.mean)]
             ks, place = [b.k for b in curve], labels.index(s.model)
             dashes = DASHES[place % len(DASHES)] or (None, None)
             ax.plot(ks, [b.mean for b in curve], color=palette[s.model], dashes=dashes, lw=1.4, label=s.model)
