@@ -19,6 +19,7 @@ from genbench.jobs.reference import (
     references,
     sample_count,
     sample_scores,
+    scorable,
     scoring_of,
 )
 from genbench.metrics.cards import scores, units
@@ -129,15 +130,16 @@ def _redraw(data: Dataset, total: int, count: int, seed: int) -> tuple[Tensor, T
 
     Samples (`count`) and reference (as many as the test split) are disjoint and drawn from all splits together: draws against
     the one test split would carry its chance in common and look far too certain. For what looks at the training split one
-    of its size is drawn, and of the rest a half is scored and a half held out. Stacks of digits would share their digits if
+    of its size is drawn, and of the rest a half is scored and a half held out: as many as of a model's samples are compared
+    with the training split. Stacks of digits would share their digits if
     they were drawn from all splits, which no model's do with the test split: there the splits stay what they are.
     """
-    m, size = len(data.splits["test"]), len(data.splits["train"])
+    m, size, half = len(data.splits["test"]), len(data.splits["train"]), min(scorable(data), count)
     if data.composed:
-        scored, held = (total - m + _order(m, seed)).tensor_split(2)
-        return _order(total - m, seed)[:count], torch.arange(total - m, total), torch.arange(size), scored[:count], held
+        scored, held = (total - m + _order(m, seed)).split([scorable(data), m - scorable(data)])
+        return _order(total - m, seed)[:count], torch.arange(total - m, total), torch.arange(size), scored[:half], held
     count = min(count, total - m)
-    order, half = _order(total, seed), min((total - size) // 2, count)
+    order, size = _order(total, seed), min(size, total - 2 * half)  # of the largest datasets, `total` is but a part
     return order[:count], order[count : count + m], order[:size], order[size : size + half], order[size + half : size + 2 * half]
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from genbench.data import Dataset
+from genbench.metrics.order import drawn
 from genbench.metrics.sets import Manifold
 from genbench.models import Model
 
@@ -23,7 +24,7 @@ def known_manifold(
     if project is None:
         return None
     top = data.levels - 1
-    made, test = samples[:SAMPLES].float() / top, data.splits["test"][:INVERTED].float() / top
+    made, test = drawn(samples, SAMPLES).float() / top, drawn(data.splits["test"], INVERTED).float() / top
     decodes = {}
     if hasattr(model, "generate") and model.normal_prior and not model.classes:
 

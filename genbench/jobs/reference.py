@@ -12,6 +12,7 @@ from genbench.config.schema import Study
 from genbench.data import Dataset, load
 from genbench.metrics.cards import METRICS, scores
 from genbench.metrics.encoder import extract, load_encoder
+from genbench.metrics.order import canonical
 from genbench.metrics.references import Reference, Training, read_reference, write_reference
 from genbench.metrics.score import Score
 from genbench.metrics.sets import Images, Manifold, Points
@@ -21,7 +22,7 @@ from genbench.results.pictures import save_preview
 
 __all__ = [
     "GRID", "asked", "classes", "density_grid", "image_scores", "make_reference", "named_encoder", "references",
-    "sample_count", "sample_scores", "scoring_of",
+    "sample_count", "sample_scores", "scorable", "scoring_of",
 ]  # fmt: skip
 
 GRID = 80  # cells per axis of a density picture
@@ -31,6 +32,15 @@ def sample_count(data: Dataset, study: Study) -> int:
     """Examples that each trial generates: the study's number, more where the dataset's metrics need more."""
     least = study.samples if data.kind == "images" else study.point_samples
     return max(least, dataset_spec(data.name).samples or 0)
+
+
+def scorable(data: Dataset) -> int:
+    """Real images that can be scored against a training split of the given size, while equally many are held out.
+
+    All others than training images; stacks of digits would share their digits, so of those the test split alone.
+    """
+    others = ("test",) if data.composed else [split for split in data.splits if split != "train"]
+    return sum(len(data.splits[split]) for split in others) // 2
 
 
 def _classifier(name: str, file: str, data: Dataset, paths: Paths, device: torch.device) -> nn.Module:
@@ -85,6 +95,7 @@ def image_scores(
     """Scores from one extraction of features per encoder; further ones than the first are asked for a few metrics only."""
     references, training = reference
     found = []
+    samples, labels = canonical(samples, labels)  # before features are extracted: their last digits depend on the batch
     for place, (name, reference) in enumerate(zip(encoders, references, strict=True)):
         if not asked(keys, encoders="all" if place else None):
             continue
@@ -148,7 +159,7 @@ def references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> t
         features, logits = extract(encoder, test.to(device))
         references.append(Reference(encoder.name, "test", features, *classes(logits, data, name, paths, not references)))
         if len(references) == 1:
-            training = Training.fit(encoder.name, train, extract(encoder, train.to(device))[0], features)
+            training = Training.fit(encoder.name, train, extract(encoder, train.to(device))[0], features, scorable(data))
     return references, training
 
 

@@ -125,8 +125,9 @@ def ais_log_z(path: Path, chains: int = 128, exact: Tensor | None = None) -> Log
     if exact is not None:
         upper = path.log_z0 - float(walk(path, path.at(exact), back=True).logsumexp(0)) + math.log(len(exact))
         gap = upper - value
-    # variance of the normalised weights over the number of chains
-    return LogZ(value, math.sqrt(max(1 / ess - 1, 0.0) / chains), ess, gap=gap, reason="; ".join(reasons))
+    # of the weights over their mean, which is 1 / ess - 1 but never below 0 by rounding
+    spread = float(((log_w - total).exp() * chains - 1).square().mean())
+    return LogZ(value, math.sqrt(spread / chains), ess, gap=gap, reason="; ".join(reasons))
 
 
 class HMCPath:

@@ -11,15 +11,17 @@ from scipy.stats import norm
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from genbench.metrics.card import RESAMPLED, Card, metric
+from genbench.metrics.card import MOST, RESAMPLED, Card, metric
 from genbench.metrics.cards import METRICS
 from genbench.metrics.memorisation import finite_rows, nearest
+from genbench.metrics.order import canonical, drawn
 from genbench.metrics.score import Score
 from genbench.metrics.sets import Images
 
 __all__ = ["Bins", "ndb", "ndb_js", "resampled"]
 
 ALPHA = 0.05  # level of each bin's test
+LEAST_SHARE = 1 / 4  # of the samples expected of a mode or class, from which on it is covered
 FITTED = 10_000  # training rows that place the centres; all rows are counted
 
 
@@ -39,8 +41,8 @@ class Bins:
         rows = finite_rows("bins: training", train).cpu()
         if len(rows) < 40:
             raise ValueError(f"bins: {len(rows)} training rows; at least 40 are needed")
-        chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:FITTED]
-        clusters = KMeans(min(k, len(rows) // 20), n_init=1, max_iter=100, random_state=seed).fit(rows[chosen].numpy())
+        placing = canonical(drawn(rows, FITTED, seed))[0].numpy()
+        clusters = KMeans(min(k, len(rows) // 20), n_init=1, max_iter=100, random_state=seed).fit(placing)
         centres = torch.from_numpy(clusters.cluster_centers_).float()
         counts = torch.bincount(nearest(rows, centres)[1], minlength=len(centres))
         return cls(centres[counts > 0], counts[counts > 0])  # equal rows can leave a bin without any
@@ -82,6 +84,7 @@ def _filled(images: Images) -> _Filled | None:
     bins, rows = images.training.bins, finite_rows("ndb: sample", images.samples)
     if rows.shape[1] != bins.centres.shape[1]:
         raise ValueError(f"ndb: samples of width {rows.shape[1]}, bins of width {bins.centres.shape[1]}")
+    rows = drawn(rows, images.training.most or len(rows), images.seed)
     seen = torch.bincount(nearest(rows, bins.centres)[1].cpu(), minlength=len(bins.counts)).numpy()
     return _Filled(seen, bins.counts.numpy(), len(rows), int(bins.counts.sum()))
 
@@ -104,7 +107,7 @@ def _filled(images: Images) -> _Filled | None:
         uncertainty=RESAMPLED,
         traps="The power of the tests grows with n and with the training set's size, so that any imperfect model tends to 1: "
         "compare at equal n only. Pixels see strokes and backgrounds, not meaning; small blur changes bins. It sees shares "
-        "of bins, not what lies within them, and no copying: training images themselves score best.",
+        "of bins, not what lies within them, and no copying: training images themselves score best. " + MOST,
         source="Richardson and Weiss 2018, arXiv:1805.12462",
         place=230,
         needs="training",
@@ -144,7 +147,8 @@ def ndb(images: Images) -> Score | None:
         floor="Real data get about (bins-1)/8 (1/n + 1/n_reference) (settings: floor): 0.0099 for 100 bins and 2500 images of "
         "each side.",
         uncertainty=RESAMPLED,
-        traps="As for the share of different bins, but without its threshold: it grows smoothly and is the steadier of the two.",
+        traps="As for the share of different bins, but without its threshold: it grows smoothly and is the steadier of the two. "
+        + MOST,
         source="Richardson and Weiss 2018, arXiv:1805.12462",
         place=240,
         needs="training",
@@ -169,13 +173,15 @@ def resampled(counts: np.ndarray, reference: np.ndarray, draws: int = 200, seed:
 
     `reference` (K,) are positive probabilities. The observed frequencies p hold one sampling error, and drawing from them
     would add a second: near the reference, the standard deviation of a divergence would come out up to 1.7 times too
-    large. So p is first shrunk by the factor 1 - (k-1) / (n chi2(p, q)), not below 0 (James and Stein 1961), to q, the
-    reference within the k bins that were seen: a lost class must stay lost.
+    large. So p is first moved towards q, the reference within the k bins that were seen (a lost class must stay lost), until
+    its distance chi2 to q, on which that standard deviation depends, is the unbiased estimate of the distribution's own,
+    chi2(p, q) - (k-1)/n, not below 0: by the root of James and Stein's factor, which itself would make distance and standard
+    deviation too small.
     """
     there, n = counts > 0, counts.sum()
     p, q = counts[there] / n, reference[there] / reference[there].sum()
     chi2 = float(((p - q) ** 2 / q).sum())
-    kept = max(0.0, 1 - (len(p) - 1) / (n * chi2)) if chi2 > 0 else 0.0
+    kept = max(0.0, 1 - (len(p) - 1) / (n * chi2)) ** 0.5 if chi2 > 0 else 0.0
     drawn = np.zeros((draws, len(counts)), dtype=np.int64)
     drawn[:, there] = np.random.default_rng(seed).multinomial(n, q + kept * (p - q), size=draws)
     return drawn

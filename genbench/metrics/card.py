@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-__all__ = ["ANNEALED", "FEATURES", "GROUPS", "RESAMPLED", "Card", "metric"]
+__all__ = ["ANNEALED", "FEATURES", "GROUPS", "MOST", "RESAMPLED", "Card", "metric"]
 
 # headings of the report's tables and of docs/metrics.md, in their order
 GROUPS = (
@@ -25,12 +25,18 @@ FEATURES = (
 )
 RESAMPLED = (
     "Standard error over the generated sample, given the reference: the spread over 200 multinomial draws from the "
-    "observed frequencies, shrunk to the reference's by James and Stein's factor among what was seen, since drawing from the "
-    "observed ones themselves would count their sampling error twice; right within a factor of 1.5 in simulations."
+    "observed frequencies, moved towards the reference's until their chi-squared distance is an unbiased estimate, since drawing "
+    "from the observed ones themselves would count their sampling error twice; within 15 % of the spread over fresh samples in "
+    "simulations."
 )
 ANNEALED = (
     "Standard error over the examples, with the chains' own noise in it; how far the bound is from the truth is the "
     "annealing gap's matter."
+)
+
+MOST = (
+    "At most as many generated images are looked at as real ones can be for the real-vs-real baseline, half of those outside "
+    "the training split (n in the score's name), so that both stand at the same n."
 )
 
 Function = TypeVar("Function", bound=Callable)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genbench.metrics.card import FEATURES, Card, metric
 from genbench.metrics.cards import METRICS
-from genbench.metrics.score import Score
+from genbench.metrics.score import Score, root
 from genbench.metrics.sets import Images
 
 __all__ = ["checked", "fid", "fid_bias", "fid_infinity", "frechet", "kid", "pair"]
@@ -110,7 +110,8 @@ def fid_infinity(images: Images) -> Score | None:
         range="About 0 to infinity; unbiased, so slightly negative values occur and mean zero.",
         floor="0 in expectation, at every n and m.",
         uncertainty="Standard error over the generated images, given the reference: unbiased variance of the U-statistic. "
-        "`se_both` in the settings also covers the draw of the reference and tells whether a value differs from 0.",
+        "`se_both` in the settings also covers the draw of the reference and tells whether a value differs from 0. Neither is "
+        "given where the estimate of its variance is negative, as can be with few images.",
         traps="Depends on the scale of the features. The usual spread over 100 overlapping subsets is no standard error; here "
         "all pairs are used once. A cubic kernel sees moments up to the third. " + FEATURES,
         source="Bińkowski et al. 2018, arXiv:1801.01401",
@@ -142,9 +143,9 @@ def kid(images: Images) -> Score:
     mean = across_x.mean()
     # interaction of the two draws: both conditional variances hold it
     twice = across - float(across_x.square().mean() + across_y.square().mean() - mean.square())
-    both = variance_x + variance_y - 4 * max(twice, 0.0) / (n * m)
-    value, se_both = within_x + within_y - 2 * float(mean), max(both, variance_x) ** 0.5
-    return _score("kid", images, value, variance_x**0.5, {"se_both": se_both})
+    both = variance_x + variance_y - 4 * twice / (n * m)
+    value = within_x + within_y - 2 * float(mean)
+    return _score("kid", images, value, root(variance_x), {"se_both": root(both)})
 
 
 def frechet(features: Tensor, reference: Tensor) -> tuple[float, Tensor]:
@@ -193,7 +194,7 @@ def _frechet(images: Images) -> tuple[float, Tensor]:
     return frechet(*images.once(pair))
 
 
-def _score(key: str, images: Images, value: float, se: float, own: dict[str, Any]) -> Score:
+def _score(key: str, images: Images, value: float, se: float | None, own: dict[str, Any]) -> Score:
     x, y = images.once(pair)
     return Score(key, value, len(x), METRICS[key].unit, se, settings={**images.about, "n_reference": len(y), **own})
 
@@ -235,6 +236,6 @@ def _within(rows: Tensor, across: Tensor) -> tuple[float, float]:
         means[start:stop] = block.sum(1) / (n - 1)
         squares += float(block.square().sum())
     mean = means.mean()
-    whole = max(squares / (n * (n - 1)) - float(mean**2), 0.0)
-    main = max((float(means.var()) - whole / (n - 1)) / (1 - 2 / (n - 1)), 0.0)
+    whole = squares / (n * (n - 1)) - float(mean**2)
+    main = (float(means.var()) - whole / (n - 1)) / (1 - 2 / (n - 1))
     return float(mean + 2 * across.mean()), (4 * (n - 2) * main + 2 * whole) / (n * (n - 1))

@@ -9,8 +9,9 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from genbench.metrics.card import Card, metric
+from genbench.metrics.card import MOST, Card, metric
 from genbench.metrics.cards import METRICS
+from genbench.metrics.order import canonical, drawn
 from genbench.metrics.score import Score
 from genbench.metrics.sets import Images
 
@@ -19,7 +20,7 @@ __all__ = ["Memory", "authpct", "ct", "finite_rows", "nearest", "nn_distance"]
 SUBSET = (
     "Distances are Euclidean, in the encoder's features. Of a larger training set, "
     "10,000 images drawn at random serve (settings: n_reference of n_train): copies of the others "
-    "show only as far as they resemble those."
+    "show only as far as they resemble those. " + MOST
 )
 TWO_WAYS = (
     "It is a balance of two faults: a model that copies some images and underfits the rest can look like held-out data, and "
@@ -96,7 +97,7 @@ class Memory:
                 f"widths and at least {3 * ENOUGH} of each are needed"
             )
         total = len(train)
-        train = train[torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:KEPT]]
+        train, test = canonical(drawn(train, KEPT, seed))[0], canonical(test)[0]
         for cells in (3, 2, 1):
             clusters = KMeans(cells, n_init=10, random_state=seed).fit(train.numpy())
             centres = torch.from_numpy(clusters.cluster_centers_).float()
@@ -119,7 +120,10 @@ class Memory:
 
 
 def _rows(images: Images) -> Tensor | None:
-    """Generated features (n, d); None without a training split, ValueError for non-finite, unfit or fewer than 60 ones."""
+    """Generated features (n, d), at most `most` of the training split; None without one.
+
+    ValueError for non-finite, unfit or fewer than 60 ones.
+    """
     if images.training is None:
         return None
     memory, rows = images.training.memory, finite_rows("memorisation: generated", images.features)
@@ -128,7 +132,7 @@ def _rows(images: Images) -> Tensor | None:
             f"memorisation: generated features {tuple(rows.shape)}, training features {tuple(memory.train.shape)}; equal "
             f"widths and at least {3 * ENOUGH} generated ones are needed"
         )
-    return rows
+    return drawn(rows, images.training.most or len(rows), images.seed)
 
 
 def _nearest(images: Images) -> tuple[Tensor, Tensor] | None:
@@ -256,7 +260,7 @@ def _score(key: str, images: Images, value: float, se: float, own: dict[str, Any
         "n_train": int(memory.n_train),
         "n_held_out": len(memory.held_out),
     }
-    return Score(key, value, len(images.features), METRICS[key].unit, se, settings={**common, **own})
+    return Score(key, value, len(images.once(_rows)), METRICS[key].unit, se, settings={**common, **own})
 
 
 def _within_cells(rows: Tensor, train: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,11 +7,11 @@ generated sample alone.
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from genbench.metrics.cards import METRICS
+from genbench.metrics.order import drawn
 from genbench.metrics.score import Score
 from genbench.metrics.sets import Points
 
@@ -34,10 +34,7 @@ def equally_many(name: str, points: Points, n: int) -> tuple[Tensor, Tensor]:
 
 def subset(name: str, points: Tensor, n: int, seed: int = 0) -> Tensor:
     """At most n of the points, drawn without replacement, as float64 on the CPU."""
-    points = checked(name, points)
-    if len(points) <= n:
-        return points
-    return points[torch.as_tensor(np.random.default_rng(seed).choice(len(points), n, replace=False))]
+    return drawn(checked(name, points), n, seed)
 
 
 def checked(name: str, points: Tensor) -> Tensor:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from genbench.metrics.bins import Bins
 from genbench.metrics.memorisation import Memory
+from genbench.metrics.order import canonical, drawn
 from genbench.results.files import write_npz
 
 __all__ = ["Reference", "Training", "read_reference", "write_reference"]
 
-MAX_BINNED = 10_000  # training images that the bins are made of; splits are in random order
+MAX_BINNED = 10_000  # training images that the bins are made of, drawn at random
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,19 +31,26 @@ class Reference:
     counts: Tensor | None = None
     accuracy: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", canonical(self.features)[0])
+
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """The training split: what generated images should not repeat; its features by `encoder`, and bins of its pixels."""
+    """The training split: what generated images should not repeat; its features by `encoder`, and bins of its pixels.
+
+    `most`: the number of generated images that are compared with it at most, as many as real images can be; None: all.
+    """
 
     encoder: str
     memory: Memory
     bins: Bins | None = None
+    most: int | None = None
 
     @classmethod
-    def fit(cls, encoder: str, images: Tensor, features: Tensor, held_out: Tensor) -> "Training":
+    def fit(cls, encoder: str, images: Tensor, features: Tensor, held_out: Tensor, most: int | None = None) -> "Training":
         """From training images (n, C, H, W), their features (n, d) and those of held-out images (m, d)."""
-        return cls(encoder, Memory.fit(features, held_out), Bins.fit(images[:MAX_BINNED]))
+        return cls(encoder, Memory.fit(features, held_out), Bins.fit(drawn(images, MAX_BINNED)), most)
 
 
 def write_reference(folder: Path, references: list[Reference], training: Training) -> None:
@@ -55,7 +63,7 @@ def write_reference(folder: Path, references: list[Reference], training: Trainin
         write_npz(folder / f"reference-{place}.npz", **arrays)
     parts = {"memory": training.memory.arrays(), "bins": training.bins.arrays()}
     flat = {f"{part}/{key}": value for part, arrays in parts.items() for key, value in arrays.items()}
-    write_npz(folder / "training.npz", encoder=np.array(training.encoder), **flat)
+    write_npz(folder / "training.npz", encoder=np.array(training.encoder), most=np.array(training.most), **flat)
 
 
 def read_reference(folder: Path, count: int) -> tuple[list[Reference], Training]:
@@ -67,8 +75,8 @@ def read_reference(folder: Path, count: int) -> tuple[list[Reference], Training]
         references.append(Reference(str(file["encoder"]), str(file["split"]), torch.from_numpy(file["features"]), *known))
     file = _arrays(folder / "training.npz")
     parts = {part: {k.split("/")[1]: v for k, v in file.items() if k.startswith(f"{part}/")} for part in ("memory", "bins")}
-    training = Training(str(file["encoder"]), Memory.from_arrays(parts["memory"]), Bins.from_arrays(parts["bins"]))
-    return references, training
+    fitted = Memory.from_arrays(parts["memory"]), Bins.from_arrays(parts["bins"])
+    return references, Training(str(file["encoder"]), *fitted, int(file["most"]))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from genbench.metrics.cards import METRICS
 
-__all__ = ["Score"]
+__all__ = ["Score", "root"]
 
 KINDS = (None, "exact", "lower_bound", "upper_bound", "estimate")
 
@@ -56,6 +56,11 @@ class Score:
             return json.loads(json.dumps(plain, allow_nan=False, default=_plain))
         except ValueError as error:
             raise ValueError(f"{self.metric} holds a number that is not finite: {plain}") from error
+
+
+def root(variance: float) -> float | None:
+    """The standard error of an estimated variance; None where the estimate is negative, as an unbiased one can be."""
+    return math.sqrt(variance) if variance >= 0 else None
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genbench.metrics.card import Card
+from genbench.metrics.order import canonical
 
 if TYPE_CHECKING:
     from genbench.data.points import PointDensity
@@ -20,7 +21,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Samples:
-    """What several metrics need of the same samples is computed once."""
+    """What several metrics need of the same samples is computed once, from samples in canonical order."""
 
     seed: int = 0  # draws subsets of the samples
     _kept: dict[Callable, Any] = field(default_factory=dict, init=False, repr=False)
@@ -30,6 +31,10 @@ class _Samples:
         if function not in self._kept:
             self._kept[function] = function(self)
         return self._kept[function]
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     def asks(self, card: Card) -> bool:
         """Whether these samples are asked for a metric at all."""
@@ -46,6 +51,11 @@ class Points(_Samples):
     reference: Tensor | None = None
     density: "PointDensity | None" = None
     split: str | None = None
+
+    def __post_init__(self) -> None:
+        self._set(samples=canonical(self.samples)[0])
+        if self.reference is not None:
+            self._set(reference=canonical(self.reference)[0])
 
     @property
     def about(self) -> dict[str, Any]:
@@ -70,6 +80,10 @@ class Manifold:
     generator: torch.Generator | None = None
     delta: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "made", canonical(self.made)[0])
+        object.__setattr__(self, "test", canonical(self.test)[0])
+
 
 @dataclass(frozen=True, eq=False)
 class Images(_Samples):
@@ -91,6 +105,11 @@ class Images(_Samples):
     labels: Tensor | None = None
     manifold: Manifold | None = None
     further: bool = False
+
+    def __post_init__(self) -> None:
+        # the images first: features of one image can differ in the last digits with the batch that it was in
+        samples, features, logits, labels = canonical(self.samples, self.features, self.logits, self.labels)
+        self._set(samples=samples, features=features, logits=logits, labels=labels)
 
     def asks(self, card: Card) -> bool:
         """Whether these samples are asked for a metric at all."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genbench.metrics.card import Card, metric
 from genbench.metrics.points import equally_many, mean_se, rms_radius, score, subset
-from genbench.metrics.score import Score
+from genbench.metrics.score import Score, root
 from genbench.metrics.sets import Points
 
 __all__ = ["c2st", "knn_kl", "mmd2"]
@@ -33,7 +33,7 @@ DRAWS = 100  # shuffles of the labels, and halves of the samples, behind a class
         range="-2/n to 2",
         floor="0 in expectation for a perfect sampler, with either sign in a single case: the estimate has no bias.",
         uncertainty=f"{GIVEN}: from the unbiased estimate of the variance of a second-order U-statistic (Sutherland 2019, "
-        "arXiv:1906.02104).",
+        "arXiv:1906.02104); none where that is negative, as can be with few samples.",
         traps="Depends on the kernels' widths; structure finer than the narrowest of them is not seen. A negative value is "
         "not better than 0.",
         source="Gretton et al. 2012, JMLR 13",
@@ -69,7 +69,7 @@ def mmd2(points: Points, n: int = 2000) -> Score:
         "bandwidths": [scale * h for h in BANDWIDTHS],
         **points.about,
     }
-    return score("mmd2", mean + among_reference, len(x), math.sqrt(max(variance, 0.0)), settings)
+    return score("mmd2", mean + among_reference, len(x), root(variance), settings)
 
 
 @metric(

@@ -29,7 +29,7 @@ SETTINGS = {
     "n_train": "training examples",
     "n_held_out": "held-out examples",
     "radius": "mode radius",
-    "threshold": "images needed per class",
+    "least_share": "least share of the expected number",
     "neighbours": "nearest neighbours",
     "k": "nearest neighbours",
     "bins": "bins",

@@ -9,7 +9,9 @@ import torch
 from genbench.config.errors import UserError
 from genbench.data.points import ring8
 from genbench.jobs import floors, reference
-from genbench.metrics.references import Reference
+from genbench.metrics.cards import scores
+from genbench.metrics.references import Reference, Training
+from genbench.metrics.sets import Images
 from genbench.results.paths import Paths
 
 
@@ -28,6 +30,30 @@ def test_floors_are_drawn_from_disjoint_sets():
         assert len({*train, *scored, *held}) == 80 and max(train + scored + held) < 81
         seen.append(a)
     assert seen[0] != seen[1] != seen[2]
+
+
+@pytest.mark.parametrize(("composed", "count"), [(False, 1000), (False, 60), (True, 1000)])
+def test_values_that_look_at_the_training_split_stand_at_the_n_of_their_floor(composed, count):
+    """More samples than real data can be scored: only as many are looked at, and the name says so."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = {"train": 400, "validation": 80, "test": 181}
+    splits = {split: torch.rand(n, 1, 3, 3, generator=generator) for split, n in sizes.items()}
+    data = SimpleNamespace(splits=splits, composed=composed)
+    _, _, _, scored, held = floors._redraw(data, 661, count, 0)
+    train, test = splits["train"], splits["test"]
+    training = Training.fit("e", train, train.flatten(1), test.flatten(1), reference.scorable(data))
+    made = torch.rand(count, 1, 3, 3, generator=generator)
+    found = scores(Images(made.flatten(1), samples=made, training=training), reference.asked(None, needs="training"))
+    assert {score.metric for score in found} == {"ndb", "ndb_js", "authpct", "ct", "nn_distance"}
+    assert {score.n for score in found} == {len(scored)} == {min(count, 90 if composed else 130)}
+    assert len(held) >= len(scored) and not {*scored.tolist()} & {*held.tolist()}
+
+
+def test_a_part_of_a_large_dataset_is_enough_for_floors():
+    """Where real images are drawn from fewer than there are, the training images give way."""
+    a, b, train, scored, held = (part.tolist() for part in floors._redraw(dataset(train=500, test=60), 100, 20, 0))
+    assert (len(a), len(b), len(train), len(scored), len(held)) == (20, 60, 60, 20, 20)
+    assert len({*train, *scored, *held}) == 100
 
 
 def test_stacks_are_compared_with_stacks_of_other_digits():

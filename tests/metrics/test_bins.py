@@ -7,7 +7,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import norm
 from sklearn.datasets import load_digits
 
-from genbench.metrics.bins import Bins
+from genbench.metrics.bins import Bins, resampled
 from genbench.metrics.cards import scores
 from genbench.metrics.references import Training
 from genbench.metrics.sets import Images
@@ -92,7 +92,25 @@ def test_ndb_standard_errors_given_the_bins(bins, modes):
     runs = [ndb(world(1000, 1000 + r, modes), bins) for r in range(100)]
     for place in range(2):
         spread, se = np.std([r[place].value for r in runs], ddof=1), np.mean([r[place].se for r in runs])
-        assert 0.65 < spread / se < 1.4, (place, spread / se)
+        assert 0.8 < spread / se < 1.25, (place, spread / se)
+
+
+@pytest.mark.parametrize("k, m, n", [(62, 1257, 270), (62, 1257, 1000), (100, 10_000, 10_000)])
+def test_resampled_divergences_vary_as_those_over_fresh_samples(k, m, n):
+    """Where the reference's own sampling error is as large as that of the samples, so that half of what differs is real."""
+    rng, ratios = np.random.default_rng(0), []
+    for _ in range(8):
+        p = rng.dirichlet(np.full(k, 8.0))
+        q = np.maximum(rng.multinomial(m, p), 1) / m
+        q = q / q.sum()
+
+        def divergence(counts, q=q):
+            return jensenshannon(counts / n, np.broadcast_to(q, counts.shape), axis=-1) ** 2
+
+        drawn = rng.multinomial(n, p, size=400)
+        errors = [divergence(resampled(each, q)).std(ddof=1) for each in drawn[:12]]
+        ratios.append(np.mean(errors) / divergence(drawn).std(ddof=1))
+    assert 0.87 < np.mean(ratios) < 1.15
 
 
 def test_bins_survive_a_file(bins, tmp_path):

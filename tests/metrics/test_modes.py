@@ -69,6 +69,24 @@ def test_t16_collapsed_sampler():
     assert found["mode_kl"].value == pytest.approx(math.log(8), rel=1e-12)
 
 
+def test_a_mode_that_is_never_drawn_is_not_covered_by_its_neighbours_tails():
+    """With std 0.354, one sample in some thousands lies nearest to the mode beside its own and within three std of it."""
+    strays = 0
+    for seed in range(20):
+        x = ring(10_000, seed, STD, MEANS[1:])
+        distance, nearest = torch.cdist(x, MEANS).min(1)
+        strays += bool(((nearest == 0) & (distance <= 3 * STD)).any())
+        assert named(x, std=STD)["modes"].value == 7
+    assert strays > 10  # what a single sample would have counted
+
+
+def test_a_mode_needs_a_quarter_of_its_share():
+    few = torch.cat([MEANS[1:].repeat(35, 1), MEANS[:1].repeat(8, 1), torch.zeros(3, 2)])  # of 256 samples, 32 to a mode
+    assert named(few)["modes"].value == 8 and named(few[:-11])["modes"].value == 7
+    assert named(torch.cat([few, torch.zeros(1, 2)]))["modes"].value == 7  # 257 samples: more than 8 are needed
+    assert named(few)["modes"].settings["least_share"] == 0.25
+
+
 def test_samples_off_all_modes_have_no_mode_kl():
     found = named(torch.zeros(100, 2))
     assert found["modes"].value == 0 and found["high_quality"].value == 0 and "mode_kl" not in found

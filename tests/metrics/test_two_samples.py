@@ -115,8 +115,15 @@ def test_mmd2_variance_equals_the_mean_over_disjoint_pairs():
     pairs = list(itertools.permutations(range(7), 2))
     u = np.mean([terms[p] for p in pairs])
     apart = np.mean([terms[p] * terms[q] for p in pairs for q in pairs if not set(p) & set(q)])
-    assert mmd2(x, y).se == pytest.approx(math.sqrt(max(u**2 - apart, 0)), rel=1e-9)
-    assert u**2 > apart  # else the line above shows nothing
+    assert mmd2(x, y).se == pytest.approx(math.sqrt(u**2 - apart), rel=1e-9)
+
+
+def test_a_negative_variance_gives_no_standard_error():
+    found = [mmd2(normal(12, seed), normal(12, 1000 + seed)) for seed in range(100)]
+    none = [score for score in found if score.se is None]
+    assert 0 < len(none) < 50
+    assert all(score.se is None or score.se > 0 for score in found)
+    assert all(score.as_dict()["se"] is None for score in none)
 
 
 @pytest.mark.parametrize(("mean", "std", "d"), [(0.0, 1.0, 2), (0.5, 1.0, 2), (0.0, 0.5, 2), (0.3, 1.0, 4)])
@@ -192,21 +199,26 @@ def test_standard_errors_are_those_over_fresh_samples(sampler, n, n_reference, d
     reference = drawn(RING, n_reference, 99)
     found = [[metric(SAMPLERS[sampler](n, seed), reference) for metric in METRICS] for seed in range(draws)]
     for drawn_scores in zip(*found, strict=True):
-        ratio = np.std([score.value for score in drawn_scores], ddof=1) / np.mean([score.se for score in drawn_scores])
+        errors = [score.se for score in drawn_scores if score.se is not None]
+        ratio = np.std([score.value for score in drawn_scores], ddof=1) / np.mean(errors)
+        assert len(errors) >= 0.9 * draws
         assert 0.7 < ratio < 1.4, (drawn_scores[0].metric, ratio)
 
 
-@pytest.mark.parametrize("weights", [[1] * 8, [2, 1, 1, 1, 1, 1, 1, 0], [300, 300, 300, 300, 6, 5, 4, 4]])
+# of the last, four modes get about a quarter of their share
+@pytest.mark.parametrize(
+    "weights", [[1] * 8, [2, 1, 1, 1, 1, 1, 1, 0], [300, 300, 300, 300, 6, 5, 4, 4], [100, 100, 100, 100, 14.5, 14, 13.5, 13]]
+)
 def test_standard_errors_of_modes_are_those_over_fresh_samples(weights):
     weights, generator = torch.tensor(weights, dtype=torch.float64), torch.Generator().manual_seed(0)
-    found, narrow = [], SimpleNamespace(means=RING.means, std=0.05)
+    found, narrow = [], SimpleNamespace(means=RING.means, std=0.12)
     for _ in range(200):
         centre = RING.means[torch.multinomial(weights, 1000, replacement=True, generator=generator)]
-        points = centre + 0.12 * torch.randn(1000, 2, generator=generator, dtype=torch.float64)
+        points = centre + 0.14 * torch.randn(1000, 2, generator=generator, dtype=torch.float64)
         found.append(scores(Points(points, density=narrow), ("modes", "high_quality", "mode_kl")))
     for drawn_scores in zip(*found, strict=True):
         spread, se = np.std([score.value for score in drawn_scores], ddof=1), np.mean([score.se for score in drawn_scores])
-        assert 0.7 < spread / se < 1.4 if spread else se < 1e-6, (drawn_scores[0].metric, spread, se)
+        assert 0.7 < spread / se < 1.4 if spread else se < 1e-4, (drawn_scores[0].metric, spread, se)
 
 
 def test_scores_of_points_hold_every_key_and_repeat():
