@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["Difference", "Spread", "interval", "paired", "pooled_share", "spread", "welch", "wilson"]
+__all__ = ["Difference", "Spread", "critical", "interval", "paired", "pooled_share", "spread", "welch", "wilson"]
 
 
 def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float]:
@@ -25,18 +26,21 @@ def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float
     return float(array.mean()), _half([array.var(ddof=1) / array.size], [array.size - 1], level)
 
 
-def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95, least: tuple[float, float] = (0.0, 0.0)) -> float:
+def welch(a: np.ndarray, b: np.ndarray, level: float = 0.95, least: tuple[float, float] = (0.0, 0.0), of: int = 2) -> float:
     """Half-width of Welch's t-interval of the difference of two means; 0 without any spread.
+
+    `of`: how many means are compared, of which these two may be any, such as the best and the worst: then by Games and Howell, so
+    that all intervals cover with the chance `level`.
 
     `a` (n,) and `b` (m,) are independent samples of at least two values each. `least`: variances of a single value that are
     known to be there, such as that of a finite generated sample, in squared units: where the values of a model vary by less,
     they agree by chance, and the known variance takes the place of theirs. The degrees of freedom stay those of the values,
     which makes the interval wide rather than narrow.
 
-    References: Welch 1947; Satterthwaite 1946.
+    References: Welch 1947; Satterthwaite 1946; Games & Howell 1976, doi:10.3102/10769986001002113.
     """
     variances = [max(x.var(ddof=1), known) / x.size for x, known in zip((a, b), least, strict=True)]
-    return _half(variances, [a.size - 1, b.size - 1], level)
+    return _half(variances, [a.size - 1, b.size - 1], level, of=of)
 
 
 def wilson(share: float, n: int, z: float) -> tuple[float, float]:
@@ -50,13 +54,24 @@ def wilson(share: float, n: int, z: float) -> tuple[float, float]:
     )
 
 
-def _half(variances: list[float], freedoms: list[int], level: float, total: float | None = None) -> float:
-    """Half-width of a t-interval for a sum of independent variances of means, with Satterthwaite's degrees of freedom."""
+@cache
+def critical(level: float, freedom: float, of: int = 2) -> float:
+    """Standard errors in the half-width of an interval of a difference of two means, any two of `of` that are compared.
+
+    Student's t for two; Tukey's studentised range over the root of two for more, which for two is the same.
+    """
+    if of <= 2:
+        return float(stats.t.ppf(0.5 + level / 2, freedom))
+    return float(stats.studentized_range.ppf(level, of, freedom)) / math.sqrt(2)
+
+
+def _half(variances: list[float], freedoms: list[int], level: float, total: float | None = None, of: int = 2) -> float:
+    """Half-width of an interval for a sum of independent variances of means, with Satterthwaite's degrees of freedom."""
     total = sum(variances) if total is None else total
     if total == 0:
         return 0.0
     freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
-    return float(stats.t.ppf(0.5 + level / 2, freedom) * math.sqrt(total))
+    return critical(level, freedom, of) * math.sqrt(total)
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,7 @@ class Difference:
     n: int
 
 
-def paired(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> Difference:
+def paired(a: np.ndarray, b: np.ndarray, level: float = 0.95, of: int = 2) -> Difference:
     """Difference a - b of the mean values of two models, for other test examples and other training seeds.
 
     `a` (S, n) and `b` (R, n) hold a value per seed and example, in any unit; column i is the same example in both, rows are
@@ -82,7 +97,7 @@ def paired(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> Difference:
     examples drawn at random. The variance of the difference is then unbiasedly
     var_i(mean over seeds of a - b) / n + max(0, sum over models of [var_s(mean over examples) / S - MS_rest / (S n)]),
     where the last term keeps the rest from counting twice. The interval takes Student's t with Satterthwaite's degrees of
-    freedom: an approximation, a little wide where seeds hardly differ.
+    freedom: an approximation, a little wide where seeds hardly differ. `of`: as for `welch`.
 
     Raises ValueError for fewer than two examples, unequal numbers of them, or values that are not finite.
 
@@ -101,7 +116,7 @@ def paired(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> Difference:
     seeds = [x.mean(1).var(ddof=1) / len(x) for x in (a, b)]
     rest = sum(_rest(x) / x.size for x in (a, b))
     total = test + max(0.0, sum(seeds) - rest)
-    half = _half([*seeds, test], [len(a) - 1, len(b) - 1, n - 1], level, total)
+    half = _half([*seeds, test], [len(a) - 1, len(b) - 1, n - 1], level, total, of)
     return Difference(float(gaps.mean()), math.sqrt(test), math.sqrt(sum(seeds)), half, n)
 
 

@@ -76,8 +76,9 @@ def test_a_study_without_searches_has_no_claim(told):
 def test_models_that_search_alike_are_equivalent_and_the_claim_holds(told):
     found = told(report, made(noise=0.01), draw=True)
     assert found.verdict == HOLDS and found.cases == {"digits": HOLDS} and found.figures == ["c1_digits_search"]
-    for which in ("verdicts", "coverage", "seeds"):
+    for which in ("verdicts", "coverage"):
         assert list(pairs(found, which)["verdict"]) == [EQUIVALENT] * 3
+    assert set(pairs(found, "seeds")["verdict"]) == {UNDECIDED}  # four seeds don't show a rare collapse
     assert len(found.claim.because) == 1  # nothing is left to decide
     chapter = tale([found.claim])
     assert chapter.lead and list(chapter.tables()["tale_claims"]["verdict here"]) == [HOLDS]

@@ -140,3 +140,16 @@ def test_the_pooled_share_has_no_bias_of_single_cuts():
     half = [spread(rng.normal(scale=math.sqrt(2) * 0.3, size=3), np.full(3, 0.3)) for _ in range(4000)]
     assert pooled_share(half) == pytest.approx(0.5, abs=0.03)
     assert math.isnan(pooled_share([])) and math.isnan(pooled_share([spread([8, 8], [0, 0])]))
+
+
+def test_the_best_of_many_equal_models_is_seldom_apart_from_any():
+    """Games and Howell's intervals hold for all models together, whatever their spreads; t-intervals don't."""
+    rng, wrong = np.random.default_rng(0), {2: 0, 9: 0}
+    spreads = np.array([0.05, 0.1, 0.3, 0.1, 0.05, 0.3, 0.1, 0.2, 0.05])[:, None]
+    for _ in range(300):
+        seeds = 1 + spreads * rng.normal(size=(9, 5))
+        best = seeds.mean(1).argmin()
+        for of in wrong:
+            wrong[of] += any(each.mean() - seeds[best].mean() > welch(each, seeds[best], of=of) for each in seeds)
+    assert wrong[9] <= 300 * 0.05 + 2 * math.sqrt(300 * 0.05 * 0.95) and wrong[2] > 0.2 * 300
+    assert critical(0.95, 7.0, 2) == pytest.approx(stats.studentized_range.ppf(0.95, 2, 7) / math.sqrt(2), rel=1e-6)
