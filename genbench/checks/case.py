@@ -66,9 +66,13 @@ class Case:
         ]
 
     def drawn(self, trial: Trial) -> set[str]:
-        """Settings, such as "hp.lr", that a trial's search draws."""
-        space = self.searches.get(place_of(trial.dataset, trial.variant), {}).get(trial.model)
-        return _keys(space, ("net", "hp")) if space and trial.phase else set()
+        """Settings, such as "hp.lr", that a trial's search draws, or sets for all its trials."""
+        place = place_of(trial.dataset, trial.variant)
+        space = self.searches.get(place, {}).get(trial.model)
+        if space is None or not trial.phase:
+            return set()
+        parts = any(tune.checkpoints > 1 for where, model, tune in self.tuned if (where, model) == (place, trial.model))
+        return _keys(space, ("net", "hp")) | ({"train.checkpoints"} if parts else set())
 
     def having(self, key: str, place: str) -> set[str]:
         """Models of a place that have a hyperparameter in one sense: all have an optimiser's; a method's, those of its family."""
