@@ -174,12 +174,12 @@ def picked_seeds(case: Case) -> list[str]:
 
 @rule
 def margin(case: Case) -> list[str]:
-    """The ratio of two scores that counts as equal is below two standard deviations over seeds, or above these and 1.5."""
+    """The ratio of two scores that counts as equal is below 2 standard deviations over seeds, or above 1.5 and 3 of these."""
     if case.study is None or not any(cell.tune for cell in case.study.cells):
         return []
     ratio = case.study.margin
     kinds = {kind: enough(kind) for kind in sorted({dataset_spec(t.dataset, case.root).kind for t in case.trials if t.phase})}
-    if ratio > max([WIDEST, *kinds.values()]):
+    if ratio > max([WIDEST, *(least**1.5 for least in kinds.values())]):
         return [f"scores up to a ratio of {ratio:g} count as equal, so nearly all models will"]
     return [
         f"{kind}: scores up to a ratio of {ratio:g} count as equal, but seeds alone differ by {SPREAD[kind]:g} in log score; two "
