@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from genbench.config.expand import Trial
 from genbench.config.read import model_spec
-from genbench.config.schema import Search, Study, Tune
+from genbench.config.schema import Recipe, Search, Study, Tune
+from genbench.training.switches import HP
 
 if TYPE_CHECKING:
     from genbench.checks.trials import Built
@@ -64,11 +65,46 @@ class Case:
             for dataset, model, (variant, *_) in itertools.product(cell.datasets, cell.models, cell.crossings())
         ]
 
+    def drawn(self, trial: Trial) -> set[str]:
+        """Settings, such as "hp.lr", that a trial's search draws, or sets for all its trials."""
+        place = place_of(trial.dataset, trial.variant)
+        space = self.searches.get(place, {}).get(trial.model)
+        if space is None or not trial.phase:
+            return set()
+        parts = any(tune.checkpoints > 1 for where, model, tune in self.tuned if (where, model) == (place, trial.model))
+        return _keys(space, ("net", "hp")) | ({"train.checkpoints"} if parts else set())
+
+    def having(self, key: str, place: str) -> set[str]:
+        """Models of a place that have a hyperparameter in one sense: all have an optimiser's; a method's, those of its family."""
+        trials = [t for t in self.trials if place_of(t.dataset, t.variant) == place]
+        if key in HP:
+            return {t.model for t in trials}
+        searches = self.searches.get(place, {})
+        families = {t.family for t in trials if t.model in searches and key in searches[t.model].hp}
+        return {t.model for t in trials if t.family in families and key in self.built(t).hp}
+
+    def said(self, trial: Trial) -> set[str]:
+        """Settings of a trial that the study itself says, in place of the model's recipe."""
+        cells = self.study.cells if self.study else ()
+        own = [cell for cell in cells if trial.dataset in cell.datasets and trial.model in cell.models]
+        found: set[str] = set()
+        for cell in own:
+            if trial.variant in (variant for variant, *_ in cell.crossings()) and trial.model in cell.recipes:
+                found |= _keys(cell.recipes[trial.model], ("net", "hp", "train"))
+        return found
+
     def model(self, name: str) -> "type[Model]":
         """A class of models by its name."""
         from genbench.models import MODELS
 
         return MODELS[name]
+
+    def flops(self, trial: Trial) -> float:
+        """FLOPs that a trial's training may take, of a budget in updates or samples."""
+        from genbench.checks.updates import update_cost
+
+        cost, budget = update_cost(trial, self.root), trial.budget
+        return cost.flops * budget["value"] / (1 if budget["unit"] == "updates" else cost.samples)
 
     def built(self, trial: Trial) -> "Built":
         """What is known of a trial's model once it is built."""
@@ -100,6 +136,10 @@ class Case:
         from genbench.checks.trials import well_specified
 
         return well_specified(self.trials, self.root)
+
+
+def _keys(part: Search | Recipe, sections: Iterable[str]) -> set[str]:
+    return {f"{section}.{key}" for section in sections for key in getattr(part, section)}
 
 
 def place_of(dataset: str, variant: str) -> str:

@@ -29,7 +29,7 @@ from genbench.results.files import read_json
 from genbench.results.paths import TRAINED
 from genbench.training.trainer import DIAGNOSES, VALIDATIONS, Switches, Trainer
 
-__all__ = ["Clock", "Speed", "network", "recorded", "time_trial"]
+__all__ = ["Clock", "Speed", "network", "recorded", "time_trial", "trainer"]
 
 LEAST = 0.05  # seconds that updates of one network are timed for
 SLOW = 0.3  # seconds of a first call beside which what only a first call does is small
@@ -52,22 +52,28 @@ def time_trial(trials: Sequence[Trial], device: torch.device | str = "cpu", root
 
     `least`: seconds that steps are timed for; one step at least is.
     """
+    cls = MODELS[trials[0].model]
+    made = trainer(trials, root, device)
+    watch = Stopwatch(made.replicas.device)
+    training = _training(made, watch, least) if cls.players else _fitting(made, watch)
+    model, generator = made.finished(0), torch.Generator(device).manual_seed(0)
+    with torch.no_grad():
+        sampling = watch.warm(lambda: model.sample(SAMPLED, generator)) / SAMPLED
+    return Speed(training / len(trials), sampling)
+
+
+def trainer(trials: Sequence[Trial], root: Path = ROOT, device: torch.device | str = "cpu") -> Trainer:
+    """A trainer of trials that differ in seed and hyperparameters only, on random data of their dataset's shape."""
     first = trials[0]
     spec, cls = dataset_spec(first.dataset, root), MODELS[first.model]
     make = functools.partial(cls, spec.shape, spec.levels, **arguments(first, root))
     x, labels = _random(spec, EXAMPLES if cls.players else spec.split.train)
     held_out = min(len(x), spec.split.validation)
-    trainer = Trainer(
+    return Trainer(
         make, [t.seed for t in trials], [t.hp for t in trials], x, x[:held_out], _space(spec, cls.space[spec.kind]),
         first.batch, Budget(**first.budget), Switches(**first.train), device=device,
         labels={"train": labels, "validation": labels[:held_out]},
     )  # fmt: skip
-    watch = Stopwatch(trainer.replicas.device)
-    training = _training(trainer, watch, least) if cls.players else _fitting(trainer, watch)
-    model, generator = trainer.finished(0), torch.Generator(device).manual_seed(0)
-    with torch.no_grad():
-        sampling = watch.warm(lambda: model.sample(SAMPLED, generator)) / SAMPLED
-    return Speed(training / len(trials), sampling)
 
 
 def _training(trainer: Trainer, watch: "Stopwatch", least: float) -> float:

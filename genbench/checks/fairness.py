@@ -13,7 +13,8 @@ from genbench.config.schema import Study
 
 __all__ = ["Finding", "check_accepts", "lint", "markdown", "notes", "unfair"]
 
-RENAMED = {"reference": "well_specified", "slope": "lipschitz", "spaces": "search_ranges"}
+RENAMED = {"reference": "well_specified", "slope": "lipschitz", "spaces": "search_ranges", "switches": "fixed_settings"}
+WORDS = 5  # of a reason, below which it is no sentence
 HEAD = """# Rules of the fairness linter
 
 Made from `genbench/checks/rules.py` by `genbench rules --markdown > docs/fairness_rules.md`: change that, not this file.
@@ -43,8 +44,8 @@ def check_accepts(study: Study, root: Path = ROOT) -> None:
             raise UserError(f"{file}: accepts.{name}: renamed to {RENAMED[name]}")
         if name not in RULES:
             raise UserError(f"{file}: accepts.{name}: no such rule; allowed: {', '.join(RULES)}")
-        if not reason.strip():
-            raise UserError(f"{file}: accepts.{name}: needs a reason")
+        if len(reason.split()) < WORDS:
+            raise UserError(f"{file}: accepts.{name}: needs a reason of at least {WORDS} words, got {reason.strip()!r}")
 
 
 def lint(trials: Iterable[Trial], study: Study | None = None, root: Path = ROOT) -> list[Finding]:

@@ -6,15 +6,18 @@ A rule is added by writing it here under `@rule`: a study can accept its finding
 
 import inspect
 from collections.abc import Callable, Iterable
+from statistics import median_low
 from typing import Any
 
 from genbench.checks.case import Case, by_place, by_value, differing, joined, merged, of_models, place_of, unlike, values_of
+from genbench.checks.fixed import differences
+from genbench.checks.spread import SPREAD, enough
 from genbench.config.expand import Trial
 from genbench.config.read import dataset_spec, model_spec
-from genbench.training.switches import HP, Switches
 
 __all__ = ["RULES", "meaning"]
 
+TIMES = 3.0  # FLOPs of training over those of the median model, up to which budgets count as equal computation
 RATIO = 2.0  # of parameters, up to which two models count as equally large
 FEWEST = 4  # configurations of a search, and ...
 WIDEST = 1.5  # ... ratio of two scores that counts as equal, at which verdicts on models still say something
@@ -86,7 +89,8 @@ def search_ranges(case: Case) -> list[str]:
             ranges = {model: getattr(search, section) for model, search in of.items()}
             for key in dict.fromkeys(key for each in ranges.values() for key in each):
                 # an optimiser's hyperparameter is every model's; of another, those models can be asked that have it
-                asked = {m: each for m, each in ranges.items() if key in each or (section == "hp" and key in HP)}
+                has = case.having(key, place) if section == "hp" else ()
+                asked = {m: each for m, each in ranges.items() if key in each or m in has}
                 if unlike(each.get(key) for each in asked.values()):
                     who = by_value({model: _range(each.get(key)) for model, each in asked.items()})
                     found.append((place, f"{key} is searched in different ranges: {who}"))
@@ -116,16 +120,14 @@ def authors(case: Case) -> list[str]:
 
 
 @rule
-def switches(case: Case) -> list[str]:
-    """What searches leave as it is differs between models: averaging, schedule, warm-up."""
+def fixed_settings(case: Case) -> list[str]:
+    """A setting of optimiser, trainer, method or network is not searched, and differs between models that share it."""
     found = []
-    for key in ("ema", "schedule", "warmup"):
-        default = getattr(Switches, key)
-        groups = {p: [t for t in each if t.phase and case.model(t.model).players] for p, each in case.datasets.items()}
-        found += differing(
-            groups, lambda t, k=key, d=default: t.train.get(k, d), f"{key} is not searched and differs between models: {{}}"
-        )
-    return found
+    for dataset, variant in case.cells:
+        for key, of in differences(case, dataset, variant):
+            who = by_value({model: joined(values) for model, values in of.items()})
+            found.append((place_of(dataset, variant), f"{key} is fixed and differs between models: {who}"))
+    return merged(found)
 
 
 @rule
@@ -162,11 +164,29 @@ def few_seeds(case: Case) -> list[str]:
 
 
 @rule
-def margin(case: Case) -> list[str]:
-    """A ratio of two scores above 1.5 counts as equal."""
-    if case.study and case.study.margin > WIDEST and any(cell.tune for cell in case.study.cells):
-        return [f"scores up to a ratio of {case.study.margin:g} count as equal, so nearly all models will"]
+def picked_seeds(case: Case) -> list[str]:
+    """Seeds are picked, not counted from 0."""
+    seeds = case.study.seeds if case.study else ()
+    if sorted(seeds) != list(range(len(seeds))):
+        return [f"seeds {', '.join(map(str, seeds))} are picked by hand; a number of seeds, here {len(seeds)}, takes the first"]
     return []
+
+
+@rule
+def margin(case: Case) -> list[str]:
+    """The ratio of two scores that counts as equal is below 2 standard deviations over seeds, or above 1.5 and 3 of these."""
+    if case.study is None or not any(cell.tune for cell in case.study.cells):
+        return []
+    ratio = case.study.margin
+    kinds = {kind: enough(kind) for kind in sorted({dataset_spec(t.dataset, case.root).kind for t in case.trials if t.phase})}
+    if ratio > max([WIDEST, *(least**1.5 for least in kinds.values())]):
+        return [f"scores up to a ratio of {ratio:g} count as equal, so nearly all models will"]
+    return [
+        f"{kind}: scores up to a ratio of {ratio:g} count as equal, but seeds alone differ by {SPREAD[kind]:g} in log score; two "
+        f"such standard deviations are a ratio of {least:.2f}"
+        for kind, least in kinds.items()
+        if ratio < least
+    ]
 
 
 # ---- what trials spend
@@ -192,6 +212,26 @@ def critic_steps(case: Case) -> list[str]:
 
     counted = {p: [t for t in each if t.budget["unit"] == "updates"] for p, each in case.datasets.items()}
     return differing(counted, steps, "one unit of budget trains the critic several times, and how often differs: {}")
+
+
+@rule
+def update_costs(case: Case) -> list[str]:
+    """Budgets in updates or samples buy unequal computation: a model's training has more than 3 times the median's FLOPs."""
+    found = []
+    for place, trials in by_place(case.cells).items():
+        counted = [t for t in trials if t.budget["unit"] in ("updates", "samples") and case.model(t.model).players]
+        if len({t.model for t in counted}) < 2:
+            continue
+        spent: dict[str, list[float]] = {}
+        for trial in counted:
+            spent.setdefault(trial.model, []).append(case.flops(trial))
+        means = {model: sum(each) / len(each) for model, each in spent.items()}
+        middle = max(median_low(means.values()), 1)
+        ratios = {m: cost / middle for m, cost in sorted(means.items(), key=lambda pair: -pair[1]) if cost > TIMES * middle}
+        if ratios:
+            who = ", ".join(f"{model} {ratio:.1f}" for model, ratio in ratios.items())
+            found.append((place, f"training has more than {TIMES:g} times the FLOPs of the median model's: {who}"))
+    return merged(found)
 
 
 @rule
@@ -326,12 +366,16 @@ def lipschitz(case: Case) -> list[str]:
 
 @rule
 def encoder(case: Case) -> list[str]:
-    """Samples are scored by features that fit the data badly."""
+    """Samples are scored by features that fit the data badly, or that are picked."""
     if case.study is None:
         return []
     out, specs = [], [dataset_spec(name, case.root) for name in case.datasets]
     if case.study.encoder_epochs < EPOCHS and any(spec.kind == "images" for spec in specs):
         out.append(f"classifiers of {case.study.encoder_epochs} epochs, fewer than {EPOCHS}, give the features of all images")
+    if case.study.encoders[0] != "classifier":
+        out.append(
+            f"{case.study.encoders[0]} is picked to give the features of all metrics, in place of the classifier of seed 0"
+        )
     strange = ", ".join(spec.name for spec in specs if spec.kind == "images" and not case.photographs(spec.source))
     for name in case.study.encoders:
         if strange and not name.startswith("classifier"):

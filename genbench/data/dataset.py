@@ -21,9 +21,11 @@ from genbench.results.paths import DATA, META
 if TYPE_CHECKING:
     from genbench.config.schema import DatasetSpec
 
-__all__ = ["SPLITS", "Dataset", "load", "point_density", "prepare", "source_traits"]
+__all__ = ["SPLITS", "Dataset", "duplicates", "load", "point_density", "prepare", "source_traits"]
 
 SPLITS = ("train", "validation", "test")
+USERS = ("folder", "npz")  # sources that anyone fills
+SHARED = 0.01  # of a held-out split of such a source, that may be in the training split: more tells of a copied folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +80,17 @@ def source_traits(source: str) -> Traits:
     return getattr(tables.SOURCES.get(source), "traits", Traits())
 
 
-def prepare(spec: "DatasetSpec", out: Path) -> None:
-    """Write out/data.npz and out/meta.json; UserError (one line) where the spec or its source is at fault."""
+def prepare(spec: "DatasetSpec", out: Path) -> dict[str, Any]:
+    """Write out/data.npz and out/meta.json, which is returned; UserError (one line) where the spec or its source is at fault."""
     import genbench.data as tables  # here: the tables import this module
 
     allowed = sorted(tables.POINTS) if spec.kind == "points" else sorted(tables.IMAGES)
     if spec.source not in allowed:
         raise UserError(f"{_file(spec.name)}: source: no {spec.kind} source {spec.source!r}; allowed: {', '.join(allowed)}")
     arrays, about = _points(spec) if spec.kind == "points" else _images(spec)
+    shared = duplicates(arrays)
+    if spec.source in USERS:
+        _refuse_shared(spec, shared)
     meta = {
         "name": spec.name,
         "kind": spec.kind,
@@ -93,6 +98,7 @@ def prepare(spec: "DatasetSpec", out: Path) -> None:
         "levels": spec.levels,
         "n": {split: len(arrays[split]) for split in SPLITS},
         "content_hash": content_hash(arrays),
+        "duplicates": shared,
         **about,
         "source": spec.source,
         "seed": spec.seed,
@@ -102,6 +108,25 @@ def prepare(spec: "DatasetSpec", out: Path) -> None:
     }
     write_npz(Path(out) / DATA, **arrays)
     write_json(Path(out) / META, meta)
+    return meta
+
+
+def duplicates(arrays: dict[str, np.ndarray]) -> dict[str, int]:
+    """How many examples of a held-out split equal some example of another, bit by bit: counts by "test in train" and so on."""
+    rows = {split: [row.tobytes() for row in np.ascontiguousarray(arrays[split])] for split in SPLITS}
+    known = {split: set(each) for split, each in rows.items()}
+    pairs = (("test", "train"), ("validation", "train"), ("test", "validation"))
+    return {f"{held} in {other}": sum(row in known[other] for row in rows[held]) for held, other in pairs}
+
+
+def _refuse_shared(spec: "DatasetSpec", shared: dict[str, int]) -> None:
+    """UserError where a user's images stand in the training split and in a held-out one."""
+    for held in ("test", "validation"):
+        count, size = shared[f"{held} in train"], getattr(spec.split, held)
+        if count > SHARED * size:
+            key = "test_path" if held == "test" and "test_path" in spec.parameters else "path"
+            message = f"{count} of {size} {held} images are in the training split, too; at most {SHARED:.0%} may be"
+            raise UserError(f"{_file(spec.name)}: parameters.{key}: {message} ({spec.parameters[key]})")
 
 
 def load(path: Path) -> Dataset:

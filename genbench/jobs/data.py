@@ -16,8 +16,10 @@ __all__ = ["encode", "parzen", "prepare_data"]
 
 
 def prepare_data(dataset: str, paths: Paths) -> None:
-    """results/data/<dataset>: splits and meta.json."""
-    prepare(dataset_spec(dataset), paths.data(dataset))
+    """results/data/<dataset>: splits and meta.json; what held-out splits share with others is printed."""
+    shared = prepare(dataset_spec(dataset), paths.data(dataset))["duplicates"]
+    counts = ", ".join(f"{count:,} of {name}" for name, count in shared.items())
+    print(f"exact duplicates in {dataset}: {counts}", file=sys.stderr)
 
 
 def encode(dataset: str, encoder: str, paths: Paths, epochs: int, device: torch.device) -> None:

@@ -1,6 +1,7 @@
 """The fairness linter: each planted unfairness is found, by its rule and no other; shipped studies have none unaccepted."""
 
 import copy
+import math
 import re
 import shutil
 import subprocess
@@ -12,11 +13,13 @@ import yaml
 
 from genbench.checks.fairness import RENAMED, check_accepts, lint, markdown, notes, unfair
 from genbench.checks.rules import RULES, meaning
+from genbench.checks.spread import SPREAD
 from genbench.cli import main
 from genbench.config.errors import UserError
 from genbench.config.expand import expand
 from genbench.config.read import names, read_study
 from genbench.report.notes import _who
+from tests.benchmarks.spread import spread
 
 CONFIG = Path(__file__).parents[2] / "config"
 SPACE = {"hp": {"lr": {"log": [1.0e-5, 1.0e-2]}, "beta1": {"uniform": [0.0, 1.0]}}}
@@ -25,12 +28,13 @@ MODEL = {
     "family": "gan", "title": "a", "paper": "-", "defaults": {"net": {"width": 8, "depth": 1}},
     "space": {"wide": SPACE, "narrow": NARROW, "authors": {"hp": {"lr": 1.0e-4}}},
 }  # fmt: skip
+REASON = "labels are what the study asks about"
 CELL = {
     "datasets": ["digits"], "models": ["ns_gan", "hinge_gan", "sngan"], "budget": {"unit": "updates", "value": 10}, "batch": 16,
     "tune": {"configurations": 5, "space": "wide"},
 }  # fmt: skip
-FAIR = {"name": "s", "title": "S", "seeds": 3, "cells": [CELL]}
-MODELS = ("ns_gan", "hinge_gan", "sngan", "lsgan", "wgan", "began", "vae", "made", "gmm")
+FAIR = {"name": "s", "title": "S", "seeds": 3, "margin": 1.25, "cells": [CELL]}
+MODELS = ("ns_gan", "hinge_gan", "sngan", "lsgan", "wgan", "r1_gan", "dragan", "began", "vae", "iwae", "ebm", "made", "gmm")
 
 
 class Planted:
@@ -123,7 +127,7 @@ def other_budget(planted):
 
 def other_unit(planted):
     planted.cell["models"] = ["ns_gan", "hinge_gan"]
-    planted.also(models=["sngan"], budget={"unit": "samples", "value": 1000})
+    planted.also(models=["sngan"], budget={"unit": "samples", "value": 160})
 
 
 def other_batch(planted):
@@ -156,6 +160,7 @@ def on_ring(planted):
     planted.cell["models"] = ["gmm"]
     planted.cell["datasets"] = ["ring8"]
     planted.models["gmm"]["defaults"] = {"net": {"components": 8}}
+    planted.study["margin"] = 1.7
 
 
 def held_out(planted):
@@ -188,13 +193,67 @@ def conditional(planted):
 
 
 def clipped(planted):
+    planted.cell["models"] = ["sngan"]
     recipe(planted, "sngan", net={"penalty": "clipping"})
 
 
 def unbounded(planted):
+    planted.cell["models"] = ["ns_gan"]
     recipe(planted, "ns_gan", net={"loss": "wasserstein"})
 
 
+def batch_norm(planted):
+    planted.cell["models"] = ["ns_gan"]
+    recipe(planted, "ns_gan", net={"norm": "batch"})
+
+
+def some_penalties(planted):
+    """A penalty's weight that one of two models searches, which both have."""
+    planted.cell["models"] = ["r1_gan", "dragan"]
+    planted.models["dragan"]["space"]["wide"]["hp"]["gp"] = {"log": [0.1, 10.0]}
+
+
+def samples_of_latents(planted):
+    planted.cell["models"] = ["vae", "iwae"]
+    for name in planted.cell["models"]:
+        planted.models[name]["defaults"]["net"]["latent"] = 2
+    planted.models["iwae"]["defaults"]["net"]["samples"] = 50
+
+
+def long_chain(planted):
+    planted.cell["models"] = ["dsm_ebm", "ebm"]
+    for name in planted.cell["models"]:
+        planted.models[name] = {**copy.deepcopy(MODEL), "name": name, "family": "ebm"}
+    planted.models["ebm"]["defaults"]["net"]["steps"] = 30
+
+
+def by_recipe(change):
+    """A change where no model is searched, and the study accepts that."""
+
+    def plant(planted):
+        planted.cell["tune"] = None
+        planted.study["accepts"] = {"recipes": "it is one recipe each, as planned"}
+        change(planted)
+
+    return plant
+
+
+def on_points(planted):
+    planted.cell["datasets"] = ["ring8"]
+
+
+FIXED = [  # what one of three models has fixed otherwise, and what the finding must name
+    ({"train": {"ema": 0.9}}, ["train.ema", "0.999 (ns_gan, hinge_gan), 0.9 (sngan)"]),
+    ({"train": {"schedule": "constant"}}, ["train.schedule", "constant (sngan)"]),
+    ({"train": {"warmup": 0.1}}, ["train.warmup", "0.1 (sngan)"]),
+    ({"train": {"checkpoints": 3}}, ["train.checkpoints", "1 (ns_gan, hinge_gan), 3 (sngan)"]),
+    ({"hp": {"weight_decay": 0.1}}, ["hp.weight_decay", "0.0 (ns_gan, hinge_gan), 0.1 (sngan)"]),
+    ({"hp": {"clip": 1.0}}, ["hp.clip", "1.0 (sngan)"]),
+    ({"hp": {"beta2": 0.9}}, ["hp.beta2", "0.999 (ns_gan, hinge_gan), 0.9 (sngan)"]),
+    ({"hp": {"lr_critic": 1.0e-3}}, ["hp.lr_critic", "lr (ns_gan, hinge_gan), 0.001 (sngan)"]),
+    ({"net": {"latent": 3}}, ["net.latent", "2 (ns_gan, hinge_gan), 3 (sngan)"]),
+    ({"net": {"lipschitz": 2.0}}, ["net.lipschitz", "2.0 (sngan)"]),
+]
 PLANTS = [  # what is unfair, and what the finding must name
     ("recipes", by_hand, ["sngan"]),
     ("recipes", all_by_hand, ["every model"]),
@@ -205,18 +264,29 @@ PLANTS = [  # what is unfair, and what the finding must name
     ("search_ranges", drop_beta1, ["beta1", "(sngan)"]),
     ("search_ranges", vary("weight_decay", {"log": [1.0e-5, 0.1]}), ["weight_decay", "(ns_gan, hinge_gan)", "(sngan)"]),
     ("authors", no_authors, ["digits", "sngan"]),
-    ("switches", lambda p: recipe(p, "sngan", train={"ema": 0.9}), ["ema", "0.999 (ns_gan, hinge_gan), 0.9 (sngan)"]),
-    ("switches", lambda p: recipe(p, "sngan", train={"schedule": "constant"}), ["schedule", "constant (sngan)"]),
+    ("search_ranges", some_penalties, ["digits", "gp", "not at all (r1_gan)", "(dragan)"]),
+    *(("fixed_settings", lambda p, part=part: recipe(p, "sngan", **part), ["digits", *words]) for part, words in FIXED),
+    (
+        "fixed_settings",
+        by_recipe(lambda p: recipe(p, "sngan", hp={"weight_decay": 0.1})),
+        ["digits", "hp.weight_decay", "0.1 (sngan)"],
+    ),
     ("few_configurations", lambda p: p.cell["tune"].update(configurations=3), ["3", "4"]),
     ("seeds", other_seeds, ["digits", "1 (ns_gan, hinge_gan), 2 (sngan)"]),
     ("few_seeds", lambda p: p.study.update(seeds=1), []),
+    ("picked_seeds", lambda p: p.study.update(seeds=[3, 17, 99]), ["3, 17, 99"]),
+    ("picked_seeds", lambda p: p.study.update(seeds=[0, 2]), ["0, 2"]),
     ("margin", lambda p: p.study.update(margin=2.0), ["2"]),
+    ("margin", lambda p: p.study.update(margin=1.1), ["images", "1.1", f"{math.exp(2 * SPREAD['images']):.2f}"]),
+    ("margin", on_points, ["points", "1.25", f"{math.exp(2 * SPREAD['points']):.2f}"]),
+    ("update_costs", samples_of_latents, ["digits", "iwae"]),
+    ("update_costs", long_chain, ["digits", "ebm"]),
     ("budget", other_budget, ["digits", "10 updates x 16 (ns_gan, hinge_gan), 20 updates x 16 (sngan)"]),
-    ("budget", other_unit, ["1000 samples x 16 (sngan)"]),
+    ("budget", other_unit, ["160 samples x 16 (sngan)"]),
     ("budget", other_batch, ["10 updates x 32 (sngan)"]),
     ("critic_steps", steps_for_some, ["digits", "1 (ns_gan, hinge_gan), 1 or 5 (sngan)"]),
     ("passes", baseline, ["gmm"]),
-    ("parameters", lambda p: recipe(p, "sngan", net={"width": 64}), ["digits", "of sngan"]),
+    ("parameters", lambda p: recipe(p, "sngan", net={"width": 20}), ["digits", "of sngan"]),
     ("parameters", larger_variant, ["digits", " · large"]),
     ("parameters", larger_level, ["digits", " · large"]),
     ("networks", own_network, ["digits", "mlp (vae)", "(made)"]),
@@ -226,11 +296,13 @@ PLANTS = [  # what is unfair, and what the finding must name
     ("well_specified", on_ring, ["gmm", "ring8"]),
     ("beta", off_bound, ["vae", "0.5"]),
     ("sigmoid", probability, ["lsgan"]),
-    ("batch_norm", lambda p: recipe(p, "ns_gan", net={"norm": "batch"}), ["ns_gan"]),
+    ("batch_norm", batch_norm, ["ns_gan"]),
     ("clipping", clipped, ["sngan"]),
     ("lipschitz", unbounded, ["ns_gan"]),
     ("encoder", lambda p: p.study.update(encoder_epochs=3), ["3", "10"]),
     ("encoder", lambda p: p.study.update(encoders=["classifier", "inception"]), ["inception", "digits"]),
+    ("encoder", lambda p: p.study.update(encoders=["classifier-7"]), ["classifier-7"]),
+    ("encoder", lambda p: p.study.update(encoders=["classifier-7", "classifier"]), ["classifier-7"]),
 ]
 
 
@@ -259,6 +331,30 @@ def test_validation_that_chooses_checkpoints_for_all_is_fair(planted):
     assert planted.found() == []
 
 
+def test_what_models_are_by_definition_is_fair(planted):
+    """The authors' defaults, a loss or norm of a model's own, and settings that all have changed alike."""
+    planted.models["sngan"]["space"]["authors"] = {"hp": {"beta2": 0.5, "weight_decay": 0.1}}
+    for name in planted.cell["models"]:
+        recipe(planted, name, hp={"clip": 1.0}, net={"latent": 5}, train={"replicas": 1 + len(name), "ema": 0.9})
+    assert planted.found() == []
+
+
+def test_recipes_of_two_families_differ_as_their_methods_do(planted):
+    """But not where the study itself says a setting of one, nor within a family."""
+    planted.cell.update(models=["ns_gan", "vae"], tune=None)
+    planted.models["vae"]["family"] = "vae"
+    planted.models["vae"]["defaults"] = {"net": {"width": 12, "depth": 1, "latent": 2}, "hp": {"clip": 5.0}}
+    rules = {finding.rule for finding in planted.found()}
+    assert "recipes" in rules and "fixed_settings" not in rules
+    recipe(planted, "vae", hp={"weight_decay": 0.1})
+    (found,) = [finding.text for finding in planted.found() if finding.rule == "fixed_settings"]
+    assert "hp.weight_decay" in found and "0.1 (vae)" in found
+
+
+def test_the_spread_of_seeds_is_that_of_the_kept_report():
+    assert spread() == pytest.approx(SPREAD, abs=0.006)
+
+
 def test_labels_and_critic_steps_for_all_are_fair(planted):
     for name in planted.cell["models"]:
         recipe(planted, name, net={"conditional": True, "critic_steps": 3})
@@ -268,25 +364,26 @@ def test_labels_and_critic_steps_for_all_are_fair(planted):
 @pytest.mark.parametrize(("rule", "plant", "words"), PLANTS)
 def test_a_planted_unfairness_is_found_by_its_rule_alone(planted, rule, plant, words):
     plant(planted)
-    found = planted.found()
+    found = [finding for finding in planted.found() if not finding.reason]
     assert {finding.rule for finding in found} == {rule}, found
     assert any(all(word in finding.text for word in words) for finding in found), found
-    assert all("\n" not in finding.text and not finding.reason for finding in found)
+    assert all("\n" not in finding.text for finding in found)
 
 
 def test_what_is_accepted_says_why_and_what_is_accepted_for_nothing_is_told(planted):
     conditional(planted)
-    planted.study["accepts"] = {"labels": "they are the question", "margin": "it is wide"}
+    planted.study["accepts"] = {"labels": REASON, "margin": "it is wide on purpose here"}
     labels, stale = planted.found()
-    assert (labels.rule, labels.reason, stale.rule, stale.reason) == ("labels", "they are the question", "stale", "")
+    assert (labels.rule, labels.reason, stale.rule, stale.reason) == ("labels", REASON, "stale", "")
     assert "accepts.margin" in stale.text
     lines = unfair(read_study("s", planted.root), planted.root)
-    assert lines == [f"{labels.text} (accepted: they are the question)", stale.text]
+    assert lines == [f"{labels.text} (accepted: {REASON})", stale.text]
 
 
 @pytest.mark.parametrize(
     ("accepts", "words"),
     [
+        ({"labels": "they are asked for"}, ["accepts.labels", "5 words"]),
         ({"lables": "x"}, ["accepts.lables", *RULES]),
         ({"labels": " "}, ["accepts.labels"]),
         *(({old: "x"}, [f"accepts.{old}", new]) for old, new in RENAMED.items()),
@@ -344,11 +441,11 @@ def test_strict_fails_where_something_is_not_accepted(planted, monkeypatch, caps
         assert "unfair: labels: sngan: " in capsys.readouterr().out
     assert main(["check", "s", "--strict", "--json"]) == 1
     capsys.readouterr()
-    planted.study["accepts"] = {"labels": "they are the question"}
+    planted.study["accepts"] = {"labels": REASON}
     planted.write()
     assert main(["check", "s", "--strict", "--no-cost"]) == 0
     out = capsys.readouterr().out
-    assert "unfair" not in out and re.search(r"accepted: labels: sngan: .*\(they are the question\)", out)
+    assert "unfair" not in out and re.search(rf"accepted: labels: sngan: .*\({REASON}\)", out)
 
 
 def test_the_page_of_rules_is_up_to_date(capsys):

@@ -11,7 +11,7 @@ import torch
 from genbench.config.errors import UserError
 from genbench.config.schema import DatasetSpec, load_yaml, parse
 from genbench.data import IMAGES, SOURCES, Dataset, load, prepare
-from genbench.data.dataset import content_hash, indices, source_traits
+from genbench.data.dataset import content_hash, duplicates, indices, source_traits
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "datasets"
 ALL = sorted(CONFIG.glob("*.yaml"))
@@ -173,3 +173,21 @@ def test_import_is_light():
     code = f"import sys, genbench.data; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CONFIG.parents[1])
     assert done.stdout.strip() == "[]"
+
+
+def test_duplicates_across_splits_are_counted():
+    """Examples that are equal bit by bit; one that is twice in the test split counts twice, one within a split not at all."""
+    train, validation, test = [[1, 2], [3, 4], [3, 4]], [[5, 6], [1, 2]], [[3, 4], [3, 4], [5, 6], [7, 8]]
+    arrays = {"train": np.array(train), "validation": np.array(validation), "test": np.array(test)}
+    assert duplicates(arrays) == {"test in train": 2, "validation in train": 1, "test in validation": 1}
+
+
+def test_duplicates_are_stored_beside_a_hash_that_they_do_not_change(prepared):
+    data = prepared(digits())
+    assert data.meta["duplicates"] == {"test in train": 0, "validation in train": 0, "test in validation": 0}
+    assert data.content_hash == content_hash(_arrays(data))
+
+
+def _arrays(data):
+    arrays = {split: x.numpy() for split, x in data.splits.items()}
+    return arrays | {f"labels_{split}": y.numpy() for split, y in data.labels.items()}

@@ -174,12 +174,15 @@ def test_black_and_white_stay_as_they_are(tmp_path):
     assert not drawn[grey == 0].any() and bool((drawn[grey == 255] == 1).all())
 
 
-def pictures(path, counts, size=(40, 30), mode="RGB", suffix="png"):
-    for name, n in counts.items():
+def pictures(path, counts, size=(40, 30), mode="RGB", suffix="png", shade=50):
+    """Images of one colour each, no two alike."""
+    for k, (name, n) in enumerate(counts.items()):
         (path / name).mkdir(parents=True, exist_ok=True)
         for i in range(n):
-            colour = (10 * i, 50, 200) if mode == "RGB" else 10 * i
-            Image.new(mode, size, colour).save(path / name / f"{i:04}.{suffix}")
+            image = Image.new(mode, size, (10 * i, shade + 60 * k, 200) if mode == "RGB" else 10 * i)
+            if mode == "L":
+                image.putpixel((size[0] - 1 - i // size[1], i % size[1]), 255)  # grey values may be few
+            image.save(path / name / f"{i:04}.{suffix}")
 
 
 def test_folder_with_classes(tmp_path, monkeypatch):
@@ -207,7 +210,9 @@ def test_folder_size_scales_then_cuts_the_centre(tmp_path):
     array = np.zeros((40, 80), np.uint8)
     array[10:30, 30:50] = 255  # a central square: half of the height
     for i in range(10):
-        Image.fromarray(array).save(tmp_path / "set" / f"{i}.png")
+        one = array.copy()
+        one[10 + 2 * i : 12 + 2 * i, 30:34] = 0  # no two are alike
+        Image.fromarray(one).save(tmp_path / "set" / f"{i}.png")
     parameters = {"path": str(tmp_path / "set")}
     whole = made(spec("folder", shape=[1, 16, 16], parameters=parameters), tmp_path / "a").splits["test"][0, 0]
     close = made(spec("folder", shape=[1, 16, 16], parameters=parameters | {"size": 32}), tmp_path / "b").splits["test"][0, 0]
@@ -221,7 +226,7 @@ def test_folder_size_scales_then_cuts_the_centre(tmp_path):
 
 def test_folder_with_official_test_set(tmp_path):
     pictures(tmp_path / "train", {"a": 5, "b": 5}, suffix="jpg")
-    pictures(tmp_path / "test", {"a": 1, "b": 1}, size=(20, 20), suffix="jpg")
+    pictures(tmp_path / "test", {"a": 1, "b": 1}, size=(20, 20), suffix="jpg", shade=20)
     parameters = {"path": str(tmp_path / "train"), "test_path": str(tmp_path / "test")}
     data = made(spec("folder", shape=[3, 8, 8], parameters=parameters, classes=2), tmp_path / "out")
     assert sorted(data.labels["test"].tolist()) == [0, 1] and len(data.splits["train"]) == 6
@@ -231,6 +236,28 @@ def test_folder_with_official_test_set(tmp_path):
         tmp_path / "out",
         "parameters.test_path: .*same subfolders",
     )
+
+
+def test_a_test_folder_that_is_the_training_folder_is_refused(tmp_path):
+    pictures(tmp_path / "train", {"a": 5, "b": 5})
+    parameters = {"path": str(tmp_path / "train"), "test_path": str(tmp_path / "train")}
+    same = spec("folder", shape=[3, 8, 8], parameters=parameters, split={"train": 9, "validation": 1, "test": 10})
+    one_line(same, tmp_path / "out", r"toy.yaml: parameters.test_path: 9 of 10 test images .* 1% .*train\)")
+
+
+def test_an_npz_file_that_holds_everything_twice_is_refused(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (50, 28, 28), np.uint8)
+    np.savez(tmp_path / "x.npz", images=np.concatenate([images, images]))
+    twice = spec("npz", parameters={"path": str(tmp_path / "x.npz")}, split={"train": 80, "validation": 10, "test": 10})
+    one_line(twice, tmp_path / "out", r"toy.yaml: parameters.path: \d+ of 10 test images .*x.npz")
+    np.savez(tmp_path / "x.npz", images=np.concatenate([images, 255 - images]))
+    assert made(twice, tmp_path / "out").meta["duplicates"]["test in train"] == 0
+
+
+def test_duplicates_of_a_source_that_ships_are_counted_and_pass(tmp_path):
+    split = {"train": 3500, "validation": 500, "test": 1000}
+    data = made(spec("binarised", levels=2, parameters={"base": "mnist5k"}, split=split), tmp_path)
+    assert set(data.meta["duplicates"].values()) == {0}
 
 
 def test_folder_faults(tmp_path):

@@ -59,6 +59,17 @@ def test_flows_of_grey_levels_are_bounds():
     assert len(known) and known["published"].str.startswith("≤ ").all() and known["source"].str.contains("dequantisation").all()
 
 
+def test_nice_is_the_papers_own_value_in_the_unit_that_ours_has():
+    """1980.50 nats of images dequantised and scaled to [0, 1] (Dinh et al. 2014): 256 times the density of grey levels, a pixel.
+
+    The same conversion gives the 4.48 bits/dim that the literature quotes for CIFAR-10: 5371.78 nats there, scaled to [-1, 1].
+    """
+    known = published(CLAIM).set_index("what").loc["bits/dim of NICE"]
+    assert float(known["published"].removeprefix("≤ ")) == round(8 - 1980.50 / NATS, 2) == 4.36
+    assert "1410.8516" in known["source"] and "1980.50" in known["source"]
+    assert round(7 - 5371.78 / (3072 * math.log(2)), 2) == 4.48
+
+
 def test_no_report_without_a_dataset_and_a_model_of_the_literature():
     assert report(made({("made", "exact"): [1.0]}, "digits")) is None
     assert report(made({("ns_gan", "exact"): [1.0]})) is None
