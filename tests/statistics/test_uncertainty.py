@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genbench.statistics.uncertainty import interval, paired, pooled_share, spread, welch
+from genbench.statistics.uncertainty import critical, interval, paired, pooled_share, spread, welch
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])
