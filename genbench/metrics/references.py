@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genbench.metrics.bins import Bins
+from genbench.metrics.copies import Originals
 from genbench.metrics.memorisation import Memory
 from genbench.results.files import write_npz
 
@@ -33,16 +34,26 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """The training split: what generated images should not repeat; its features by `encoder`, and bins of its pixels."""
+    """The training split: what generated images should not repeat; its features by `encoder`, and bins of its pixels.
+
+    `originals`: what recognises copies of single images.
+    """
 
     encoder: str
     memory: Memory
     bins: Bins | None = None
+    originals: Originals | None = None
 
     @classmethod
-    def fit(cls, encoder: str, images: Tensor, features: Tensor, held_out: Tensor) -> "Training":
-        """From training images (n, C, H, W), their features (n, d) and those of held-out images (m, d)."""
-        return cls(encoder, Memory.fit(features, held_out), Bins.fit(images[:MAX_BINNED]))
+    def fit(
+        cls, encoder: str, images: Tensor, features: Tensor, held_out: Tensor, others: tuple[Tensor, Tensor] | None = None
+    ) -> "Training":
+        """From training images (n, C, H, W), their features (n, d) and those of held-out images (m, d).
+
+        `others`: held-out images and their features that place the threshold of near copies; without, none are looked for.
+        """
+        originals = None if others is None else Originals.fit(images, features, *others)
+        return cls(encoder, Memory.fit(features, held_out), Bins.fit(images[:MAX_BINNED]), originals)
 
 
 def write_reference(folder: Path, references: list[Reference], training: Training) -> None:
@@ -53,7 +64,7 @@ def write_reference(folder: Path, references: list[Reference], training: Trainin
         if reference.counts is not None:
             arrays |= {"counts": reference.counts.numpy(), "accuracy": np.array(reference.accuracy)}
         write_npz(folder / f"reference-{place}.npz", **arrays)
-    parts = {"memory": training.memory.arrays(), "bins": training.bins.arrays()}
+    parts = {"memory": training.memory.arrays(), "bins": training.bins.arrays(), "originals": training.originals.arrays()}
     flat = {f"{part}/{key}": value for part, arrays in parts.items() for key, value in arrays.items()}
     write_npz(folder / "training.npz", encoder=np.array(training.encoder), **flat)
 
@@ -66,9 +77,12 @@ def read_reference(folder: Path, count: int) -> tuple[list[Reference], Training]
         known = (torch.from_numpy(file["counts"]), float(file["accuracy"])) if "counts" in file else ()
         references.append(Reference(str(file["encoder"]), str(file["split"]), torch.from_numpy(file["features"]), *known))
     file = _arrays(folder / "training.npz")
-    parts = {part: {k.split("/")[1]: v for k, v in file.items() if k.startswith(f"{part}/")} for part in ("memory", "bins")}
-    training = Training(str(file["encoder"]), Memory.from_arrays(parts["memory"]), Bins.from_arrays(parts["bins"]))
-    return references, training
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for name in file.keys() - {"encoder"}:
+        part, _, key = name.partition("/")
+        parts.setdefault(part, {})[key] = file[name]
+    memory, bins = Memory.from_arrays(parts["memory"]), Bins.from_arrays(parts["bins"])
+    return references, Training(str(file["encoder"]), memory, bins, Originals.from_arrays(parts["originals"]))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
