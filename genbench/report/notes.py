@@ -160,7 +160,7 @@ def _copies(dataset: str, tables: Sequence[ScoreTable]) -> tuple[list[str], list
             found += [label for label, _ in near]
             who = _few(near, column) if near else "no model"
             lines.append(
-                f"{dataset}: {column.title} is below {number(_edge(column), 2)}, a sign of copies, or of blurred or easy images, for {who}."
+                f"{dataset}: {column.title} is below {number(_edge(column), 2)}, a sign of copies or of easy images, for {who}."
             )
             far = [(n, m) for n, m in cells if column.metric == "ct" and m.mean - _margin(m) > CT_HIGH]
             if far:
