@@ -60,7 +60,7 @@ def scores_and_floors(
 ) -> tuple[list[Score], list[dict]]:
     """Every sample metric of samples in raw units, and what equally many real examples score, without a study."""
     if data.kind == "points":
-        found = scores(Points(samples, data.splits["test"], data.density(), "test"))
+        found = scores(Points(samples, data.splits["test"], data.density(), "test", splits=data.splits))
     else:
         reference, manifold = references(data, encoders, paths, device), known_manifold(samples, data)
         found = image_scores(samples, data, encoders, reference, paths, device, 0, None, manifold, None)
@@ -97,9 +97,12 @@ def _floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, dev
     """Scores of real data against disjoint real data, redrawn REPEATS times from all splits: rows with their repeat."""
     everything, rows = torch.cat(list(data.splits.values())), []
     if data.kind == "points":
+        looking = asked(keys, needs="training")
         for repeat in range(REPEATS):
-            a, b, *_ = _redraw(data, len(everything), count, repeat)
-            rows += _rows(scores(Points(everything[a], everything[b], data.density(), "redrawn", seed=repeat), keys), repeat)
+            a, b, train, scored, held = _redraw(data, len(everything), count, repeat)
+            found = scores(Points(everything[a], everything[b], data.density(), "redrawn", seed=repeat), keys)
+            splits = {"train": everything[train], "held out": everything[held]}
+            rows += _rows(found + scores(Points(everything[scored], splits=splits), looking), repeat)
         return rows
     m = len(data.splits["test"])
     for place, name in enumerate(names):
@@ -114,8 +117,9 @@ def _floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, dev
             first = {"further": True} if place else {"manifold": known_manifold(pool[a], data)}
             found = scores(Images(features[a], logits[a], reference, pool[a], **first, seed=repeat), keys)
             if not place and (looking := asked(keys, needs="training")):
-                training = Training.fit(encoder.name, pool[train], features[train], features[held])
-                found += scores(Images(features[scored], samples=pool[scored], training=training), looking)
+                splits, held_out = {"train": pool[train], "held out": pool[held]}, (pool[held], features[held])
+                training = Training.fit(encoder.name, pool[train], features[train], features[held], held_out)
+                found += scores(Images(features[scored], samples=pool[scored], training=training, splits=splits), looking)
             rows += _rows(found, repeat)
         print(f"{data.name}: floors by {encoder.name}", file=sys.stderr, flush=True)
     return rows

@@ -12,6 +12,7 @@ from genbench.jobs.data import encode, prepare_data
 from genbench.jobs.floors import scores_and_floors
 from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score
+from genbench.report.copies import RULE, verdict
 from genbench.results.files import write_json
 from genbench.results.paths import ENCODER, META, Paths
 
@@ -23,9 +24,9 @@ EPOCHS = 20  # of a classifier that no run has trained yet, as in a study by def
 def evaluate_samples(
     samples: Path, dataset: str, encoders: tuple[str, ...], paths: Paths, device: torch.device, out: Path | None
 ) -> None:
-    """Print every sample metric of a file or folder beside what real data score; `out`: write both as JSON, too.
+    """Print every sample metric of a file or folder beside what real data score, and whether it holds copies of the data.
 
-    Data and classifiers that the results folder lacks are prepared and trained first.
+    `out`: write all of it as JSON, too. Data and classifiers that the results folder lacks are prepared and trained first.
     """
     spec = dataset_spec(dataset)
     made = read_samples(samples, spec)
@@ -36,13 +37,16 @@ def evaluate_samples(
         if name.startswith("classifier") and not (paths.encoder(dataset, name) / ENCODER).exists():
             encode(dataset, name, paths, EPOCHS, device)
     scores, floors = scores_and_floors(made, data, encoders, paths, device)
+    told = verdict([score.as_dict() for score in scores])
+    said = [*told.lines, RULE] if told else []
     if out is not None:
-        rows = {"scores": [score.as_dict() for score in scores], "floors": floors}
+        rows = {"scores": [score.as_dict() for score in scores], "floors": floors, "copies": said}
         write_json(out, {"samples": str(samples), "dataset": dataset, **rows})
     print(f"{len(made)} samples of {samples} against {dataset}. floor: what real data score, mean and range of redraws")
     print(f"{'metric':<18}{'value':>10}{'se':>9}  {'floor':<38}{'better':<8}holds for")
     for score in scores:
         print(_line(score, [row for row in floors if _key(row) == _key(score.as_dict())]))
+    print(*["", *(f"copies: {line}" for line in said)], sep="\n")
 
 
 def _line(score: Score, floors: list[dict]) -> str:

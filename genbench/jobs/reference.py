@@ -84,7 +84,7 @@ def sample_scores(
     `labels` (n,): the classes that they were asked to be of, if any; only images have them, as they alone have a `manifold`.
     """
     if data.kind == "points":
-        return scores(Points(samples, data.splits["test"], data.density(), "test", seed=seed), keys)
+        return scores(Points(samples, data.splits["test"], data.density(), "test", seed=seed, splits=data.splits), keys)
     reference = read_reference(paths.reference(data.name), len(encoders))
     return image_scores(samples, data, encoders, reference, paths, device, seed, labels, manifold, keys)
 
@@ -105,7 +105,8 @@ def image_scores(
                 f"{paths.reference(data.name)}: made by {reference.encoder}, but {name} is now {encoder.name}; make it anew"
             )
         seen = extract(encoder, samples.to(device))
-        first = {"further": True} if place else {"training": training, "labels": labels, "manifold": manifold}
+        first = {"training": training, "labels": labels, "manifold": manifold, "splits": data.splits}
+        first = {"further": True} if place else first
         found += scores(Images(*seen, reference, samples, **first, seed=seed), keys)
     return found
 
@@ -159,7 +160,10 @@ def references(data: Dataset, names: tuple[str, ...], paths: Paths, device) -> t
         features, logits = extract(encoder, test.to(device))
         references.append(Reference(encoder.name, "test", features, *classes(logits, data, name, paths, not references)))
         if len(references) == 1:
-            training = Training.fit(encoder.name, train, extract(encoder, train.to(device))[0], features, scorable(data))
+            held_out = torch.cat([data.splits["validation"], test])
+            codes = torch.cat([extract(encoder, data.splits["validation"].to(device))[0], features])
+            seen = extract(encoder, train.to(device))[0]
+            training = Training.fit(encoder.name, train, seen, features, scorable(data), (held_out, codes))
     return references, training
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-__all__ = ["ANNEALED", "FEATURES", "GROUPS", "MOST", "RESAMPLED", "Card", "metric"]
+__all__ = ["ALARM", "ANNEALED", "FEATURES", "GROUPS", "MOST", "RESAMPLED", "Card", "metric"]
+
+ALARM = 0.01  # share of sets of fresh real data that are said to hold copies, by all tests of copies together, at most
 
 # headings of the report's tables and of docs/metrics.md, in their order
 GROUPS = (

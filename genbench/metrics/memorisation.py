@@ -24,7 +24,8 @@ SUBSET = (
 )
 TWO_WAYS = (
     "It is a balance of two faults: a model that copies some images and underfits the rest can look like held-out data, and "
-    "no metric of this kind separates memorisation from underfitting or lost modes; look at the nearest training images too."
+    "no average over all samples separates memorisation from underfitting or lost modes; exact and near copies are counted by "
+    "metrics of their own. The test split itself looks perfect, since it is what samples are compared with. "
 )
 KEPT = 10_000  # training features at most
 ENOUGH = 20  # examples that a cell of C_T needs
@@ -157,7 +158,7 @@ def _nearest(images: Images) -> tuple[Tensor, Tensor] | None:
         "(blur, truncation, easy examples); far above 0 means images far from any data.",
         uncertainty="Binomial standard error of the generated share, given training and held-out data; the held-out share has an "
         "error of its own, sqrt(p (1-p) / n_held_out), which all models have in common.",
-        traps=TWO_WAYS + " It hangs on one distance of one training image, which outliers make large. " + SUBSET,
+        traps=TWO_WAYS + "It hangs on one distance of one training image, which outliers make large. " + SUBSET,
         source="Alaa et al. 2022, arXiv:2102.08921; the difference to held-out data is our addition",
         ranked=False,
         place=250,
@@ -199,7 +200,7 @@ def authpct(images: Images) -> Score | None:
         "ranks and the sizes of the cells. It is not the 1 of the test's null distribution.",
         traps="It is a test, not a size: it grows with the square root of n and of n_held_out, so compare at equal n only. "
         + TWO_WAYS
-        + " Cells with fewer than 20 generated images are left out (settings: cells). "
+        + "Cells with fewer than 20 generated images are left out (settings: cells). "
         + SUBSET,
         source="Meehan et al. 2020, arXiv:2004.05675",
         ranked=False,
@@ -235,7 +236,7 @@ def ct(images: Images) -> Score | None:
         "generator, above are images far from the data.",
         uncertainty="Standard error of the mean over the generated sample, given training and held-out data; the held-out mean "
         "has an error of its own, which all models have in common.",
-        traps=TWO_WAYS + " A mean hides a few exact copies among many new images. " + SUBSET,
+        traps=TWO_WAYS + "A mean hides a few exact copies among many new images. " + SUBSET,
         source="Stein et al. 2023, arXiv:2306.04675, compare such metrics; the ratio of means is the simplest of them",
         ranked=False,
         place=270,

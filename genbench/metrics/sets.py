@@ -1,6 +1,6 @@
 """What metrics of samples see: one object for points, one for images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -21,9 +21,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Samples:
-    """What several metrics need of the same samples is computed once, from samples in canonical order."""
+    """What several metrics need of the same samples is computed once, from samples in canonical order.
+
+    `splits`: the dataset's own examples in raw units, by split, "train" among them: what samples should not repeat. None is
+    not asked for.
+    """
 
     seed: int = 0  # draws subsets of the samples
+    splits: Mapping[str, Tensor] | None = None
     _kept: dict[Callable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, function: Callable[[Any], Value]) -> Value:

@@ -5,19 +5,21 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from genbench.report.copies import RULE as COPIES
+from genbench.report.copies import Verdict, verdicts
 from genbench.report.means import Mean
 from genbench.report.sentences import Finding
 from genbench.report.tables import Column, ScoreTable
-from genbench.report.text import listing, names, number, plural, value
+from genbench.report.text import listing, names, number, percent, plural, value
 from genbench.results.study import Results
 
 __all__ = ["cautions", "encoders_used"]
 
 CT_LOW, CT_HIGH = -3.0, 3.0  # a data-copying test below speaks for copies, above for samples far from the training data
 NULL = {"authpct": 0.0, "ct": 0.0, "nn_distance": 1.0}  # what held-out data get
-TWO_WAYS = (
-    "No metric of memorisation separates it from underfitting. A model that copies some images and misses the rest can look like "
-    "held-out data."
+AVERAGES = (
+    "These are averages over all samples. They do not see some copies among new samples, and a model that copies some images and "
+    "misses the rest can look like held-out data."
 )
 CLASSIFIER = "a small classifier trained on this dataset's training split (not Inception)"
 
@@ -30,7 +32,7 @@ def cautions(results: Results, every: dict[str, Sequence[ScoreTable]]) -> list[F
         many = "s are" if len(unfair) > 1 else " is"
         found.append(Finding(f"{len(unfair)} condition{many} not equal for all models.", tuple(unfair)))
     found += _budgets(results, unfair)
-    found += _memory({dataset: each for dataset, each in every.items() if each})
+    found += _memory(results, {dataset: each for dataset, each in every.items() if each})
     return found + _gaps(every)
 
 
@@ -100,25 +102,49 @@ def _factor(values: Sequence[float]) -> float:
     return max(known) / min(known) if len(known) > 1 else math.nan
 
 
-def _memory(every: dict[str, Sequence[ScoreTable]]) -> list[Finding]:
-    """Who copies training data, and where that was not measured."""
+def _memory(results: Results, every: dict[str, Sequence[ScoreTable]]) -> list[Finding]:
+    """Who copies training data, by single samples and on average, and where that was not measured."""
     near: dict[str, list[str]] = {}
     lines, blind = [], []
+    looked = {dataset: told for dataset in every if (told := verdicts(results, dataset))}
     for dataset, tables in every.items():
         if any(column.metric in NULL for table in tables for column in table.columns):
             copiers, told = _copies(dataset, tables)
             near[dataset], lines = copiers, lines + told
-        else:
+        elif dataset not in looked:
             blind.append(dataset)
-    found = []
+    found = _repeated(looked)
     if near:
         copying = [(dataset, label) for dataset, labels in near.items() for label in labels]
-        who = f"Samples of {_pairs(copying)}" if copying else "No model's samples"
-        head = f"{who} lie closer to the training data than real data do."
-        found.append(Finding(head, (*lines, TWO_WAYS)))
+        who = f"samples of {_pairs(copying)}" if copying else "no model's samples"
+        head = f"On average, {who} lie closer to the training data than real data do."
+        found.append(Finding(head, (*lines, AVERAGES)))
     if blind:
         more = "A model that returns training data reaches every real-vs-real baseline."
         found.append(Finding(f"Copying of training data was not measured on {listing(blind)}.", (more,)))
+    return found
+
+
+def _repeated(looked: dict[str, dict[str, Verdict]]) -> list[Finding]:
+    """Whose samples repeat training examples, and whose those that they are scored against."""
+    if not looked:
+        return []
+    told = [(dataset, label, each) for dataset, models in looked.items() for label, each in models.items()]
+    copying = [(dataset, label) for dataset, label, each in told if each.copies]
+    lines = [f"{dataset}, {label}: {line}" for dataset, label, each in told if each.copies for line in each.told]
+    for dataset, models in looked.items():
+        clean = [each for each in models.values() if not each.copies]
+        kinds = {"exact": [each.exact for each in clean], "near": [each.near for each in clean]}
+        shares = [f"{kind} ones of under {percent(max(own) / 100)}" for kind, own in kinds.items() if own and None not in own]
+        if clean:
+            missed = f"; {listing(shares)} of a seed's samples would not be noticed" if shares else ""
+            lines.append(f"{dataset}: no copies found among samples of {plural(len(clean), 'model')}{missed}.")
+    head = f"Samples of {_pairs(copying)} hold copies of training data." if copying else "No copies of training data were found."
+    found = [Finding(head, (*lines, COPIES))]
+    if seen := [(dataset, label) for dataset, label, each in told if each.splits]:
+        more = tuple(f"{dataset}, {label}: {line}" for dataset, label, each in told for line in each.seen)
+        splits = listing(sorted({split for *_, each in told for split in each.splits}))
+        found.append(Finding(f"Samples of {_pairs(seen)} hold examples of the {splits} split.", more))
     return found
 
 
@@ -133,7 +159,9 @@ def _copies(dataset: str, tables: Sequence[ScoreTable]) -> tuple[list[str], list
             near = sorted(((n, m) for n, m in cells if m.mean + _margin(m) < _edge(column)), key=lambda pair: pair[1].mean)
             found += [label for label, _ in near]
             who = _few(near, column) if near else "no model"
-            lines.append(f"{dataset}: {column.title} is below {number(_edge(column), 2)}, a sign of copies, for {who}.")
+            lines.append(
+                f"{dataset}: {column.title} is below {number(_edge(column), 2)}, a sign of copies or of easy images, for {who}."
+            )
             far = [(n, m) for n, m in cells if column.metric == "ct" and m.mean - _margin(m) > CT_HIGH]
             if far:
                 who = _few(sorted(far, key=lambda pair: -pair[1].mean), column)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from genbench.report.notes import TWO_WAYS, cautions
+from genbench.report.notes import AVERAGES, cautions
 from genbench.report.tables import tables
 
 COPIES = ("authpct", "ct", "nn_distance")
@@ -29,7 +29,7 @@ def test_every_caution_has_a_sentence_and_its_numbers_behind(results):
 
 def test_models_nearer_to_training_data_than_real_data_are_named(results):
     found = of(results)
-    assert [each.short for each in found if each.more[-1] == TWO_WAYS] == [found[2].short] and "gmm on digits" in found[2].short
+    assert [each.short for each in found if each.more[-1] == AVERAGES] == [found[2].short] and "gmm on digits" in found[2].short
     assert len(lines(results, "copies", "gmm (")) == 3 and lines(results, "below 1.0", "gmm (0.29")
     assert "ring8" in found[3].short
 
@@ -60,7 +60,7 @@ def test_what_real_data_reach_is_no_sign_of_copies(results):
 
 def test_without_such_metrics_the_reminder_goes(results):
     made = replace(results, scores=results.scores[~results.scores["metric"].isin(COPIES)])
-    assert not lines(made, TWO_WAYS) and any("ring8 and digits" in each.short for each in of(made))
+    assert not lines(made, AVERAGES) and any("ring8 and digits" in each.short for each in of(made))
 
 
 def test_samples_far_from_the_training_data_are_named(results):
