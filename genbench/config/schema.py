@@ -13,13 +13,12 @@ from genbench.config.errors import UserError
 from genbench.config.seeds import REPEATS, SPAN
 
 __all__ = [
-    "BASELINE", "RENAMED", "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search",
+    "RENAMED", "Budget", "Cell", "DatasetSpec", "Level", "ModelSpec", "Posthoc", "Range", "Recipe", "Search",
     "Spaces", "Split", "Study", "Tune", "load_yaml", "parse",
 ]  # fmt: skip
 
 Name = Field(pattern=r"^[a-z0-9_]+$")
 RENAMED = {"experiments": "questions", "refine": "posthoc", "slope": "lipschitz"}  # old keys, for files that still have them
-BASELINE = "ns_gan"  # the model that Lucic et al. ask about, against which searches that grow compare all others
 MOST = 4096  # configurations of a search
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ENCODER = r"classifier(-\d+)?|inception(:.+)?|dinov2:.+"
@@ -228,6 +227,7 @@ class Study(Frozen):
     annealed_temperatures: int = Field(default=200, ge=10)
     margin: FiniteFloat = Field(default=1.25, gt=1)  # ratio of two scores that still counts as equal
     k: int = Field(default=4, ge=1)  # searches are compared by the best of so many configurations
+    baseline: str = ""  # the model that searches compare all others with; what claims ask about where it is not said
     cells: tuple[Cell, ...] = Field(min_length=1)
     posthoc: Posthoc | None = None
     questions: dict[str, dict[str, Any]] = {}  # settings by question; see genbench/questions
@@ -260,11 +260,15 @@ class Study(Frozen):
         for cell in growing:
             if cell.grid or not cell.tune.confirm:
                 raise ValueError("tune.configurations: one number only, where factors are crossed or nothing is confirmed")
-            if BASELINE not in cell.models:
-                raise ValueError(
-                    f"tune.configurations: a search grows until {BASELINE} is told from its rivals; it is no model here"
-                )
         return value
+
+    @model_validator(mode="after")
+    def _grows_until(self) -> "Study":
+        growing = [cell for cell in self.cells if cell.tune and len(cell.tune.looks) > 1]
+        if any(self.baseline not in cell.models for cell in growing):
+            models = ", ".join(dict.fromkeys(name for cell in growing for name in cell.models))
+            raise ValueError(f"baseline: searches that grow need one of their models, {models}; got {self.baseline!r}")
+        return self
 
     @field_validator("posthoc")
     @classmethod

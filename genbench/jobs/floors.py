@@ -118,7 +118,7 @@ def _floors(data: Dataset, count: int, names: tuple[str, ...], paths: Paths, dev
             found = scores(Images(features[a], logits[a], reference, pool[a], **first, seed=repeat), keys)
             if not place and (looking := asked(keys, needs="training")):
                 splits, held_out = {"train": pool[train], "held out": pool[held]}, (pool[held], features[held])
-                training = Training.fit(encoder.name, pool[train], features[train], features[held], held_out)
+                training = Training.fit(encoder.name, pool[train], features[train], features[held], others=held_out)
                 found += scores(Images(features[scored], samples=pool[scored], training=training, splits=splits), looking)
             rows += _rows(found, repeat)
         print(f"{data.name}: floors by {encoder.name}", file=sys.stderr, flush=True)

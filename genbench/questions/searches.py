@@ -10,19 +10,17 @@ import numpy as np
 import pandas as pd
 
 from genbench.config.expand import label
-from genbench.config.schema import BASELINE
 from genbench.metrics.cards import METRICS
 from genbench.report.blocks import Table
 from genbench.report.text import number
 from genbench.report.verdicts import UNDECIDED, deciding
-from genbench.results.searched import plain
+from genbench.results.searched import baseline_of, plain
 from genbench.results.study import GIVEN, Results
 from genbench.statistics.distribution import CAP, cap
 from genbench.statistics.search_curve import Pair, best_contrast, bounded
 from genbench.statistics.verdict import Verdict, decide
 
 __all__ = [
-    "BASELINE",
     "FEWEST",
     "DatasetSearches",
     "ModelSearch",
@@ -65,6 +63,7 @@ class ModelSearch:
     defaults: bool = True  # whether the first configuration is the authors' defaults
     examples: int = 1000  # of the test split, that coverage is the share of
     seconds: float = math.nan
+    baseline: bool = False  # whether it is what the study compares all others with
     most: int = 4  # the study's k
     first: int | None = None  # configurations of the first look; all, where the search doesn't grow
 
@@ -183,6 +182,7 @@ def _search(results: Results, dataset: str, model: str, variant: str, part: pd.D
         defaults=tune.get("defaults", True),
         examples=int((results.meta(dataset).get("n") or {}).get("test", 1000)),
         seconds=float(pd.to_numeric(part["seconds"], errors="coerce").median()),
+        baseline=model == baseline_of(results.config),
         most=results.k,
         first=int(np.atleast_1d(tune.get("configurations", len(means)))[0]),
     )
@@ -195,7 +195,7 @@ def compared(found: Sequence[ModelSearch], margin: float, metric: str = "test", 
     Where a search that grows stopped earlier than another, both count by as many configurations.
     """
     limit, contrasts = capped(found, metric), []
-    for a, b in combinations(sorted(found, key=lambda s: s.model != BASELINE), 2):  # its pairs ask about it, not the other
+    for a, b in combinations(sorted(found, key=lambda s: not s.baseline), 2):  # its pairs ask about it, not the other
         n = min(len(s.validation) for s in (a, b))
         if n >= FEWEST and a.space == b.space and a.first == b.first:
             contrasts.append(best_contrast(a.label, b.label, [pair(a, b, limit, n, metric)], a.most))

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from genbench.config.expand import label
-from genbench.config.schema import BASELINE
 from genbench.results.scores import parse
 
-__all__ = ["Arena", "arenas", "families", "plain"]
+__all__ = ["BASELINE", "Arena", "arenas", "baseline_of", "families", "plain"]
+
+BASELINE = "ns_gan"  # the model that Lucic et al. ask about
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,17 @@ def plain(config: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, Any
     }
 
 
+def baseline_of(config: Mapping[str, Any]) -> str:
+    """The model that a study's searches compare all others with."""
+    return config.get("baseline") or BASELINE
+
+
 def arenas(searched: pd.DataFrame, config: Mapping[str, Any]) -> list[Arena]:
     """What is compared over all datasets: models that see class labels by themselves, searched like the baseline wherever it is.
 
     `searched`: the study's table of that name. Without a baseline, or with several of one dataset, there is nothing.
     """
-    tunes, out = plain(config), []
+    tunes, base, out = plain(config), baseline_of(config), []
     rows = searched[[(*slot,) in tunes for slot in searched[["dataset", "model", "variant"]].itertuples(index=False)]]
     given = rows["net"].map(lambda net: bool(parse(net or "{}").get("conditional"))).astype(bool)
     for labelled in (False, True):
@@ -60,10 +66,10 @@ def arenas(searched: pd.DataFrame, config: Mapping[str, Any]) -> list[Arena]:
         scores: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         sizes: dict[str, tuple[int, ...]] = {}
         families: dict[str, str] = {}
-        homes = own.loc[own["model"] == BASELINE, ["dataset", "variant"]].drop_duplicates()
+        homes = own.loc[own["model"] == base, ["dataset", "variant"]].drop_duplicates()
         homes = homes[homes["variant"] == (homes["variant"].iloc[0] if len(homes) else "")]
         for dataset, home in homes.itertuples(index=False):
-            tune = tunes[dataset, BASELINE, home]
+            tune = tunes[dataset, base, home]
             sizes[dataset], scores[dataset] = _looks(tune), {}
             for (model, variant), part in own[own["dataset"] == dataset].groupby(["model", "variant"], sort=False):
                 if _alike(tunes[dataset, model, variant], tune):
@@ -74,7 +80,7 @@ def arenas(searched: pd.DataFrame, config: Mapping[str, Any]) -> list[Arena]:
                     scores[dataset][name] = _arrays(part) if whole else (np.full(sizes[dataset][-1], np.nan),) * 2
         if not scores:
             continue
-        baseline = label(BASELINE, str(homes["variant"].iloc[0]))
+        baseline = label(base, str(homes["variant"].iloc[0]))
         family = families.pop(baseline)
         rivals, others = (tuple(n for n, f in families.items() if (f == family) == same) for same in (True, False))
         out.append(Arena(labelled, scores, sizes, baseline, rivals, others))

@@ -81,7 +81,9 @@ MODEL = {
 }
 
 
-def study(root, configurations=6, seeds=3, searched=1, space="wide", models=("ns_gan", "gmm"), more=None, **tuned):
+def study(
+    root, configurations=6, seeds=3, searched=1, space="wide", models=("ns_gan", "gmm"), more=None, baseline="ns_gan", **tuned
+):
     for folder, value in (
         ("datasets", DATASET),
         ("models", MODEL | {"name": "ns_gan"}),
@@ -98,6 +100,7 @@ def study(root, configurations=6, seeds=3, searched=1, space="wide", models=("ns
         "name": "s",
         "title": "S",
         "seeds": seeds,
+        "baseline": baseline,
         "cells": [cell | {"tune": tune}] + [plain] * (not tune.get("confirm", True)),
     }
     (root / "studies" / "s.yaml").write_text(yaml.safe_dump(value, sort_keys=False))
@@ -177,7 +180,7 @@ def test_looks_that_do_not_grow_are_refused_in_one_line(tmp_path, value):
 def test_only_what_is_compared_with_the_baseline_may_grow(tmp_path, more, tune):
     from genbench.config.errors import UserError
 
-    with pytest.raises(UserError, match=r"s.yaml: cells: tune.configurations: "):
+    with pytest.raises(UserError, match=r"s.yaml: (cells: tune.configurations|study|.*baseline): "):
         study(tmp_path, [2, 4], more=more, **tune)
 
 

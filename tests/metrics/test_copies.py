@@ -29,7 +29,7 @@ def split(seed):
 
 
 def scores(samples, train, held_out, **further):
-    training = Training("e", None, None, Originals.fit(train, codes(train), held_out, codes(held_out)))
+    training = Training("e", None, None, originals=Originals.fit(train, codes(train), held_out, codes(held_out)))
     images = Images(codes(samples), samples=samples, training=training, splits={"train": train, "test": held_out, **further})
     return {score.metric: score for score in scores_of(images, KEYS)}
 

@@ -27,7 +27,10 @@ def permuted(seed, *parts):
 def points(seed):
     """More points of both sides than W1, MMD and the classifier look at."""
     samples, reference = (torch.from_numpy(RING.sample(np.random.default_rng(n), n)) for n in (2300, 2200))
-    return Points(*permuted(seed, samples), *permuted(seed + 1, reference), RING, "test", seed=3)
+    real = permuted(seed + 2, torch.cat([samples[:30], reference]))[0]  # that some samples repeat
+    return Points(
+        *permuted(seed, samples), *permuted(seed + 1, reference), RING, "test", seed=3, splits={"train": real, "test": reference}
+    )
 
 
 def images(seed):
@@ -44,7 +47,7 @@ def images(seed):
     made, labels, *both = permuted(seed, made, labels, *seen(made))
     real, train, held = (permuted(seed + place, x)[0] for place, x in enumerate((real, train, held), start=1))
     reference = Reference("e", "test", seen(real)[0], torch.bincount(seen(real)[1].argmax(1), minlength=5), 0.99)
-    training = Training.fit("e", train, seen(train)[0], seen(held)[0], most=250)
+    training = Training.fit("e", train, seen(train)[0], seen(held)[0], most=250, others=(held, seen(held)[0]))
     near = Manifold(
         lambda x: (x - x.round()).flatten(1).square().sum(1),
         made / 2,
@@ -54,7 +57,7 @@ def images(seed):
         torch.Generator().manual_seed(1),
         delta=0.5,
     )
-    return Images(*both, reference, made, training, labels, near, seed=3)
+    return Images(*both, reference, made, training, labels, near, seed=3, splits={"train": train, "held out": held})
 
 
 @pytest.mark.parametrize("key", KEYS)

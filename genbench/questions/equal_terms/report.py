@@ -10,7 +10,6 @@ from genbench.questions.equal_terms.across import across
 from genbench.questions.equal_terms.figures import drawn
 from genbench.questions.equal_terms.tiers import LEVEL, Tiers, compared, looked, over_all, tiers
 from genbench.questions.searches import (
-    BASELINE,
     DatasetSearches,
     ModelSearch,
     best_of,
@@ -23,6 +22,7 @@ from genbench.report.means import averaged
 from genbench.report.published import beside
 from genbench.report.text import listing, number, plural, value
 from genbench.report.verdicts import HOLDS, OPEN, REFUTED, counted, deciding, pooled_first, tally, together
+from genbench.results.searched import BASELINE, baseline_of
 from genbench.results.study import Results
 from genbench.statistics.search_curve import Best, search_curve
 from genbench.statistics.verdict import Verdict, verdicts
@@ -85,8 +85,10 @@ def report(results: Results) -> Claim | None:
     gans = {label for own in asked for label in (own.arena.baseline, *own.arena.rivals)}
     folds += across(results, every, decided, margin, gans)
     folds.append(Fold("How these verdicts are made", tuple(Paragraph(note, fine=True) for note in NOTES)))
-    because = _because(asked, verdict, words)
-    return Claim("C1", STATEMENT, SOURCE, verdict, because, (*folds, *beside("C1", PUBLISHED)), tally(words))
+    base = baseline_of(results.config)
+    because = _because(base, asked, verdict, words)
+    statement = STATEMENT if base == BASELINE else STATEMENT.replace("The non-saturating GAN", base).replace("GANs", "models")
+    return Claim("C1", statement, SOURCE, verdict, because, (*folds, *beside("C1", PUBLISHED)), tally(words))
 
 
 def _name(every: Sequence[DatasetSearches], own: Tiers, dataset: str) -> str:
@@ -97,11 +99,11 @@ def _name(every: Sequence[DatasetSearches], own: Tiers, dataset: str) -> str:
 # ---- sentences
 
 
-def _because(asked: Sequence[Tiers], verdict: str, words: dict[str, str]) -> tuple[str, ...]:
+def _because(base: str, asked: Sequence[Tiers], verdict: str, words: dict[str, str]) -> tuple[str, ...]:
     """What to do, how the baseline stands over all datasets, and what would decide what is open."""
     asked = [own for own in asked if own.verdicts()]
     if not asked:
-        return (f"The study does not search {BASELINE} beside other GANs, so it does not test the claim.",)
+        return (f"The study does not search {base} beside others of its family, so it does not test the claim.",)
     advice = {
         HOLDS: "The loss is no reason to prefer another GAN",
         REFUTED: "Prefer another loss",

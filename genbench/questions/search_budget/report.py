@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 
 from genbench.questions.search_budget.choices import checkpoints, peeking
 from genbench.questions.searches import (
-    BASELINE,
     FEWEST,
     DatasetSearches,
     ModelSearch,
@@ -153,9 +152,9 @@ def _changes(own: Mapping[str, Sequence[ModelSearch]]) -> list[Contrast]:
     pairs: dict[tuple[str, str], list[Pair]] = {}
     for found in own.values():
         limit = capped(found, times=HIGH)
-        for a, b in combinations(sorted(found, key=lambda s: s.model != BASELINE), 2):
+        for a, b in combinations(sorted(found, key=lambda s: not s.baseline), 2):
             n = min(len(a.validation), len(b.validation))
-            if min(a.k, b.k) > 1 and a.first == b.first and (len(own) == 1 or a.model == BASELINE):
+            if min(a.k, b.k) > 1 and a.first == b.first and (len(own) == 1 or a.baseline):
                 pairs.setdefault((a.label, b.label), []).append(pair(a, b, limit, n))
     most = max((s.most for found in own.values() for s in found), default=1)
     return [best_contrast(*names, each, most, few=1) for names, each in pairs.items()]
