@@ -230,14 +230,14 @@ def questions(args) -> None:
 
 def check(args) -> int:
     """Validate a study, and list what would run, what is not comparable in it, and what it would cost."""
-    from genbench.config.expand import groups
+    from genbench.config.expand import at_most
     from genbench.config.read import read_study
     from genbench.jobs.check import cost, findings, shown, would_run
 
     if args.cores < 1:
         raise UserError(f"--cores: must be at least 1, got {args.cores}")
     study = read_study(args.study, asked_by="genbench check")
-    parts = groups(study)
+    parts = at_most(study)
     rows = would_run(parts, _paths(args))
     found, said = findings(study, parts)
     unaccepted = [finding for finding in found if not finding.reason]
@@ -247,6 +247,9 @@ def check(args) -> int:
         return status
     done, total = (sum(row[key] for row in rows) for key in ("done", "trials"))
     print(f"\n{study.name}: {total} trials in {len(rows)} groups, {done} trials trained already")
+    if study.looks > 1:
+        first = sum(len(g.trials) for g in parts if g.phase == "search" and g.look == 0)
+        print(f"it grows: this is the most, at the last of {study.looks} looks; the first has {first} trials of searches")
     for finding in found:
         word, why = ("accepted", f" ({finding.reason})") if finding.reason else ("unfair", "")
         print(f"{word}: {finding.rule}: {finding.text}{why}")

@@ -13,7 +13,7 @@ from genbench.config.read import ROOT, dataset_spec, model_spec, read_study, rec
 from genbench.config.schema import Cell, DatasetSpec, Level, ModelSpec, Recipe, Search, Study, Tune
 from genbench.config.seeds import confirming, searching
 
-__all__ = ["Group", "Trial", "dataset_hash", "expand", "groups", "label", "planned", "resolve", "training_code"]
+__all__ = ["Group", "Trial", "at_most", "dataset_hash", "expand", "groups", "label", "planned", "resolve", "training_code"]
 
 TRAINING = ("genbench.training.trainer:Trainer", "genbench.data.space:space")  # what every trial runs, besides its model
 GROUP_SIZE = 16  # trials of one job
@@ -212,6 +212,12 @@ def planned(every: Iterable[Group], looks: Sequence[Collection[str]]) -> list[Gr
         if group.look == stop if group.phase == "confirm" else group.look <= stop:
             out.append(group)
     return out
+
+
+def at_most(study: Study, root: Path = ROOT) -> list[Group]:
+    """The groups of a study whose searches all grow to their ends."""
+    every = groups(study, root)
+    return planned(every, [{group.label for group in every}] * (study.looks - 1))
 
 
 def _confirming(study: Study, trials: list[Trial], searches: list[Group]) -> list[Group]:

@@ -2,9 +2,9 @@
 
 Usage: python tests/benchmarks/verdicts.py [--studies 1000] [--seed 0] [--parts seeds searches ...]
 
-Lognormal scores where nothing else is said: seeds 12 % apart (standard deviation of the log), configurations 80 %, the medians of
-the study `laptop`; margin 25 %. Errors are family-wise: shares of studies with any false "better" or "worse", any false "equivalent". A nominal rate of 5 % is observed
-within 5 % plus or minus two standard errors, which the first line prints.
+Lognormal scores where nothing else is said: seeds 12 % apart (standard deviation of the log), configurations 80 %, the medians
+of the study `laptop`; margin 25 %. Errors are family-wise: shares of studies with any false "better" or "worse", any false
+"equivalent". A nominal rate of 5 % is observed within 5 % plus or minus two standard errors, which the first line prints.
 """
 
 import argparse

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from genbench.config.expand import expand, groups, planned, resolve
+from genbench.config.expand import at_most, expand, groups, planned, resolve
 from genbench.config.read import model_spec, names, read_study
 from genbench.config.schema import Range, Recipe, Search, Spaces
 from genbench.config.seeds import SPAN, confirming, listed, searching
@@ -162,6 +162,7 @@ def test_a_search_that_grows_is_cut_at_its_looks(tmp_path):
         return {model: [(g.phase, g.look) for g in planned(found, looks) if g.model == model] for model in ("ns_gan", "lsgan")}
 
     search = [("search", place) for place in range(3)]
+    assert [(g.phase, g.look) for g in at_most(made, tmp_path) if g.model == "lsgan"] == [*search, ("confirm", 2)]
     assert runs([], []) == dict.fromkeys(("ns_gan", "lsgan"), [search[0], ("confirm", 0)])
     assert runs(["ns_gan", "lsgan"], ["ns_gan"]) == {"ns_gan": [*search, ("confirm", 2)], "lsgan": [*search[:2], ("confirm", 1)]}
 

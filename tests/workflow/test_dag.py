@@ -16,6 +16,7 @@ import yaml
 
 from genbench.config.expand import groups
 from genbench.config.read import dataset_spec, read_study
+from genbench.config.seeds import confirming, searching
 from genbench.data import prepare
 from genbench.training.checkpoint import load_tensors
 
@@ -33,8 +34,9 @@ STUDY = {
     "cells": [
         {**CELL, "models": ["ns_gan"]},
         {**CELL, "models": ["vae"], "datasets": ["digits"]},
-        {**CELL, "models": ["vae"], "tune": {"configurations": 3}},
+        {**CELL, "models": ["ns_gan", "lsgan"], "variant": "searched", "tune": {"configurations": [4, 5, 6]}},
     ],
+    "baseline": "ns_gan",
     "questions": {"critic_gradients": QUESTION},
 }
 
@@ -68,7 +70,7 @@ def tale(once, copy_project) -> Path:
         def run(name):
             status, said = snakemake(project)
             assert status == 0, said[-5000:]
-            for part in ("results/studies/tiny", "reports/tiny"):
+            for part in ("results/studies/tiny", "results/looks/tiny", "reports/tiny"):
                 shutil.copytree(project / part, folder / name / part)
             (folder / name / "stamps.json").write_text(json.dumps(stamps(project)))
 
@@ -98,8 +100,8 @@ def test_run_writes_report_tables_and_mlflow(tale):
     first = tale / "first"
     assert all(model in page(first) for model in ("ns_gan", "vae"))
     trials, scores = table(first, "trials"), table(first, "scores")
-    assert set(trials.groupby(["dataset", "model"]).size()) == {2} and set(trials["status"]) == {"ok"}
-    assert json.loads((first / "results" / "studies" / "tiny" / "synced.json").read_text())["created"] == 6
+    assert set(trials.groupby(["dataset", "model", "variant"]).size()) == {2} and set(trials["status"]) == {"ok"}
+    assert json.loads((first / "results" / "studies" / "tiny" / "synced.json").read_text())["created"] == 8
     assert (tale / "project" / "results" / "mlflow" / "mlflow.db").exists()
     assert {"w1", "modes", "data_nll", "nll"} <= set(scores[scores.dataset == "ring8"].metric)
     assert {"fid", "kid", "precision", "recall", "classes_covered", "bpd"} <= set(scores[scores.dataset == "digits"].metric)
@@ -107,11 +109,31 @@ def test_run_writes_report_tables_and_mlflow(tale):
 
 def test_a_search_is_scored_chosen_and_confirmed(tale):
     first = tale / "first"
-    searched = table(first, "searched").set_index("configuration")
-    assert list(searched.index) == [0, 1, 2] and set(searched["status"]) == {"ok"}
-    confirmed = table(first, "trials").query("phase == 'confirm'")
-    assert list(confirmed["configuration"]) == [searched["validation"].idxmin()] * 2 and list(confirmed["seed"]) == [0, 1]
+    assert set(table(first, "searched")["status"]) == {"ok"}
+    for model in ("ns_gan", "lsgan"):
+        searched = table(first, "searched").query(f"model == '{model}'").set_index("configuration")
+        assert searched["seed"].tolist() == [searching(c, 0) for c in searched.index]
+        confirmed = table(first, "trials").query(f"phase == 'confirm' and model == '{model}'")
+        assert list(confirmed["configuration"]) == [searched["validation"].idxmin()] * 2
+        assert list(confirmed["seed"]) == [confirming(0), confirming(1)]
     assert page(first).index('<section id="tale">') < page(first).index('<section id="samples">')
+
+
+def test_a_study_grows_until_it_decides_and_shows_its_looks(tale):
+    first = tale / "first"
+    tried = table(first, "searched").groupby("model")["configuration"].max() + 1
+    looks = [json.loads(path.read_text()) for path in sorted((first / "results" / "looks" / "tiny").glob("*.json"))]
+    shown = pd.read_csv(first / "reports" / "tiny" / "tables" / "tale_c1_looks.csv")
+    went_on = [look for look in looks if look["open"]]
+    assert set(tried) == {4 + len(went_on)} and len(shown) == 1 + len(went_on)  # the baseline goes on as long as its rival
+    assert [look["look"] for look in looks] == list(range(len(looks))) and len(looks) == min(len(shown), 2)
+    name = "lsgan · searched"
+    for look, (_, row) in zip(looks, shown.iterrows(), strict=False):
+        (family,) = look["families"]
+        assert family["rivals"] == [name] and (name in family["open"]) == (row["still open"] == name)
+        assert row["trials"] == (8 if look["look"] == 0 else 2)
+    said = pd.read_csv(first / "reports" / "tiny" / "tables" / "tale_c1_all.csv").set_index("against").loc[name]
+    assert said["look"] == len(shown) and said["configurations"] == 3 + len(shown)
 
 
 def test_rerun_with_nothing_but_a_comment_changed_does_nothing(tale):
@@ -121,14 +143,14 @@ def test_rerun_with_nothing_but_a_comment_changed_does_nothing(tale):
 
 def test_adding_a_model_and_a_seed_runs_only_the_new_part(tale):
     old, new = (json.loads((tale / name / "stamps.json").read_text()) for name in ("first", "grown"))
-    assert len(old) == 9  # with three of the search
-    assert len(new) == len(old) + 2 + 3 + 3  # a seed of two cells; three of made; three of the other ns_gan
+    assert len(old) == 2 + 2 + 4 + len(table(tale / "first", "searched"))
+    assert len(new) == len(old) + 1 + 2 + 3 + 3  # a seed of digits; one of each choice; three of made; three of the other ns_gan
     assert all(new[trial] == stamp for trial, stamp in old.items())
-    assert set(table(tale / "grown", "trials").groupby(["dataset", "model"]).size()) == {3}
+    assert set(table(tale / "grown", "trials").groupby(["dataset", "model", "variant"]).size()) == {3}
 
 
 def test_broken_method_is_a_row_and_the_rest_goes_on(tale):
-    status = table(tale / "grown", "trials").groupby("model")["status"].agg(set)
+    status = table(tale / "grown", "trials").query("variant == ''").groupby("model")["status"].agg(set)
     assert status.to_dict() == {"made": {"ok"}, "ns_gan": {"diverged"}, "vae": {"ok"}}
 
 
@@ -138,6 +160,29 @@ def test_bad_configuration_is_one_clear_line(tmp_path, copy_project):
     status, said = snakemake(tmp_path, "--dry-run")
     (line,) = [line for line in said.splitlines() if "tiny.yaml" in line]
     assert status != 0 and "ns_gun" in line and "ns_gan" in line and "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_a_study_killed_between_looks_goes_on(tmp_path, copy_project):
+    copy_project(tmp_path)
+    write(tmp_path, {**STUDY, "seeds": 1, "cells": STUDY["cells"][2:], "questions": {}})
+    command = [str(Path(sys.executable).parent / "snakemake"), "--cores", "2", "--config", "study=tiny"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    first = tmp_path / "results" / "looks" / "tiny" / "0.json"
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, stderr=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + 900
+        while not first.exists() and run.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(run.pid, signal.SIGKILL)
+    assert first.exists() and not (tmp_path / "reports" / "tiny" / "index.html").exists()
+    done = stamps(tmp_path)
+    assert len(done) >= 8
+    assert snakemake(tmp_path, "--unlock")[0] == 0
+    status, said = snakemake(tmp_path)
+    assert status == 0, said[-3000:]
+    after = stamps(tmp_path)
+    assert all(after[trial] == stamp for trial, stamp in done.items())  # nothing is trained again
+    assert (tmp_path / "reports" / "tiny" / "index.html").exists()
 
 
 def test_killed_training_continues_from_its_checkpoint(tmp_path, copy_project):
@@ -243,6 +288,8 @@ def test_additions_rerun_nothing_and_edits_what_uses_them(finished):
     edited(finished, "models/mixture.py", "tol=1e-4", "tol=1e-5")
     assert planned(finished) == {"report": 1}
     edited(finished, "training/trainer.py", "DIVERGED = 1e10", "DIVERGED = 1e11")
+    study = yaml.safe_load((finished / "config" / "studies" / "tiny.yaml").read_text())
+    write(finished, {**study, "cells": study["cells"][:2]})  # of a search that grows, later looks are not known before the first
     every = planned(finished)
     assert every["train"] == jobs_of(finished, "ns_gan", "vae", "made") and every["question"] == 1
     assert not {"prepare", "encode", "reference", "floors"} & set(every)
