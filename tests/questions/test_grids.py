@@ -217,3 +217,12 @@ def test_comparisons_of_all_datasets_are_one_family(told):
     table = found.tables["c5_ratios"].set_index(["dataset", "regularisation"])["verdict"]
     assert found.verdict == REFUTED and len(table) == 16 and len(found.figures) == 2
     assert set(table["digits"]) == {BETTER} and set(table["triangles", "clip"]) == {WORSE}
+
+
+def test_all_cases_together_come_first(told):
+    """A kind that is worse everywhere, by too little for any case alone, refutes that regularisation always helps."""
+    results = made({"clip": 0.25, "gp": -1.0}, BOTH, n=16, noise=0.25)
+    found = told(regularisation, results)
+    kinds = found.tables["c5_kinds"].set_index(found.tables["c5_kinds"].columns[0])
+    assert kinds.loc["clip", "verdict"] == WORSE and kinds.loc["gp", "verdict"] == BETTER
+    assert found.verdict == REFUTED and found.claim.blocks[0].title == "Each kind over all cases"

@@ -97,3 +97,17 @@ def test_few_configurations_allow_no_verdict(told):
     found = told(report, made({"ns_gan": wide, "vae": flat}, configurations=6, k=1))
     assert found.verdict == OPEN and len(found.claim.because) == 1
     assert told(report, made({})) is None
+
+
+def test_all_datasets_together_come_first(told):
+    results = made({"ns_gan": wide, "vae": flat})
+    twin = results.searched.assign(dataset="polygons", trial="p" + results.searched["trial"])
+    study = {"datasets": dict.fromkeys(("digits", "polygons"), {"kind": "images"}), "config": dict(results.config)}
+    study["config"]["cells"] = [{**each, "datasets": ["digits", "polygons"]} for each in results.config["cells"]]
+    both = Results(
+        study, results.trials, results.scores, results.floors, Path("nowhere"), searched=pd.concat([results.searched, twin])
+    )
+    found = told(report, both)
+    whole, own = (found.tables[f"c2_{name}_gains"].set_index("model") for name in ("all", "digits"))
+    assert found.verdict == HOLDS and whole["factor"].tolist() == pytest.approx(own["factor"].tolist())
+    assert found.tables["c2_all_changes"]["pair"].tolist() == ["ns_gan against vae"]

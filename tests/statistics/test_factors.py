@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from genbench.statistics.factors import grid, single_shares, tuned_shares
+from genbench.statistics.factors import grid, pooled_lead, single_shares, tuned_shares
 from genbench.statistics.search_curve import search_curve
 from genbench.statistics.variance import shares
 from tests.simulated import crossed
@@ -156,3 +156,13 @@ def test_the_lead_is_the_difference_of_the_shares_that_it_names(asked):
     tuned = tuned_shares(found, asked, rivals)
     pair = next(share.term for share in tuned.shares if set(share.term.split(":")) == set(rivals))
     assert tuned.lead.share == pytest.approx(of(tuned, asked).share - sum(of(tuned, t).share for t in (*rivals, pair)))
+
+
+def test_a_lead_over_several_grids_leaves_a_configuration_out_of_all():
+    found = [tuned_shares(drawn(planted({(2,): 0.2, (0,): 0.1}), draw=draw, common=0.8)) for draw in (0, 1)]
+    pooled = pooled_lead(found)
+    assert pooled.share == pytest.approx(np.mean([tuned.lead.share for tuned in found]))
+    half = np.sqrt(np.square(sum(tuned.influence for tuned in found) / 2).sum())
+    assert (pooled.high - pooled.low) / 2 == pytest.approx(stats.t.ppf(0.975, 11) * half)
+    twice = pooled_lead([found[0], found[0]])  # the same grid once more says nothing new
+    assert (twice.low, twice.high) == pytest.approx((found[0].lead.low, found[0].lead.high))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from genbench.statistics.factors import grid
-from genbench.statistics.regularisation import always_helps, contrasts, failure_rates, never_hurts
+from genbench.statistics.regularisation import always_helps, contrasts, failure_rates, kinds, never_hurts
 from genbench.statistics.search_curve import Pair, best_contrast
 from genbench.statistics.verdict import decide, holm
 from tests.simulated import crossed
@@ -131,3 +131,23 @@ def test_false_verdicts_are_at_most_nominal():
         hurts += never_hurts(table) is False
     for wrong in (differ, not_worse, hurts):
         assert stats.binomtest(int(wrong), studies, 0.05, alternative="greater").pvalue > 0.001
+
+
+def test_kinds_are_the_means_of_their_cases():
+    rng = np.random.default_rng(0)
+    grids = {name: grid(drawn((1.0, 0.8, 1.5), rng=rng, common=0.9), FACTORS) for name in ("digits", "ring8")}
+    rows, found = contrasts(grids, MARGIN), {v.a: v for v in kinds(grids, MARGIN)}
+    assert set(found) == {"1", "2"} and {v.b for v in found.values()} == {"none"}
+    for kind, own in rows.groupby("regularisation"):
+        assert found[kind].ratio == pytest.approx(np.exp(np.log(own["ratio"]).mean()))
+    # what no case shows by itself after its correction, all of them may show together
+    assert found["2"].word == "worse" and found["2"].p_difference < rows.loc[rows["regularisation"] == "2", "difference"].min()
+    assert kinds({}, MARGIN) == []
+
+
+def test_how_often_a_kind_is_falsely_told_from_none():
+    rng, wrong = np.random.default_rng(1), 0
+    for _ in range(150):
+        grids = {name: grid(drawn((1.0, 1.0, 1.0), n=16, rng=rng, common=0.8), FACTORS) for name in ("digits", "ring8")}
+        wrong += any(v.word in ("better", "worse") for v in kinds(grids, MARGIN))
+    assert wrong <= 150 * 0.05 + 2 * np.sqrt(150 * 0.05 * 0.95)

@@ -103,7 +103,7 @@ def test_run_writes_report_tables_and_mlflow(tale):
     assert set(trials.groupby(["dataset", "model", "variant"]).size()) == {2} and set(trials["status"]) == {"ok"}
     assert json.loads((first / "results" / "studies" / "tiny" / "synced.json").read_text())["created"] == 8
     assert (tale / "project" / "results" / "mlflow" / "mlflow.db").exists()
-    assert {"w1", "modes", "data_nll", "nll"} <= set(scores[scores.dataset == "ring8"].metric)
+    assert {"w1", "modes", "data_nll"} <= set(scores[scores.dataset == "ring8"].metric)
     assert {"fid", "kid", "precision", "recall", "classes_covered", "bpd"} <= set(scores[scores.dataset == "digits"].metric)
 
 
