@@ -18,9 +18,9 @@ PROTOCOL = (
     "Every verdict follows from its numbers by rules and margins that stand in the code and in the study's file. A few of them "
     "were chosen after a first look, which is said there.",
     "Searched models try equally many configurations of one quasi-random stream, each over its own search space. The validation "
-    "split chooses configuration and checkpoint; test scores are shown. A trial that ends with an error or with values that are "
-    "not finite counts as the worst; one that diverges otherwise counts by its score. Verdicts are of these search spaces, "
-    "networks and budgets: equal numbers of configurations are not equal shares of spaces of unequal dimension.",
+    "split chooses configuration and checkpoint; test scores are shown. No trial is charged more than a cap, which each claim "
+    "states; one that ends with an error or with values that are not finite is charged that. Verdicts are of these search "
+    "spaces, networks and budgets: equal numbers of configurations are not equal shares of spaces of unequal dimension.",
 )
 
 

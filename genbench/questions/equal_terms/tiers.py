@@ -118,7 +118,7 @@ def over_all(own: Tiers, file: str) -> Fold | None:
         frame = frame.drop(columns="look")
     title = f"{own.arena.baseline} against each other model, {plural(len(own.arena.scores), 'dataset')} together"
     shown = {"to decide": [f"{round(n):,}" if n == n else "–" for n in frame["to decide"]]} if "to decide" in frame else None
-    return Fold("All datasets together", (Table(file, frame, title, shown),))
+    return Fold(f"{own.arena.baseline} against each other model", (Table(file, frame, title, shown),))
 
 
 def _sizes(look: Look) -> str:
@@ -158,7 +158,7 @@ def looked(own: Tiers, every: Sequence[DatasetSearches], file: str) -> Fold | No
     last = rows[-1]
     total, minutes = (sum(row[key] for row in rows) for key in ("trials", "minutes of training"))
     said = (
-        f"The study may grow to {planned} configurations per model and dataset. It stopped at look {last['look']} of "
+        f"The study looks at {planned} configurations per model and dataset, and stopped at look {last['look']} of "
         f"{own.arena.looks}, after {total:,} trials and {number(minutes)} minutes of training. A model that a look "
         "decides is searched no further."
     )
