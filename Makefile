@@ -1,6 +1,6 @@
 # make benchmark   set up, run the default benchmark, say where its report is
 # make test        set up, run the checks and tests: about ten minutes on two cores
-# make test-slow   four of the slow tests, drawn by the commit
+# make test-slow   a run of the workflow in miniature, and two other slow tests, drawn by the commit
 # make test-all    every test
 # VENV=path        the virtual environment to make or share (6.5 GB);  STUDY=smoke|default|laptop|full;  CORES=all
 
@@ -38,7 +38,7 @@ test-all: lint
 	$(TESTS)
 
 test-slow: $(INSTALLED)
-	$(TESTS) -m slow --sample 4
+	$(TESTS) -m slow --sample 2
 
 speed: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/replicas.py

@@ -96,6 +96,7 @@ def page(folder: Path) -> str:
     return (folder / "reports" / "tiny" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_run_writes_report_tables_and_mlflow(tale):
     first = tale / "first"
     assert all(model in page(first) for model in ("ns_gan", "vae"))
@@ -107,6 +108,7 @@ def test_run_writes_report_tables_and_mlflow(tale):
     assert {"fid", "kid", "precision", "recall", "classes_covered", "bpd"} <= set(scores[scores.dataset == "digits"].metric)
 
 
+@pytest.mark.slow
 def test_a_search_is_scored_chosen_and_confirmed(tale):
     first = tale / "first"
     assert set(table(first, "searched")["status"]) == {"ok"}
@@ -119,6 +121,7 @@ def test_a_search_is_scored_chosen_and_confirmed(tale):
     assert page(first).index('<section id="tale">') < page(first).index('<section id="samples">')
 
 
+@pytest.mark.slow
 def test_a_study_grows_until_it_decides_and_shows_its_looks(tale):
     first = tale / "first"
     tried = table(first, "searched").groupby("model")["configuration"].max() + 1
@@ -136,11 +139,13 @@ def test_a_study_grows_until_it_decides_and_shows_its_looks(tale):
     assert said["look"] == len(shown) and said["configurations"] == 3 + len(shown)
 
 
+@pytest.mark.slow
 def test_rerun_with_nothing_but_a_comment_changed_does_nothing(tale):
     status, said = json.loads((tale / "again.json").read_text())
     assert status == 0 and "Nothing to be done" in said, said[-2000:]
 
 
+@pytest.mark.slow
 def test_adding_a_model_and_a_seed_runs_only_the_new_part(tale):
     old, new = (json.loads((tale / name / "stamps.json").read_text()) for name in ("first", "grown"))
     assert len(old) == 2 + 2 + 4 + len(table(tale / "first", "searched"))
@@ -149,6 +154,7 @@ def test_adding_a_model_and_a_seed_runs_only_the_new_part(tale):
     assert set(table(tale / "grown", "trials").groupby(["dataset", "model", "variant"]).size()) == {3}
 
 
+@pytest.mark.slow
 def test_broken_method_is_a_row_and_the_rest_goes_on(tale):
     status = table(tale / "grown", "trials").query("variant == ''").groupby("model")["status"].agg(set)
     assert status.to_dict() == {"made": {"ok"}, "ns_gan": {"diverged"}, "vae": {"ok"}}
@@ -265,6 +271,7 @@ def jobs_of(project: Path, *models: str) -> int:
     return sum(group.model in models for group in groups(study, project / "config"))
 
 
+@pytest.mark.slow
 def test_additions_rerun_nothing_and_edits_what_uses_them(finished):
     edited(
         finished,
