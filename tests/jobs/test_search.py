@@ -9,6 +9,7 @@ from kit import CPU
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
 from genbench.config.read import read_study
+from genbench.config.seeds import confirming
 from genbench.jobs.common import chosen
 from genbench.jobs.data import prepare_data
 from genbench.jobs.evaluate import evaluate_group
@@ -70,7 +71,7 @@ def test_the_choice_is_confirmed_on_fresh_seeds(search):
     best = min(rows, key=lambda row: row["scores"]["validation"])
     assert read_json(search.paths.selected(confirm.name))["configuration"] == best["configuration"]
     found = chosen(confirm, search.paths)
-    assert [(t.seed, t.hp) for t in found.trials] == [(seed, best["hp"]) for seed in (0, 1)]
+    assert [(t.seed, t.hp) for t in found.trials] == [(confirming(seed), best["hp"]) for seed in (0, 1)]
     out = search.folder / "out" / "confirm.json"
     train_group("tiny", confirm.name, search.paths, out, CPU, 30.0)
     assert read_json(out)["trials"] == {t.id: "ok" for t in found.trials}
