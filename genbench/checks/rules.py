@@ -18,6 +18,7 @@ from genbench.config.read import dataset_spec, model_spec
 __all__ = ["RULES", "meaning"]
 
 TIMES = 3.0  # FLOPs of training over those of the median model, up to which budgets count as equal computation
+LOOKED_AT = 4  # configurations of a model whose updates are counted: networks hardly differ in cost
 RATIO = 2.0  # of parameters, up to which two models count as equally large
 FEWEST = 4  # configurations of a search, and ...
 WIDEST = 1.5  # ... ratio of two scores that counts as equal, at which verdicts on models still say something
@@ -224,7 +225,8 @@ def update_costs(case: Case) -> list[str]:
             continue
         spent: dict[str, list[float]] = {}
         for trial in counted:
-            spent.setdefault(trial.model, []).append(case.flops(trial))
+            if len(spent.setdefault(trial.model, [])) < LOOKED_AT:
+                spent[trial.model].append(case.flops(trial))
         means = {model: sum(each) / len(each) for model, each in spent.items()}
         middle = max(median_low(means.values()), 1)
         ratios = {m: cost / middle for m, cost in sorted(means.items(), key=lambda pair: -pair[1]) if cost > TIMES * middle}

@@ -54,14 +54,19 @@ def wilson(share: float, n: int, z: float) -> tuple[float, float]:
     )
 
 
-@cache
 def critical(level: float, freedom: float, of: int = 2) -> float:
     """Standard errors in the half-width of an interval of a difference of two means, any two of `of` that are compared.
 
-    Student's t for two; Tukey's studentised range over the root of two for more, which for two is the same.
+    Student's t for two; Tukey's studentised range over the root of two for more, which for two is the same. The latter takes a
+    tenth of a second: degrees of freedom are rounded down to one of twenty a decade, which makes it 2 % larger at most.
     """
     if of <= 2:
         return float(stats.t.ppf(0.5 + level / 2, freedom))
+    return _studentised(level, 10 ** (math.floor(20 * math.log10(min(freedom, 1e6)) + 1e-9) / 20), of)
+
+
+@cache
+def _studentised(level: float, freedom: float, of: int) -> float:
     return float(stats.studentized_range.ppf(level, of, freedom)) / math.sqrt(2)
 
 

@@ -50,7 +50,7 @@ def planted(biased=4.0, loss=3.0, copied=0.9, swapped=True, datasets=("digits",)
 @pytest.fixture
 def made(told):
     def make(answer, draw=False):
-        return told(report, types.SimpleNamespace(answer={"fid_faults": answer}.get, config={"margin": 1.1}), draw)
+        return told(report, types.SimpleNamespace(answer={"fid_faults": answer}.get, margin=1.1), draw)
 
     return make
 
