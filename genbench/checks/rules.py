@@ -18,7 +18,7 @@ from genbench.config.read import dataset_spec, model_spec
 __all__ = ["RULES", "meaning"]
 
 TIMES = 3.0  # FLOPs of training over those of the median model, up to which budgets count as equal computation
-LOOKED_AT = 4  # configurations of a model whose updates are counted: networks hardly differ in cost
+LOOKED_AT = 16  # configurations of a model, or up to twice as many, whose updates are counted
 RATIO = 2.0  # of parameters, up to which two models count as equally large
 FEWEST = 4  # configurations of a search, and ...
 WIDEST = 1.5  # ... ratio of two scores that counts as equal, at which verdicts on models still say something
@@ -223,11 +223,11 @@ def update_costs(case: Case) -> list[str]:
         counted = [t for t in trials if t.budget["unit"] in ("updates", "samples") and case.model(t.model).players]
         if len({t.model for t in counted}) < 2:
             continue
-        spent: dict[str, list[float]] = {}
+        own: dict[str, list[Trial]] = {}
         for trial in counted:
-            if len(spent.setdefault(trial.model, [])) < LOOKED_AT:
-                spent[trial.model].append(case.flops(trial))
-        means = {model: sum(each) / len(each) for model, each in spent.items()}
+            own.setdefault(trial.model, []).append(trial)
+        some = {model: each[:: max(len(each) // LOOKED_AT, 1)] for model, each in own.items()}
+        means = {model: sum(map(case.flops, each)) / len(each) for model, each in some.items()}
         middle = max(median_low(means.values()), 1)
         ratios = {m: cost / middle for m, cost in sorted(means.items(), key=lambda pair: -pair[1]) if cost > TIMES * middle}
         if ratios:
