@@ -18,8 +18,12 @@ def about(dataset):
 
 def decided(looks):
     """The groups of a study by what these looks at it said; waits for those that are still to come."""
-    files = [checkpoints.look.get(look=place).output[0] for place in looks]
-    return planned(GROUPS.values(), [read_json(file)["open"] for file in files])
+    said = []
+    for place in looks:
+        said.append(read_json(checkpoints.look.get(look=place).output[0])["open"])
+        if not said[-1]:
+            break
+    return planned(GROUPS.values(), said)
 
 
 def searched(looks):
