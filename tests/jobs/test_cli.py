@@ -80,7 +80,12 @@ def test_listings_for_people(call, listing):
     assert [line.split()[0] for line in lines[1:]] == names(listing, CONFIG)
 
 
-@pytest.mark.parametrize("study", names("studies", CONFIG))
+LONG = ("paper", "standard")  # of hundreds of networks, whose updates are counted
+
+
+@pytest.mark.parametrize(
+    "study", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in names("studies", CONFIG)]
+)
 def test_check_of_the_projects_studies(call, study, tmp_path):
     status, out, _ = call("check", study, "--json", "--results", tmp_path)
     rows = json.loads(out)
