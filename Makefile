@@ -1,5 +1,5 @@
 # make benchmark   set up, run the default benchmark, say where its report is
-# make test        set up, run the checks and tests: about ten minutes on two cores
+# make test        set up, run the checks and tests, without the slow ones
 # make test-slow   a run of the workflow in miniature, and two other slow tests, drawn by the commit
 # make test-all    every test
 # VENV=path        the virtual environment to make or share (6.5 GB);  STUDY=smoke|default|laptop|full;  CORES=all
