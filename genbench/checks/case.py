@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.config.expand import Trial
+from genbench.config.expand import label as place_of
 from genbench.config.read import model_spec
 from genbench.config.schema import Recipe, Search, Study, Tune
 from genbench.training.switches import HP
@@ -140,11 +141,6 @@ class Case:
 
 def _keys(part: Search | Recipe, sections: Iterable[str]) -> set[str]:
     return {f"{section}.{key}" for section in sections for key in getattr(part, section)}
-
-
-def place_of(dataset: str, variant: str) -> str:
-    """A dataset's, or a model's, name with that of its variant, as in reports."""
-    return f"{dataset} · {variant}" if variant else dataset
 
 
 def values_of(trials: Iterable[Trial], value: Callable[[Trial], Any]) -> dict[str, set[Any]]:

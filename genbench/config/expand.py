@@ -47,9 +47,9 @@ class Trial:
         return {"trial": value.pop("id"), **value}
 
 
-def label(model: str, variant: str) -> str:
-    """A model's name, and that of what its cell does differently."""
-    return f"{model} · {variant}" if variant else model
+def label(name: str, variant: str) -> str:
+    """The name of a model, or of a dataset, with that of what a cell does differently, as in reports."""
+    return f"{name} · {variant}" if variant else name
 
 
 STUDYS = ("variant", "phase", "configuration", "levels")
@@ -131,14 +131,14 @@ def _of_cell(study: Study, cell: Cell, data: DatasetSpec, model: ModelSpec, cros
         "phase": "search" if tune else "",
         "levels": tuple(named.items()),
     }
-    seen = []
+    seen: set[str] = set()
     for place, own in enumerate(_configurations(model, tune, levels, root)):
         # what is searched wins over a level's value, and a level's value over the authors' defaults
         fixed, searched = (own, None) if place == 0 and tune and tune.defaults else (None, own)
         parts = recipe(model, data, cell.recipes.get(model.name), fixed, *levels, searched, kept).model_dump(mode="json")
-        if parts in seen:  # where there is nothing, or little, to search
+        if (alike := repr(parts)) in seen:  # where there is nothing, or little, to search
             continue
-        seen.append(parts)
+        seen.add(alike)
         code = training_code(model.name, data, common["budget"], parts)
         for seed in [searching(place, repeat) for repeat in range(tune.seeds)] if tune else study.seeds:
             yield _identified(Trial("", seed=seed, configuration=place, code=code, **common, **parts))
