@@ -58,46 +58,24 @@ def floors(args) -> None:
 
 
 def train(args) -> None:
-    """Train a group of trials."""
-    from genbench.jobs.train import train_group
+    """Train groups of trials of one dataset, and score them."""
+    from genbench.jobs.trials import run_trials
 
-    train_group(args.study, args.group, _paths(args), args.out, _device(args), args.checkpoint_interval)
+    device, interval = _device(args), args.checkpoint_interval
+    run_trials(args.study, args.groups, _paths(args), args.out, device, interval, args.searched)
 
 
 def evaluate(args) -> None:
-    """Score a group of trials, or samples made elsewhere (--samples FILE --dataset NAME)."""
-    if args.samples or args.dataset:
-        if not (args.samples and args.dataset):
-            raise UserError("genbench evaluate: --samples FILE and --dataset NAME go together")
-        from genbench.config.schema import check_encoders
-        from genbench.jobs.outside import evaluate_samples
+    """Score samples that were made elsewhere."""
+    from genbench.config.schema import check_encoders
+    from genbench.jobs.outside import evaluate_samples
 
-        encoders = tuple(args.encoders.split(","))
-        try:
-            check_encoders(encoders)
-        except ValueError as error:
-            raise UserError(f"--encoders: {error}") from None
-        evaluate_samples(args.samples, args.dataset, encoders, _paths(args), _device(args), args.out)
-        return
-    if not (args.study and args.group and args.out):
-        raise UserError("genbench evaluate: give --samples FILE --dataset NAME, or --study NAME --group NAME --out FILE")
-    from genbench.jobs.evaluate import evaluate_group
-
-    evaluate_group(args.study, args.group, _paths(args), args.out, _device(args))
-
-
-def score(args) -> None:
-    """Score a group of a search's trials on the validation and the test split."""
-    from genbench.jobs.search import score_searched
-
-    score_searched(args.study, args.group, _paths(args), args.out, _device(args))
-
-
-def choose(args) -> None:
-    """Choose a search's best configuration by the validation split."""
-    from genbench.jobs.search import choose
-
-    choose(args.manifests, args.out)
+    encoders = tuple(args.encoders.split(","))
+    try:
+        check_encoders(encoders)
+    except ValueError as error:
+        raise UserError(f"--encoders: {error}") from None
+    evaluate_samples(args.samples, args.dataset, encoders, _paths(args), _device(args), args.out)
 
 
 def look(args) -> None:
@@ -293,22 +271,18 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--epochs", type=int, default=20)
     for job in (reference, floors):
         computes(verb(job, "dataset", "study"))
-    sub = computes(verb(train, "study", "group"))
-    sub.add_argument("--out", type=Path, required=True)
+    sub = computes(verb(train, "study"))
+    sub.add_argument("groups", nargs="+", help="names of groups, as `genbench check STUDY` lists them")
+    sub.add_argument("--searched", type=Path, nargs="*", default=[], help="manifests of the searches that the groups confirm")
+    sub.add_argument("--out", type=Path, required=True, help="JSON file to write")
     seconds = float(os.environ.get("GENBENCH_CHECKPOINT_SECONDS", 30))
     sub.add_argument("--checkpoint-interval", type=float, default=seconds, help="seconds between checkpoints")
     sub = computes(verb(evaluate))
-    sub.add_argument("--samples", type=Path, help="samples made elsewhere: .npz, .npy, or a folder of images")
-    sub.add_argument("--dataset", help="the dataset that they imitate")
+    sub.add_argument("--samples", type=Path, required=True, help=".npz, .npy, or a folder of images")
+    sub.add_argument("--dataset", required=True, help="the dataset that they imitate")
     sub.add_argument("--encoders", default="classifier", help="classifier[-SEED], inception[:FILE], dinov2:FILE; commas between")
-    for option in ("study", "group"):
-        sub.add_argument(f"--{option}", default=os.environ.get(f"GENBENCH_{option.upper()}"), help="of trials to score")
     sub.add_argument("--out", type=Path, help="JSON file to write")
-    for job in (score, posthoc):
-        computes(verb(job, "study", "group")).add_argument("--out", type=Path, required=True)
-    sub = verb(choose)
-    sub.add_argument("manifests", type=Path, nargs="+", help="of a search's scores")
-    sub.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    computes(verb(posthoc, "study", "group")).add_argument("--out", type=Path, required=True)
     sub = verb(look, "study")
     sub.add_argument("manifests", type=Path, nargs="+", help="of the scores of all searched so far")
     sub.add_argument("--look", type=int, required=True, help="which look, from 0")

@@ -16,7 +16,7 @@ from genbench.config.seeds import confirming, searching
 __all__ = ["Group", "Trial", "at_most", "dataset_hash", "expand", "groups", "label", "planned", "resolve", "training_code"]
 
 TRAINING = ("genbench.training.trainer:Trainer", "genbench.data.space:space")  # what every trial runs, besides its model
-GROUP_SIZE = 16  # trials of one job
+GROUP_SIZE = 16  # trials of one group
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ STUDYS = ("variant", "phase", "configuration", "levels")
 
 @dataclass(frozen=True)
 class Group:
-    """Trials that one job trains, those that share a network together: of one dataset, model and phase."""
+    """Trials of one dataset, model and phase that a job trains, those that share a network together."""
 
     name: str  # <dataset>/<model>-<hash of its trials' ids>
     dataset: str
@@ -168,7 +168,7 @@ def _configurations(model: ModelSpec, tune: Tune | None, levels: list[Level], ro
 
 
 def groups(study: Study, root: Path = ROOT) -> list[Group]:
-    """The jobs of a study: trials of one dataset, model and variant in order, GROUP_SIZE at a time.
+    """The groups of a study: trials of one dataset, model and variant in order, GROUP_SIZE at a time.
 
     More seeds or configurations only add groups and extend the last one; trials in the store are not trained again.
     """
@@ -239,7 +239,8 @@ def _confirming(study: Study, trials: list[Trial], searches: list[Group]) -> lis
     return out
 
 
-def find_group(study_name: str, group: str, root: Path = ROOT) -> tuple[Study, Group]:
-    """A study and one of its groups by name; KeyError if the configuration changed under a running workflow."""
+def find_groups(study_name: str, names: Sequence[str], root: Path = ROOT) -> tuple[Study, list[Group]]:
+    """A study and some of its groups by name; KeyError if the configuration changed under a running workflow."""
     study = read_study(study_name, root)
-    return study, {g.name: g for g in groups(study, root)}[group]
+    every = {g.name: g for g in groups(study, root)}
+    return study, [every[name] for name in names]

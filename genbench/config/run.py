@@ -18,6 +18,7 @@ class RunConfig(Frozen):
     device: str = "auto"
     mlflow_uri: str = ""
     checkpoint_seconds: float = 30.0
+    job_minutes: float = 2.0
 
 
 def run_config(config: Mapping[str, Any]) -> RunConfig:

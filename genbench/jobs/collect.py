@@ -29,14 +29,16 @@ def collect(
     """results/studies/<study>: trials, scores and floors as tables, study.json with the provenance."""
     study = read_study(study_name)
     scored, tried = ([read_json(path) for path in each] for each in (manifests, searched))
-    there = {manifest["group"] for manifest in (*scored, *tried)}  # a study that grows may have stopped short of others
+    there = {
+        row["group"] for manifest in (*scored, *tried) for row in manifest["rows"]
+    }  # a study that grows may have stopped short of others
     found = [chosen(group, paths) for group in groups(study) if group.name in there]
     trials = {t.id: t for group in found for t in group.trials}
     members = {group.name: {t.id: t for t in group.trials} for group in found}
     rows, scores, examples = [], [], []
     for manifest in scored:
         for row in manifest["rows"]:
-            trial = members[manifest["group"]][row["trial"]]
+            trial = members[row["group"]][row["trial"]]
             base = named(trial)
             rows.append(_trial(base, trial, row, read_json(paths.trial(trial.id) / TRAINED)))
             scores += [{**base, **_with_settings(score)} for score in row["scores"]]
@@ -61,7 +63,7 @@ def collect(
 
 
 def _trial(base: dict, trial: Trial, row: dict, training: dict) -> dict:
-    """A row of the trials' table, from the trial, its row in the manifest of its group, and how its training went."""
+    """A row of the trials' table, from the trial, its row in the manifest of its job, and how its training went."""
     costs = {f"cost_{name}": {**training["costs"], **row["costs"]}.get(name) for name in COSTS}
     rest = {key: training[key] for key in ("step", "selected_update", "device", "started", "finished")}
     place = {"variant": trial.variant, "phase": trial.phase, "configuration": trial.configuration}
@@ -80,7 +82,7 @@ def _posthoc(manifests: Sequence[Path], members: dict[str, dict[str, Trial]], pa
     for path in manifests:
         pictures, manifest = str(path.with_suffix(".npz").relative_to(paths.results)), read_json(path)
         for row in manifest["rows"]:
-            base = named(members[manifest["group"]][row["trial"]])
+            base = named(members[row["group"]][row["trial"]])
             rows += [{**base, **each, "pictures": pictures} for each in row["numbers"] + row["faults"]]
     return rows
 

@@ -8,19 +8,30 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from genbench.config.errors import UserError
-from genbench.config.expand import Group, find_group, resolve
+from genbench.config.expand import Group, find_groups, resolve
 from genbench.config.schema import Study
 from genbench.results.files import read_json
 from genbench.results.paths import Paths
 
-__all__ = ["choose_device", "chosen", "commit", "group_of", "locked", "machine", "progress", "versions"]
+__all__ = [
+    "INFRASTRUCTURE",
+    "cause_of",
+    "choose_device",
+    "chosen",
+    "commit",
+    "groups_of",
+    "locked",
+    "machine",
+    "progress",
+    "versions",
+]
 
 PACKAGES = (
     "genbench",
@@ -36,6 +47,16 @@ PACKAGES = (
 )
 
 
+# not the method's fault: the job must fail, and the same command run again continues from the checkpoint
+# (a GPU that is out of memory is shared by several jobs; after another of its errors the process can run nothing more)
+INFRASTRUCTURE = (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+
+
+def cause_of(error: Exception) -> str:
+    """What went wrong inside a method, in one line for its row."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def choose_device(name: str) -> torch.device:
     """ "auto" is cuda where there is one; else the device named, or a UserError if it can't be had."""
     if name == "auto":
@@ -48,16 +69,13 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def group_of(study: str, name: str, paths: Paths) -> tuple[Study, Group]:
-    """A study and one of its groups, with the trials of the chosen configuration if it confirms one.
-
-    UserError if the configuration no longer has it, or if nothing was chosen yet.
-    """
+def groups_of(study: str, names: Sequence[str]) -> tuple[Study, list[Group]]:
+    """A study and some of its groups; UserError if the configuration no longer has them."""
     try:
-        settings, group = find_group(study, name)
-    except KeyError:
+        return find_groups(study, names)
+    except KeyError as error:
+        name = error.args[0]
         raise UserError(f"config/studies/{study}.yaml: no group {name!r} (did the configuration change while it ran?)") from None
-    return settings, chosen(group, paths)
 
 
 def chosen(group: Group, paths: Paths) -> Group:

@@ -13,24 +13,23 @@ import torch
 from torch import Tensor
 
 from genbench.config.code import code_hash
-from genbench.config.expand import Trial
+from genbench.config.expand import Group, Trial
 from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
 from genbench.config.seeds import listed
-from genbench.data import Dataset, load, space
-from genbench.jobs.common import group_of
+from genbench.data import space
+from genbench.jobs.common import INFRASTRUCTURE, cause_of
+from genbench.jobs.context import Context
 from genbench.jobs.manifold import known_manifold
 from genbench.jobs.reference import GRID, density_grid, sample_count, sample_scores, scoring_of
-from genbench.jobs.selection import Selection
 from genbench.jobs.stored import draw_samples, trained
-from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.likelihood.decoders import annealed_scores
 from genbench.likelihood.score import Likelihood, nll_scores
 from genbench.metrics.cards import METRICS, SYMBOLS, units
 from genbench.metrics.score import Score
 from genbench.models import Model
 from genbench.results.files import read_json, read_npz, write_json, write_npz
-from genbench.results.paths import DENSITY, LIKELIHOODS, PARTS, PREVIEW, SAMPLES, SCORED, TRAINED, Paths
+from genbench.results.paths import DENSITY, LIKELIHOODS, PARTS, PREVIEW, SAMPLES, SCORED, TRAINED
 from genbench.results.pictures import save_preview
 from genbench.training.replicas import stream
 
@@ -41,32 +40,29 @@ LIKELIHOOD = ("genbench.likelihood.score:nll_scores", "genbench.likelihood.score
 ANNEALED = "genbench.likelihood.decoders:annealed_scores"
 
 
-def evaluate_group(study: str, group: str, paths: Paths, out, device: torch.device) -> None:
-    """Score every trained trial of a group; the manifest `out` carries all scores, the store samples and pictures."""
-    settings, members = group_of(study, group, paths)
-    data = load(paths.data(members.dataset))
-    compared = scoring_of(data, settings, paths)
-    rows, select = [], None
-    for trial in members.trials:
-        training = read_json(paths.trial(trial.id) / TRAINED)
+def evaluate_group(group: Group, context: Context) -> list[dict[str, Any]]:
+    """Score every trained trial of a group: a row for each, with all scores; samples and pictures go to the store."""
+    compared = scoring_of(context.data, context.study, context.paths)
+    rows: list[dict[str, Any]] = []
+    for trial in group.trials:
+        folder = context.paths.trial(trial.id)
+        training = read_json(folder / TRAINED)
         row = {"trial": trial.id, "status": training["status"], "cause": training["cause"], "scores": [], "costs": {}}
         if training["status"] == "ok":
             picture = not any(r["status"] == "ok" for r in rows)  # of the density, expensive for some: the first seed's is shown
             selected = {}
             if training.get("earlier"):
-                select = select or Selection(data, settings, paths, device)
-                selected = select(trial)
+                selected = context.select(trial)
                 row |= {key: selected.get(key) for key in ("update", "last", "checkpoints")}
             if selected.get("status") == "failed":
                 row |= {"status": "failed", "cause": selected["cause"]}
             else:
-                update = selected.get("update")
-                row |= _evaluated(_Evaluation(trial, training, data, settings, paths, device, compared, picture, update))
-            write_json(paths.trial(trial.id) / SCORED, row)
+                row |= _evaluated(_Evaluation(trial, training, context, compared, picture, selected.get("update")))
+            write_json(folder / SCORED, row)
         shown = ", ".join(f"{s['metric']} {s['value']:.4g}" for s in row["scores"])
-        print(f"{group} seed {trial.seed}: {row['status']} {row['cause'] or ''} {shown}", file=sys.stderr, flush=True)
+        print(f"{group.name} seed {trial.seed}: {row['status']} {row['cause'] or ''} {shown}", file=sys.stderr, flush=True)
         rows.append(row)
-    write_json(out, {"group": group, "study": study, "rows": rows})
+    return rows
 
 
 def _evaluated(evaluation: "_Evaluation") -> dict[str, Any]:
@@ -88,17 +84,15 @@ class _Evaluation:
 
     trial: Trial
     training: Mapping[str, Any]
-    data: Dataset
-    study: Study
-    paths: Paths
-    device: torch.device
+    context: Context
     compared: list[str]  # with what, as hashes
     picture: bool  # whether the density is drawn
     update: int | None  # of the checkpoint that is scored; None: the end
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder: Path = self.paths.trial(self.trial.id)
+        self.study, self.data, self.device = self.context.study, self.context.data, self.context.device
+        self.folder: Path = self.context.paths.trial(self.trial.id)
         self.generator = torch.Generator(self.device).manual_seed(stream(self.trial.seed, "evaluation"))
         code = code_hash(*SAMPLING)
         made = [
@@ -113,7 +107,7 @@ class _Evaluation:
 
     @cached_property
     def model(self) -> Model:
-        return trained(self.trial, self.paths, self.device, self.update)
+        return trained(self.trial, self.context.paths, self.device, self.update)
 
     def run(self) -> dict[str, Any]:
         """Scores and costs."""
@@ -168,7 +162,15 @@ class _Evaluation:
             manifold = known_manifold(samples, self.data, self.model, self.generator) if inverting else None
             wanted = [metric for name in missing for metric in asked[name]]
             found = sample_scores(
-                samples, self.data, self.study.encoders, self.paths, self.device, self.trial.seed, labels, manifold, wanted
+                samples,
+                self.data,
+                self.study.encoders,
+                self.context.paths,
+                self.device,
+                self.trial.seed,
+                labels,
+                manifold,
+                wanted,
             )
             state = bytes(self.generator.get_state().tolist()).hex()
             for name in missing:

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from genbench.config.errors import UserError
-from genbench.config.schema import Study
-from genbench.data import Dataset, load, space
-from genbench.jobs.common import group_of
+from genbench.data import load, space
+from genbench.jobs.common import INFRASTRUCTURE, cause_of, chosen, groups_of
+from genbench.jobs.context import Context
 from genbench.jobs.reference import named_encoder, sample_count
-from genbench.jobs.selection import Selection
 from genbench.jobs.stored import trained
-from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.metrics.cards import POSTHOC, scores
 from genbench.metrics.encoder import extract
 from genbench.metrics.neighbours import neighbours
@@ -44,20 +42,19 @@ def sample_group(study: str, group: str, paths: Paths, out: Path, device: torch.
     scores, costs per sample and diagnostics of the method alike. A method that fails, or that a model has nothing for, is a
     fault {method, cause}. UserError if the study asks for no sampling method.
     """
-    settings, members = group_of(study, group, paths)
+    settings, (found,) = groups_of(study, [group])
     if settings.posthoc is None:
         raise UserError(f"config/studies/{study}.yaml: posthoc: missing, so there is nothing to do after training")
+    members = chosen(found, paths)
     data = load(paths.data(members.dataset))
-    score = _scorer(data, settings, paths, device)
-    rows, pictures, select = [], {}, None
+    context = Context(settings, data, paths, device)
+    score = _scorer(context)
+    rows, pictures = [], {}
     for trial in members.trials:
-        row: dict[str, Any] = {"trial": trial.id, "numbers": [], "faults": []}
+        row: dict[str, Any] = {"group": group, "trial": trial.id, "numbers": [], "faults": []}
         training = read_json(paths.trial(trial.id) / TRAINED)
-        if training["status"] == "ok":
-            update = None
-            if training.get("earlier"):  # the checkpoint that its scores are of
-                select = select or Selection(data, settings, paths, device)
-                update = select(trial).get("update")
+        if training["status"] == "ok":  # of the checkpoint that its scores are of
+            update = context.select(trial).get("update") if training.get("earlier") else None
             model = trained(trial, paths, device, update)
             sampler = Sampler(
                 model, space(data, model.space[data.kind]), data.splits["validation"], sample_count(data, settings),
@@ -74,7 +71,7 @@ def sample_group(study: str, group: str, paths: Paths, out: Path, device: torch.
         faults = "; ".join(f"{each['method']}: {each['cause']}" for each in row["faults"])
         print(f"{group} seed {trial.seed}: {len(row['numbers'])} numbers {faults}", file=sys.stderr, flush=True)
     write_npz(out.with_suffix(".npz"), **pictures)
-    write_json(out, {"group": group, "study": study, "rows": rows})
+    write_json(out, {"study": study, "rows": rows})
 
 
 class _Numbers:
@@ -118,8 +115,9 @@ class _Numbers:
         self.numbers += [{**common, "metric": key, "value": value} for key, value in values.items()]
 
 
-def _scorer(data: Dataset, study: Study, paths: Paths, device: torch.device) -> Scorer:
+def _scorer(context: Context) -> Scorer:
     """Metrics shown, by key, of samples in raw units; precision and recall of points are those of their coordinates."""
+    data, study, paths, device = context.data, context.study, context.paths, context.device
     if data.kind == "points":
         density, test = data.density(), data.splits["test"]
 

@@ -13,9 +13,9 @@ from genbench.config.expand import Trial
 from genbench.config.hashing import short_hash
 from genbench.config.schema import Study
 from genbench.data import Dataset, space
+from genbench.jobs.common import INFRASTRUCTURE, cause_of
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import draw_samples, trained
-from genbench.jobs.train import INFRASTRUCTURE, cause_of
 from genbench.metrics.distances import frechet
 from genbench.metrics.encoder import extract
 from genbench.metrics.neighbours import Coverage

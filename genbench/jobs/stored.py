@@ -1,15 +1,25 @@
 """Models of stored trials."""
 
+import functools
+from collections.abc import Callable
+
 import torch
 
+from genbench.checks.trials import arguments
 from genbench.config.expand import Trial
-from genbench.jobs.train import build_model
-from genbench.models import Model
+from genbench.config.read import dataset_spec
+from genbench.models import MODELS, Model
 from genbench.results.paths import Paths
 from genbench.sampling.draws import draw_samples
 from genbench.training.checkpoint import load_tensors
 
-__all__ = ["draw_samples", "trained"]
+__all__ = ["build_model", "draw_samples", "trained"]
+
+
+def build_model(trial: Trial) -> Callable[[], Model]:
+    """What makes a trial's model; its data's shape comes from the configuration."""
+    spec = dataset_spec(trial.dataset)
+    return functools.partial(MODELS[trial.model], spec.shape, spec.levels, **arguments(trial))
 
 
 def trained(trial: Trial, paths: Paths, device: torch.device, update: int | None = None) -> Model:

@@ -1,63 +1,44 @@
-"""The job that trains a group of trials."""
+"""Training of a group of trials into the store."""
 
-import functools
 import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
 import torch
 
-from genbench.checks.trials import arguments, check_trial
 from genbench.config.budget import Budget
-from genbench.config.expand import Trial
+from genbench.config.expand import Group, Trial
 from genbench.config.hashing import short_hash
-from genbench.config.read import dataset_spec
-from genbench.data import Dataset, load, space
-from genbench.jobs.common import group_of, locked, progress, versions
-from genbench.models import MODELS, Model
+from genbench.data import Dataset, space
+from genbench.jobs.common import INFRASTRUCTURE, cause_of, locked, progress, versions
+from genbench.jobs.context import Context
+from genbench.jobs.stored import build_model
+from genbench.models import MODELS
 from genbench.results.files import read_json, write_json, write_parquet
 from genbench.results.paths import HISTORY, TRAINED, TRIAL, Paths
 from genbench.training.checkpoint import save_tensors
 from genbench.training.trainer import Result, Switches, Trainer
 
-__all__ = ["build_model", "train_group"]
-
-# not the method's fault: the job must fail, and the same command run again continues from the checkpoint
-# (a GPU that is out of memory is shared by several jobs; after another of its errors the process can run nothing more)
-INFRASTRUCTURE = (OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+__all__ = ["train_group"]
 
 
-def cause_of(error: Exception) -> str:
-    """What went wrong inside a method, in one line for its row."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def build_model(trial: Trial) -> Callable[[], Model]:
-    """What makes a trial's model; its data's shape comes from the configuration."""
-    spec = dataset_spec(trial.dataset)
-    return functools.partial(MODELS[trial.model], spec.shape, spec.levels, **arguments(trial))
-
-
-def train_group(study: str, group: str, paths: Paths, out, device: torch.device, interval: float) -> None:
-    """Train the group's trials that the store lacks, then write the manifest `out`.
+def train_group(group: Group, context: Context, interval: float) -> dict[str, str]:
+    """Train the group's trials that the store lacks, with `interval` seconds between checkpoints; statuses of all by trial.
 
     A trial that diverges or breaks inside the method becomes a row with its status and cause.
     """
-    _, members = group_of(study, group, paths)
-    for trial in members.trials:
-        check_trial(trial)
-    data = load(paths.data(members.dataset))
-    with locked(paths.store / "locks" / members.name.replace("/", "-")):
-        todo = [t for t in members.trials if not _done(t, data, paths)]
+    data, paths = context.data, context.paths
+    with locked(paths.store / "locks" / group.name.replace("/", "-")):
+        todo = [t for t in group.trials if not _done(t, data, paths)]
         for chunk in _chunks(todo):
-            _train(chunk, data, paths, device, interval)
-    statuses = {t.id: read_json(paths.trial(t.id) / TRAINED)["status"] for t in members.trials}
-    write_json(out, {"group": group, "study": study, "trials": statuses, "content_hash": data.content_hash})
-    print(f"{group}: " + ", ".join(f"seed {t.seed} {statuses[t.id]}" for t in members.trials), file=sys.stderr)
+            _train(chunk, data, paths, context.device, interval)
+    statuses = {t.id: read_json(paths.trial(t.id) / TRAINED)["status"] for t in group.trials}
+    print(f"{group.name}: " + ", ".join(f"seed {t.seed} {statuses[t.id]}" for t in group.trials), file=sys.stderr)
+    return statuses
 
 
 def _chunks(trials: list[Trial]) -> Iterator[list[Trial]]:

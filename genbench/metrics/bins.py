@@ -6,9 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.special import xlogy
-from scipy.stats import norm
-from sklearn.cluster import KMeans
+from scipy.special import ndtri, xlogy
 from torch import Tensor
 
 from genbench.metrics.card import MOST, RESAMPLED, Card, metric
@@ -38,6 +36,8 @@ class Bins:
 
         Raises ValueError for rows that are not finite, or fewer than 40 of them.
         """
+        from sklearn.cluster import KMeans  # its import takes seconds, and what was fitted is read
+
         rows = finite_rows("bins: training", train).cpu()
         if len(rows) < 40:
             raise ValueError(f"bins: {len(rows)} training rows; at least 40 are needed")
@@ -127,7 +127,7 @@ def ndb(images: Images) -> Score | None:
     def different(counts: np.ndarray) -> np.ndarray:
         pooled = (counts + train) / (n + m)
         error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-        return (np.abs(counts / n - real) > norm.isf(ALPHA / 2) * error).mean(-1)
+        return (np.abs(counts / n - real) > -ndtri(ALPHA / 2) * error).mean(-1)
 
     null_sd = (ALPHA * (1 - ALPHA) / len(train)) ** 0.5
     return filled.score("ndb", different, {"alpha": ALPHA, "floor": ALPHA, "null_sd": null_sd})

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.stats import betabinom, hypergeom
 from torch import Tensor
 
 from genbench.metrics.card import ALARM, Card, metric
@@ -122,6 +121,8 @@ class _Twins:
 
     def p(self, count: int | np.ndarray) -> Any:
         """Chance that as many or more of all equal ones are among the samples, if these are like the real ones (Fisher)."""
+        from scipy.stats import hypergeom  # its import takes a second
+
         return hypergeom.sf(count - 1, self.n + self.m, count + self.real, self.n)
 
 
@@ -234,6 +235,8 @@ def _near(key: str, images: Images, ratios: Tensor, held_out: Tensor, own: dict[
     Fresh data lie below it with a probability that is Beta(r, m - r + 1) over the draw of the held-out ones, so that the count
     among n of them is beta-binomial.
     """
+    from scipy.stats import betabinom  # its import takes a second
+
     made, real = images.once(_sample_keys), images.once(_split_keys)
     twins, exact = _twins(made, "train", real), torch.from_numpy(_equal(made, real["train"]))
     n, m, others = len(made), len(held_out), len(made) - twins.count

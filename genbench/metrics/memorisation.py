@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from genbench.metrics.card import MOST, Card, metric
@@ -90,6 +89,8 @@ class Memory:
         The cells are three k-means clusters of the training features, or fewer if one would hold under 20 held-out ones.
         Raises ValueError for values that are not finite, other widths, or fewer than 60 of either.
         """
+        from sklearn.cluster import KMeans  # its import takes seconds, and what was fitted is read
+
         train = finite_rows("memorisation: training", train_features).cpu()
         test = finite_rows("memorisation: held-out", test_features).cpu()
         if train.shape[1] != test.shape[1] or min(len(train), len(test)) < 3 * ENOUGH:

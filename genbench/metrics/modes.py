@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import xlogy
-from scipy.stats import binom
+from scipy.special import bdtrc, xlogy
 from torch import Tensor
 
 from genbench.metrics.bins import LEAST_SHARE, resampled
@@ -110,7 +109,7 @@ def modes(points: Points) -> Score | None:
     if seen is None:
         return None
     counts, least = seen.histogram.numpy(), LEAST_SHARE * seen.n / seen.rule["modes"]
-    met = binom.sf(np.ceil(least) - 1, seen.n, counts / seen.n)  # chances that modes are met next time
+    met = bdtrc(np.ceil(least) - 1, seen.n, counts / seen.n)  # chances that modes are met next time
     settings = {**seen.rule, "ceiling": seen.rule["modes"], "least_share": LEAST_SHARE}
     return score("modes", int((counts >= least).sum()), seen.n, float((met * (1 - met)).sum() ** 0.5), settings)
 

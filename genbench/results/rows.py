@@ -33,12 +33,12 @@ def searched_rows(manifests: Iterable[Mapping[str, Any]], members: Mapping[str, 
     rows = []
     for manifest in manifests:
         for row in manifest["rows"]:
-            trial = members[manifest["group"]][row["trial"]]
+            trial = members[row["group"]][row["trial"]]
             place = {
                 "variant": trial.variant,
                 **levels(trial),
                 "configuration": trial.configuration,
-                "metric": manifest["metric"],
+                "metric": row["metric"],
             }
             rest = {"net": json.dumps(trial.net), "hp": json.dumps(trial.hp), "seconds": row["costs"].get("seconds")}
             scores = {key: row["scores"].get(key) for key in ("validation", "test", "coverage")} | checkpoints(row)

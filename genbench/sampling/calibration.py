@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 __all__ = ["Reliability", "isotonic", "platt", "reliability", "reliability_out_of_fold"]
@@ -49,6 +47,8 @@ def platt(real: Tensor, fake: Tensor) -> Platt:
     References:
         Probabilistic outputs for support vector machines (Platt, 1999)
     """
+    from sklearn.linear_model import LogisticRegression  # its import takes a second
+
     values, labels, weights = _joined(real, fake)
     centre, scale = values.mean(), values.std() or 1.0
     high, low = (len(real) + 1) / (len(real) + 2), 1 / (len(fake) + 2)
@@ -70,6 +70,8 @@ def isotonic(real: Tensor, fake: Tensor) -> Isotonic:
     References:
         Transforming classifier scores into accurate multiclass probability estimates (Zadrozny & Elkan, 2002)
     """
+    from sklearn.isotonic import IsotonicRegression  # its import takes a second
+
     values, labels, weights = _joined(real, fake)
     least = 1 / (2 * min(len(real), len(fake)) + 2)  # certainty that so few examples can't give would hold chains for ever
     fit = IsotonicRegression(y_min=least, y_max=1 - least).fit(values, labels, sample_weight=weights)

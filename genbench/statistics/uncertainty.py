@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtrc, stdtrit
 
 __all__ = ["Difference", "Spread", "critical", "interval", "paired", "pooled_share", "spread", "welch", "wilson"]
 
@@ -61,13 +61,15 @@ def critical(level: float, freedom: float, of: int = 2) -> float:
     tenth of a second: degrees of freedom are rounded down to one of twenty a decade, which makes it 2 % larger at most.
     """
     if of <= 2:
-        return float(stats.t.ppf(0.5 + level / 2, freedom))
+        return float(stdtrit(freedom, 0.5 + level / 2))
     return _studentised(level, 10 ** (math.floor(20 * math.log10(min(freedom, 1e6)) + 1e-9) / 20), of)
 
 
 @cache
 def _studentised(level: float, freedom: float, of: int) -> float:
-    return float(stats.studentized_range.ppf(level, of, freedom)) / math.sqrt(2)
+    from scipy.stats import studentized_range  # its import takes a second
+
+    return float(studentized_range.ppf(level, of, freedom)) / math.sqrt(2)
 
 
 def _half(variances: list[float], freedoms: list[int], level: float, total: float | None = None, of: int = 2) -> float:
@@ -164,7 +166,7 @@ def spread(values: Iterable[float], errors: Iterable[float]) -> Spread | None:
     total, sampling = float(x.var(ddof=1)), float((se**2).mean())
     training = max(0.0, total - sampling)
     share = training / total if total > 0 else math.nan
-    p = float(stats.chi2.sf((x.size - 1) * total / sampling, x.size - 1)) if sampling > 0 else float(total == 0)
+    p = float(chdtrc(x.size - 1, (x.size - 1) * total / sampling)) if sampling > 0 else float(total == 0)
     return Spread(x.size, math.sqrt(total), math.sqrt(sampling), math.sqrt(training), share, p)
 
 

@@ -21,9 +21,7 @@ VERBS = {  # what a verb imports before it does anything
     "(the command line itself)": "genbench.cli",
     "prepare, encode": "genbench.jobs.data",
     "reference, floors": "genbench.jobs.floors",
-    "train": "genbench.jobs.train",
-    "evaluate": "genbench.jobs.evaluate",
-    "score": "genbench.jobs.search",
+    "train": "genbench.jobs.trials",
     "posthoc": "genbench.jobs.posthoc",
     "question": "genbench.jobs.question",
     "collect": "genbench.jobs.collect",
@@ -89,7 +87,7 @@ def of_study(study: str, sleep: str) -> list[tuple[str, str]]:
         jobs = int(next(line for line in said.splitlines() if line.startswith("total")).split()[1])
         again, said = spent(command, folder, **path)
         assert "Nothing to be done" in said, said[-2000:]
-        one = next((folder / "results" / "groups").glob("*/*.json")).relative_to(folder)
+        one = next((folder / "results" / "scores").glob("*/*.json")).relative_to(folder)
         (folder / one).unlink()
         job, _ = spent(
             [*command, "--mode", "remote", "--nolock", "--force", "--rerun-triggers", "mtime", "--", str(one)], folder, **path

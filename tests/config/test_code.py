@@ -21,12 +21,13 @@ DATASETS = ("ring8", "digits")
 GANS = {"mm_gan", "ns_gan", "lsgan", "wgan", "wgan_gp", "dragan", "sngan", "r1_gan", "hinge_gan"}
 ALL = {name: MODELS[name] for name in MODELS}
 NON_SATURATING = GANS - {"mm_gan", "lsgan", "wgan", "wgan_gp", "hinge_gan"}
+SHARED = ["genbench.jobs.context:Context", "genbench.data.dataset:Dataset"]
 JOBS = {  # by rule of the workflow, in which the same roots stand
     "encode": ["genbench.jobs.data:encode"],
     "reference": ["genbench.jobs.reference:make_reference"],
     "floors": ["genbench.jobs.floors:make_floors"],
-    "score": ["genbench.jobs.search:score_searched"],
-    "evaluate": ["genbench.jobs.evaluate:evaluate_group"],
+    "search": ["genbench.jobs.search:score_searched", *SHARED],
+    "score": ["genbench.jobs.evaluate:evaluate_group", *SHARED],
     "posthoc": ["genbench.jobs.posthoc:sample_group", *dict.fromkeys(":".join(SYMBOLS[key]) for key in POSTHOC)],
 }
 
@@ -276,8 +277,8 @@ def test_editing_a_metric_rescores_it_alone(tree, before, file, old, new, metric
             "def fid(more=0, *a, **k):\n    return None\n\n\ndef fid_before(",
             {"posthoc digits"},
         ),
-        ("jobs/stored.py", "eval()", "train()", {"score digits", "evaluate digits", "posthoc digits"}),
-        ("data/points.py", "def log_prob(", "def log_prob_before(", {"question em_bound", "evaluate ring8"}),
+        ("jobs/stored.py", "eval()", "train()", {"search digits", "score digits", "posthoc digits"}),
+        ("data/points.py", "def log_prob(", "def log_prob_before(", {"question em_bound", "score ring8"}),
     ],
 )
 def test_what_stands_behind_a_number_counts(tree, before, file, old, new, expected):

@@ -11,12 +11,14 @@ from genbench.checks.trials import check_trial
 from genbench.config.errors import UserError
 from genbench.config.expand import (
     GROUP_SIZE,
+    at_most,
     dataset_hash,
     expand,
-    find_group,
+    find_groups,
     groups,
 )
 from genbench.config.hashing import short_hash
+from genbench.config.jobs import jobs, work
 from genbench.config.read import dataset_spec, read_study
 
 DATASET = {
@@ -158,10 +160,34 @@ def test_groups_follow_the_seeds_in_order(tree):
     assert len({g.name for g in found}) == 6 and all(g.name.startswith(f"ring/{g.model}-") for g in found)
     more = groups(tree.study(seeds=3 * GROUP_SIZE, models=["vae", "realnvp"]), tree.root)
     assert {g.name for g in found if len(g.trials) == GROUP_SIZE} <= {g.name for g in more}
-    study, group = find_group("small", found[1].name, tree.root)
-    assert group == more[1] and study.name == "small"
+    study, own = find_groups("small", [found[1].name, found[0].name], tree.root)
+    assert own == [more[1], more[0]] and study.name == "small"
     with pytest.raises(KeyError):
-        find_group("small", "ring/vae-00000000", tree.root)
+        find_groups("small", ["ring/vae-00000000"], tree.root)
+
+
+def test_small_groups_share_a_job_and_large_ones_have_their_own(tree):
+    found = groups(tree.study(seeds=2 * GROUP_SIZE + 3, models=["vae", "realnvp"]), tree.root)
+    each = sum(work(trial, tree.root) for trial in found[0].trials) / 60
+    assert [job.names for job in jobs(found, 0.0, tree.root)] == [[group.name] for group in found]
+    (whole,) = jobs(found, 10 * each, tree.root)
+    assert whole.groups == tuple(found) and whole.name.startswith("ring/plain-")
+    several = jobs(found, 2.5 * each, tree.root)
+    assert [name for job in several for name in job.names] == [group.name for group in found]
+    assert 1 < len(several) < len(found) and len({job.name for job in several}) == len(several)
+
+
+def test_jobs_of_a_search_and_of_its_confirmation_are_apart(tree):
+    cell = {
+        **STUDY["cells"][0],
+        "models": ["vae", "realnvp"],
+        "tune": {"configurations": [2, 4], "space": {"hp": {"lr": {"log": [1e-4, 1e-2]}}}},
+    }
+    tree.put("studies", {**STUDY, "baseline": "vae", "cells": [STUDY["cells"][0], {**cell, "variant": "searched"}]})
+    made = jobs(at_most(read_study("small", tree.root), tree.root), 60.0, tree.root)
+    kinds = [{(group.phase, group.look) for group in job.groups} for job in made]
+    assert all(len(kind) == 1 for kind in kinds)
+    assert sorted(kind.pop() for kind in kinds) == [("", 0), ("confirm", 1), ("search", 0), ("search", 1)]
 
 
 def test_trials_of_different_networks_never_train_together(tree):

@@ -39,10 +39,10 @@ def test_an_unknown_study_as_a_process():
     [
         (["check", "nosuch"], ["nosuch", "allowed: "]),
         (["prepare", "--dataset", "nosuch"], ["--dataset", "unknown dataset 'nosuch'", "ring8"]),
-        (["train", "--study", "nosuch", "--group", "a/b", "--out", "x.json", "--device", "cpu"], ["nosuch"]),
-        (["evaluate", "--study", "default", "--group", "a/b", "--out", "x", "--device", "cpu"], ["no group 'a/b'"]),
+        (["train", "a/b", "--study", "nosuch", "--out", "x.json", "--device", "cpu"], ["nosuch"]),
+        (["train", "a/b", "--study", "default", "--out", "x", "--device", "cpu"], ["no group 'a/b'"]),
         (["reference", "--study", "nosuch", "--dataset", "ring8", "--device", "cpu"], ["--study", "nosuch"]),
-        (["train", "--study", "default", "--group", "a/b", "--out", "x", "--device", "abacus"], ["--device", "abacus"]),
+        (["train", "a/b", "--study", "default", "--out", "x", "--device", "abacus"], ["--device", "abacus"]),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(call, argv, words, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from kit import CONFIG, CPU
+from kit import CONFIG, CPU, of_study
 
 from genbench.checks.fairness import lint
 from genbench.checks.trials import arguments, check_trial
@@ -112,9 +112,9 @@ def paths(work, monkeypatch):
 
 def scored(paths, model):
     group = {g.model: g for g in groups(read_study("tiny"))}[model]
-    train_group("tiny", group.name, paths, paths.results / "train.json", CPU, 30.0)
-    evaluate_group("tiny", group.name, paths, paths.results / "evaluate.json", CPU)
-    return group, read_json(paths.results / "evaluate.json")["rows"]
+    here = of_study("tiny", group.name, paths)
+    train_group(*here, 30.0)
+    return group, evaluate_group(*here)
 
 
 @pytest.mark.parametrize(("model", "kinds"), [("ns_gan", set()), ("vae", {"lower_bound"}), ("ddpm", {"lower_bound", "estimate"})])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from kit import CPU
+from kit import of_study
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -77,15 +77,13 @@ class Run:
         change(study)
         path.write_text(yaml.safe_dump(study))
 
-    def train(self, model):
-        group, out = self.groups[model], self.folder / "out" / f"{model}.train.json"
-        train_group("tiny", group.name, self.paths, out, CPU, 30.0)
-        return read_json(out)
+    def train(self, model, interval=30.0):
+        """Statuses by trial."""
+        return train_group(*of_study("tiny", self.groups[model].name, self.paths), interval)
 
     def evaluate(self, model):
-        group, out = self.groups[model], self.folder / "out" / f"{model}.evaluate.json"
-        evaluate_group("tiny", group.name, self.paths, out, CPU)
-        return read_json(out)
+        """Rows of the scores."""
+        return evaluate_group(*of_study("tiny", self.groups[model].name, self.paths))
 
     def file(self, model, seed, name):
         trial = next(t for t in self.groups[model].trials if t.seed == seed)
@@ -130,10 +128,9 @@ def guilty(seed, error):
 
 @pytest.mark.parametrize("model", ["vae", "ns_gan", "gmm"])
 def test_a_group_is_trained_into_the_store(run, model):
-    manifest = run.train(model)
+    statuses = run.train(model)
     trials = run.groups[model].trials
-    assert manifest["trials"] == {t.id: "ok" for t in trials} and len(trials) == 3
-    assert manifest["group"] == run.groups[model].name and manifest["study"] == "tiny"
+    assert statuses == {t.id: "ok" for t in trials} and len(trials) == 3
     weights = []
     for trial in trials:
         folder = run.paths.trial(trial.id)
@@ -164,7 +161,7 @@ def test_only_what_is_missing_is_trained(run):
     run.file("vae", 1, "weights.safetensors").unlink()  # lost
     run.file("vae", 2, "train.json").write_text("half a fi")  # not written by us
     run.configure(lambda study: study.update(seeds=4))
-    assert set(run.train("vae")["trials"].values()) == {"ok"}
+    assert set(run.train("vae").values()) == {"ok"}
     for seed in range(3):
         same = run.file("vae", seed, "train.json").stat().st_mtime_ns == before[seed]
         assert same == (seed == 0)
@@ -183,17 +180,17 @@ def test_new_data_of_the_same_name_are_trained_on(run):
 
 def test_a_method_that_raises_is_a_row(run, monkeypatch, capsys):
     monkeypatch.setattr(MODELS["vae"], "loss_net", raising(ValueError("bad idea\nat length")))
-    manifest = run.train("vae")
-    assert set(manifest["trials"].values()) == {"failed"}
+    statuses = run.train("vae")
+    assert set(statuses.values()) == {"failed"}
     for seed in range(3):
         record = run.record("vae", seed)
         assert (record["status"], record["cause"], record["step"]) == ("failed", "ValueError: bad idea", None)
         assert not run.file("vae", seed, "weights.safetensors").exists()
         assert len(pd.read_parquet(run.file("vae", seed, "history.parquet"))) == 0
     assert "bad idea" in capsys.readouterr().err  # the traceback is in the log
-    assert set(run.train("realnvp")["trials"].values()) == {"ok"}
+    assert set(run.train("realnvp").values()) == {"ok"}
     evaluated = run.evaluate("vae")
-    assert [(r["status"], r["cause"], r["scores"]) for r in evaluated["rows"]] == [("failed", "ValueError: bad idea", [])] * 3
+    assert [(r["status"], r["cause"], r["scores"]) for r in evaluated] == [("failed", "ValueError: bad idea", [])] * 3
 
 
 def test_a_failed_trial_is_not_tried_again(run, monkeypatch):
@@ -201,15 +198,15 @@ def test_a_failed_trial_is_not_tried_again(run, monkeypatch):
         patch.setattr(MODELS["vae"], "loss_net", raising(ValueError("bad idea")))
         run.train("vae")
     before = run.file("vae", 0, "train.json").stat().st_mtime_ns
-    assert set(run.train("vae")["trials"].values()) == {"failed"}
+    assert set(run.train("vae").values()) == {"failed"}
     assert run.file("vae", 0, "train.json").stat().st_mtime_ns == before
 
 
 def test_one_guilty_trial_does_not_take_the_others_down(run, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(job, "Trainer", guilty(1, RuntimeError("no such luck")))
-        manifest = run.train("vae")
-    assert list(manifest["trials"].values()) == ["ok", "failed", "ok"]
+        statuses = run.train("vae")
+    assert list(statuses.values()) == ["ok", "failed", "ok"]
     assert run.record("vae", 1)["cause"] == "RuntimeError: no such luck"
     # the others are what they would have been in the group
     alone = load_tensors(run.file("vae", 2, "weights.safetensors"))[0]
@@ -226,9 +223,8 @@ def test_the_machines_faults_are_not_the_methods(run, monkeypatch, error):
         patch.setattr(MODELS["vae"], "loss_net", raising(error))
         with pytest.raises(type(error)):
             run.train("vae")
-    assert not (run.folder / "out" / "vae.train.json").exists()
     assert not run.file("vae", 0, "train.json").exists()
-    assert set(run.train("vae")["trials"].values()) == {"ok"}  # the same command again
+    assert set(run.train("vae").values()) == {"ok"}  # the same command again
 
 
 def test_a_killed_job_continues_from_its_checkpoint(run, monkeypatch):
@@ -245,11 +241,10 @@ def test_a_killed_job_continues_from_its_checkpoint(run, monkeypatch):
 
         return tell
 
-    group = run.groups["vae"]
     with monkeypatch.context() as patch:
         patch.setattr(job, "progress", killed)
         with pytest.raises(OSError, match="killed"):
-            train_group("tiny", group.name, run.paths, run.folder / "out.json", CPU, 0.0)
+            run.train("vae", 0.0)
     assert len(list(run.paths.store.glob("checkpoints/*.safetensors"))) == 1
     started = []
 
@@ -257,7 +252,7 @@ def test_a_killed_job_continues_from_its_checkpoint(run, monkeypatch):
         return lambda done, total, values: started.append(done)
 
     monkeypatch.setattr(job, "progress", watched)
-    train_group("tiny", group.name, run.paths, run.folder / "out.json", CPU, 0.0)
+    run.train("vae", 0.0)
     assert started[0] > 40
     assert not list(run.paths.store.glob("checkpoints/*"))
     for seed in range(3):
@@ -275,9 +270,7 @@ def test_no_checkpoint_is_left_behind_by_a_group_that_broke(run, monkeypatch):
 
     run.configure(lambda study: study["cells"][0]["budget"].update(value=100))
     monkeypatch.setattr(job, "progress", broken)
-    group = run.groups["vae"]
-    train_group("tiny", group.name, run.paths, run.folder / "out.json", CPU, 0.0)
-    assert set(read_json(run.folder / "out.json")["trials"].values()) == {"failed"}
+    assert set(run.train("vae", 0.0).values()) == {"failed"}
     assert not list(run.paths.store.glob("checkpoints/*"))
 
 
@@ -286,12 +279,12 @@ def test_divergence_is_a_row(run):
         study["cells"][0]["recipes"]["vae"]["hp"] = {"lr": 1e8, "clip": 0.0}
 
     run.configure(wild)
-    assert set(run.train("vae")["trials"].values()) == {"diverged"}
+    assert set(run.train("vae").values()) == {"diverged"}
     record = run.record("vae", 0)
     assert record["status"] == "diverged" and record["step"] >= 1 and record["cause"]
-    rows = run.evaluate("vae")["rows"]
+    rows = run.evaluate("vae")
     assert [r["status"] for r in rows] == ["diverged"] * 3 and all(r["scores"] == [] for r in rows)
-    assert run.train("vae")["trials"] and not run.file("vae", 0, "weights.safetensors").exists()
+    assert run.train("vae") and not run.file("vae", 0, "weights.safetensors").exists()
 
 
 def test_replicas_of_a_recipe_cut_a_group_into_chunks(run, monkeypatch):
@@ -310,7 +303,7 @@ def test_replicas_of_a_recipe_cut_a_group_into_chunks(run, monkeypatch):
 
 def test_unknown_groups_and_missing_data_are_users_errors(run):
     with pytest.raises(UserError, match="no group 'ring8/vae-0'"):
-        train_group("tiny", "ring8/vae-0", run.paths, run.folder / "out.json", CPU, 30.0)
+        of_study("tiny", "ring8/vae-0", run.paths)
     shutil.rmtree(run.paths.data("ring8"))
     with pytest.raises(UserError, match="prepare the dataset first"):
         run.train("vae")
@@ -324,7 +317,7 @@ def test_unknown_groups_and_missing_data_are_users_errors(run):
 )
 def test_trials_are_scored(run, model, kinds):
     run.train(model)
-    rows = run.evaluate(model)["rows"]
+    rows = run.evaluate(model)
     assert [r["trial"] for r in rows] == [t.id for t in run.groups[model].trials]
     for seed, row in enumerate(rows):
         assert row["status"] == "ok" and row["costs"]["sample_count"] == 100 and row["costs"]["sample_seconds"] > 0
@@ -337,7 +330,7 @@ def test_trials_are_scored(run, model, kinds):
         assert run.file(model, seed, "density.npz").exists() == (bool(kinds) and seed == 0)  # expensive: of the first seed only
         assert read_json(run.file(model, seed, "metrics.json")) == row
     assert rows[0]["scores"] != rows[1]["scores"]
-    again = run.evaluate(model)["rows"]  # a seed of its own: the same scores each time
+    again = run.evaluate(model)  # a seed of its own: the same scores each time
     assert [r["scores"] for r in again] == [r["scores"] for r in rows]
 
 
@@ -351,7 +344,7 @@ def test_an_evaluation_that_fails_is_a_row(run, monkeypatch):
         return original(self, n, generator) * (torch.nan if len(calls) == 1 else 1)
 
     monkeypatch.setattr(MODELS["vae"], "sample", sample)
-    rows = run.evaluate("vae")["rows"]
+    rows = run.evaluate("vae")
     assert [r["status"] for r in rows] == ["failed", "ok", "ok"]
     assert rows[0]["cause"] == "evaluation: ValueError: 100 of 100 samples are not finite" and rows[0]["scores"] == []
     assert read_json(first / "train.json")["status"] == "ok"
@@ -361,7 +354,7 @@ def test_an_infinite_score_is_a_failure(run, monkeypatch):
     run.train("realnvp")
     original = MODELS["realnvp"].log_prob
     monkeypatch.setattr(MODELS["realnvp"], "log_prob", lambda self, x, generator=None: original(self, x) - torch.inf)
-    rows = run.evaluate("realnvp")["rows"]
+    rows = run.evaluate("realnvp")
     assert all(r["status"] == "failed" and "nll is inf" in r["cause"] for r in rows)
 
 
@@ -370,4 +363,3 @@ def test_evaluation_passes_on_the_machines_faults(run, monkeypatch):
     monkeypatch.setattr(MODELS["vae"], "sample", raising(OSError("gone")))
     with pytest.raises(OSError, match="gone"):
         run.evaluate("vae")
-    assert not (run.folder / "out" / "vae.evaluate.json").exists()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from kit import CONFIG, CPU
+from kit import CONFIG, CPU, of_study
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -56,7 +56,7 @@ def folder(tmp_path_factory, configure):
         prepare_data("ring8", paths)
         write_json(paths.reference("ring8") / "floor.json", {"scores": []})
         for group in groups(read_study("tiny")):
-            train_group("tiny", group.name, paths, Path("out") / f"{group.model}.json", CPU, 30.0)
+            train_group(*of_study("tiny", group.name, paths), 30.0)
     return folder
 
 
@@ -176,7 +176,7 @@ def test_post_hoc_samples_reach_the_report(here):
     for group in groups(read_study("tiny")):
         manifests.append(here.results / "scores" / f"{group.name}.json")
         unscored = {"status": "failed", "cause": "not scored", "scores": [], "costs": {}}
-        write_json(manifests[-1], {"group": group.name, "rows": [{"trial": t.id, **unscored} for t in group.trials]})
+        write_json(manifests[-1], {"rows": [{"group": group.name, "trial": t.id, **unscored} for t in group.trials]})
         extra.append(sampled(here, group.model)[1])
     collect("tiny", manifests, here, extra)
     results = read(here.study("tiny"), here.store)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kit import CPU
+from kit import of_study
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -15,7 +15,7 @@ from genbench.jobs.data import prepare_data
 from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.search import choose, score_searched
 from genbench.jobs.train import train_group
-from genbench.results.files import read_json, write_json
+from genbench.results.files import read_json
 from genbench.results.paths import Paths
 
 CELL = {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 20}, "batch": 16, "tune": {"configurations": 3}}
@@ -33,10 +33,10 @@ class Search:
         return [g for g in found if g.phase == "search"], next(g for g in found if g.phase == "confirm")
 
     def score(self, group):
-        out = self.folder / "out" / f"{group.name}.json"
-        train_group("tiny", group.name, self.paths, self.folder / "out" / "train.json", CPU, 30.0)
-        score_searched("tiny", group.name, self.paths, out, CPU)
-        return out
+        """Rows of a search's scores."""
+        here = of_study("tiny", group.name, self.paths)
+        train_group(*here, 30.0)
+        return score_searched(*here)
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def search(tmp_path, monkeypatch, configure):
 
 def test_trials_are_scored_on_both_splits_and_only_once(search):
     (group,), _ = search.configure(configurations=3)
-    rows = read_json(search.score(group))["rows"]
+    rows = search.score(group)
     assert [row["configuration"] for row in rows] == [0, 1, 2] and rows[0]["hp"]["lr"] == 5e-5
     assert all(row["scores"]["validation"] > 0 and row["scores"]["test"] != row["scores"]["validation"] for row in rows)
     stamps = {path: path.stat().st_mtime_ns for path in search.paths.store.glob("*/selection-*.json")}
     (group,), _ = search.configure(configurations=5)
-    again = read_json(search.score(group))["rows"]
+    again = search.score(group)
     assert again[:3] == rows and len(again) == 5
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
 
@@ -65,44 +65,39 @@ def test_the_choice_is_confirmed_on_fresh_seeds(search):
         UserError, match=r"selected/ring8/vae-.*: not found; .* confirms the choice of a search that has not ended"
     ):
         chosen(confirm, search.paths)
-    manifest = search.score(group)
-    choose([manifest], search.paths.selected(confirm.name))
-    rows = read_json(manifest)["rows"]
+    rows = search.score(group)
+    choose(rows, search.paths.selected(confirm.name))
     best = min(rows, key=lambda row: row["scores"]["validation"])
     assert read_json(search.paths.selected(confirm.name))["configuration"] == best["configuration"]
     found = chosen(confirm, search.paths)
     assert [(t.seed, t.hp) for t in found.trials] == [(confirming(seed), best["hp"]) for seed in (0, 1)]
-    out = search.folder / "out" / "confirm.json"
-    train_group("tiny", confirm.name, search.paths, out, CPU, 30.0)
-    assert read_json(out)["trials"] == {t.id: "ok" for t in found.trials}
+    assert train_group(*of_study("tiny", confirm.name, search.paths), 30.0) == {t.id: "ok" for t in found.trials}
 
 
 def test_failed_configurations_come_last_and_the_authors_defaults_stand_in(tmp_path):
     def row(configuration, *values):
         return [{"configuration": configuration, "scores": {} if v is None else {"validation": v}} for v in values]
 
-    manifest, out = tmp_path / "a.json", tmp_path / "b.json"
-    write_json(manifest, {"rows": row(0, 5.0, 5.0) + row(1, 1.0, None) + row(2, 4.0, 4.5)})
-    choose([manifest], out)
+    out = tmp_path / "chosen.json"
+    choose(row(0, 5.0, 5.0) + row(1, 1.0, None) + row(2, 4.0, 4.5), out)
     assert read_json(out) == {"configuration": 2, "configurations": 3, "failed": 1, "validation": 4.25}
-    write_json(manifest, {"rows": row(0, None) + row(1, None)})
-    choose([manifest], out)
+    choose(row(0, None) + row(1, None), out)
     assert read_json(out) == {"configuration": 0, "configurations": 2, "failed": 2}
 
 
 def test_the_validation_split_chooses_a_checkpoint_of_every_trial(search):
     (group,), confirm = search.configure(configurations=3, checkpoints=4)
-    rows = read_json(search.score(group))["rows"]
+    rows = search.score(group)
     for row in rows:
         assert [each["update"] for each in row["checkpoints"]] == [5, 10, 15, None]
         best = min(row["checkpoints"], key=lambda each: each["validation"])
         assert (row["update"], row["scores"]["test"]) == (best["update"], best["test"])
         assert row["last"]["test"] == row["checkpoints"][-1]["test"] and 0 <= row["scores"]["coverage"] <= 1
     assert any(row["update"] is not None for row in rows) or len({c["test"] for row in rows for c in row["checkpoints"]}) == 12
-    choose([search.folder / "out" / f"{group.name}.json"], search.paths.selected(confirm.name))
-    train_group("tiny", confirm.name, search.paths, search.folder / "out" / "confirm.json", CPU, 30.0)
-    evaluate_group("tiny", confirm.name, search.paths, search.folder / "out" / "scores.json", CPU)
-    for row in read_json(search.folder / "out" / "scores.json")["rows"]:
+    choose(rows, search.paths.selected(confirm.name))
+    here = of_study("tiny", confirm.name, search.paths)
+    train_group(*here, 30.0)
+    for row in evaluate_group(*here):
         best = min(row["checkpoints"], key=lambda each: each["validation"])
         scored = next(s["value"] for s in row["scores"] if s["metric"] == "sliced_w1")
         assert row["update"] == best["update"] and scored == pytest.approx(best["test"], rel=1e-6)

@@ -1,9 +1,3 @@
-def selection_of(wildcards):
-    """What a group that confirms a search's choice waits for; nothing for others."""
-    group = GROUPS[f"{wildcards.dataset}/{wildcards.group}"]
-    return [f"{RESULTS}/selected/{group.name}.json"] if group.phase == "confirm" else []
-
-
 def encoders_of(wildcards):
     """The classifiers whose features score an image dataset; points need none."""
     names = CLASSIFIERS if wildcards.dataset in IMAGES else []
@@ -17,24 +11,51 @@ def about(dataset):
 
 
 def decided(looks):
-    """The groups of a study by what these looks at it said; waits for those that are still to come."""
+    """The jobs of a study, by name, by what these looks at it said; waits for those that are still to come."""
     said = []
     for place in looks:
-        said.append(read_json(checkpoints.look.get(look=place).output[0])["open"])
+        said.append(tuple(read_json(checkpoints.look.get(look=place).output[0])["open"]))
         if not said[-1]:
             break
-    return planned(GROUPS.values(), said)
+    return jobs_after(tuple(said))
 
 
-def searched(looks):
-    """Files of the scores of all that is searched by what these looks said."""
-    return [f"{RESULTS}/searched/{group.name}-{CHOOSING}.json" for group in decided(looks) if group.phase == "search"]
+@functools.cache
+def jobs_after(said):
+    """Jobs by name, by what looks said."""
+    return {job.name: job for job in jobs(planned(GROUPS.values(), said), RUN.job_minutes)}
 
 
-def final(folder, suffix, keep=lambda group: True):
-    """Files of all groups of the study's own trials; of a search, those that confirm its choice."""
+def job_of(wildcards):
+    """The job of this name; those of later looks are known once the looks before were taken."""
+    name = f"{wildcards.dataset}/{wildcards.job}"
+    return next(found[name] for count in range(len(LOOKS) + 1) if name in (found := decided(LOOKS[:count])))
 
-    def files(wildcards):
-        return [f"{RESULTS}/{folder}/{g.name}-{suffix}.json" for g in decided(LOOKS) if g.phase != "search" and keep(g)]
 
-    return files
+def searched(looks, names=None):
+    """Files of the scores of all that is searched by what these looks said, or of what these groups searched."""
+    jobs = [job for job in decided(looks).values() if job.groups[0].phase == "search"]
+    return [f"{RESULTS}/searched/{job.name}-{CHOOSING}.json" for job in jobs if names is None or names & set(job.names)]
+
+
+def searches_of(wildcards):
+    """The scores of the searches whose choices a job confirms."""
+    names = {name for group in job_of(wildcards).groups for name in group.searched}
+    return searched(LOOKS, names) if names else []
+
+
+def final():
+    """Jobs that score the study's own trials, and those that confirm what its searches chose."""
+    return [job for job in decided(LOOKS).values() if job.groups[0].phase != "search"]
+
+
+def scores_of(jobs):
+    """Files of the scores of jobs."""
+    return [f"{RESULTS}/scores/{job.name}-{SCORING}.json" for job in jobs]
+
+
+def resampled(wildcards):
+    """Files of the post-hoc samples of all groups that the study asks them for."""
+    groups = [group for job in final() for group in job.groups]
+    asked = [group for group in groups if STUDY.samples_posthoc(group.dataset, group.trials[0].family)]
+    return [f"{RESULTS}/posthoc/{group.name}-{SAMPLING}.json" for group in asked]

@@ -1,9 +1,9 @@
 rule collect:
     input:
-        scores=final("scores", SCORING),
+        scores=lambda w: scores_of(final()),
         searched=lambda w: searched(LOOKS),
         floors=expand(f"{RESULTS}/reference/{{dataset}}/floor.json", dataset=DATASETS),
-        posthoc=final("posthoc", SAMPLING, lambda g: STUDY.samples_posthoc(g.dataset, g.trials[0].family)),
+        posthoc=resampled,
         questions=[f"{RESULTS}/questions/{folder}/about.json" for folder in QUESTIONS.values()],
     output:
         [f"{RESULTS}/studies/{RUN.study}/{file}" for file in ("trials.parquet", "scores.parquet", "floors.parquet", "study.json")],
