@@ -3,6 +3,7 @@
 import math
 import time
 import traceback
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,11 +17,10 @@ from genbench.data import Dataset, space
 from genbench.jobs.common import INFRASTRUCTURE, cause_of
 from genbench.jobs.reference import named_encoder, sample_count
 from genbench.jobs.stored import draw_samples, trained
-from genbench.metrics.distances import frechet
+from genbench.metrics.distances import FrechetTo
 from genbench.metrics.encoder import extract
 from genbench.metrics.neighbours import Coverage
-from genbench.metrics.sets import Points
-from genbench.metrics.transport import sliced_w1
+from genbench.metrics.transport import SlicedTo
 from genbench.results.files import read_json, write_json
 from genbench.results.paths import TRAINED, Paths
 from genbench.training.replicas import stream
@@ -42,14 +42,12 @@ class Selection:
         self.data, self.paths, self.device, self.count = data, paths, device, sample_count(data, study)
         self.metric = CHOOSES[data.kind]
         if data.kind == "points":
-            self.distance, self.features, name = self._sliced, lambda x: x, "points"
+            self.features, name = lambda x: x, "points"
         else:
             encoder = named_encoder(study.encoders[0], data, paths, device)
-            self.distance, self.features, name = self._frechet, lambda x: extract(encoder, x.to(device))[0], encoder.name
+            self.features, name = lambda x: extract(encoder, x.to(device))[0], encoder.name
         code = code_hash("genbench.jobs.selection:Selection", settings=[data.kind, data.meta["source"], *study.encoder_kinds[:1]])
         self.key = short_hash([self.count, name, data.content_hash, code], 8)
-        self.real: dict[str, Tensor] = {}
-        self.coverage: Coverage | None = None
 
     def __call__(self, trial: Trial) -> dict[str, Any]:
         """Status, cause, costs and, of a trial that ended ok, `checkpoints`: dicts of `update` (None: the end), validation
@@ -66,49 +64,51 @@ class Selection:
         if row["status"] != "ok":
             return row
         start = time.perf_counter()
-        checkpoints, best, samples = [], math.inf, None
+        checkpoints, best, chosen = [], math.inf, None
         try:
             for update in [*training.get("earlier", ()), None]:
                 try:
-                    found, made = self._scored(trial, update)
+                    found, features = self._scored(trial, update)
                 except ValueError:  # not finite on the way, which the end need not be
                     if update is None:
                         raise
                     continue
                 checkpoints.append({"update": update, **found})
                 if found["validation"] <= best:  # of equal ones the last
-                    best, samples = found["validation"], made
-            self.coverage = self.coverage or Coverage(self._reference("test"))
-            coverage = self.coverage(self.features(samples))
+                    best, chosen = found["validation"], features
+            coverage = self.coverage(chosen)
         except INFRASTRUCTURE:
             raise
         except Exception as error:
             traceback.print_exc()
             return row | {"status": "failed", "cause": f"evaluation: {cause_of(error)}"}
         row["costs"] |= {"evaluate_seconds": time.perf_counter() - start}
-        chosen = [each for each in checkpoints if each["validation"] == best][-1]
-        scores = {split: chosen[split] for split in SPLITS} | {"coverage": coverage}
+        picked = [each for each in checkpoints if each["validation"] == best][-1]
+        scores = {split: picked[split] for split in SPLITS} | {"coverage": coverage}
         last = {split: checkpoints[-1][split] for split in SPLITS}
-        return row | {"scores": scores, "update": chosen["update"], "last": last, "checkpoints": checkpoints}
+        return row | {"scores": scores, "update": picked["update"], "last": last, "checkpoints": checkpoints}
 
     def _scored(self, trial: Trial, update: int | None) -> tuple[dict[str, float], Tensor]:
-        """Scores of a checkpoint on both splits, and its samples; ValueError where a score is not finite."""
+        """Scores of a checkpoint on both splits, and its samples' features; ValueError where a score is not finite."""
         model = trained(trial, self.paths, self.device, update)
         generator = torch.Generator(self.device).manual_seed(stream(trial.seed, "evaluation"))
-        samples = draw_samples(model, space(self.data, model.space[self.data.kind]), self.count, generator)
-        scores = self.distance(samples, trial.seed)
+        features = self.features(draw_samples(model, space(self.data, model.space[self.data.kind]), self.count, generator))
+        scores = self.distances(features, trial.seed)
         if not all(map(math.isfinite, scores.values())):
             raise ValueError(f"{self.metric} is not finite")
-        return scores, samples
+        return scores, features
 
-    def _reference(self, split: str) -> Tensor:
-        if split not in self.real:
-            self.real[split] = self.features(self.data.splits[split])
-        return self.real[split]
+    @cached_property
+    def real(self) -> dict[str, Tensor]:
+        """Features of the data, by split."""
+        return {split: self.features(self.data.splits[split]) for split in SPLITS}
 
-    def _sliced(self, x: Tensor, seed: int) -> dict[str, float]:
-        return {split: sliced_w1(Points(x, self.data.splits[split], seed=seed)).value for split in SPLITS}
+    @cached_property
+    def coverage(self) -> Coverage:
+        """Of the test split."""
+        return Coverage(self.real["test"])
 
-    def _frechet(self, x: Tensor, seed: int) -> dict[str, float]:
-        features = self.features(x)
-        return {split: frechet(features, self._reference(split))[0] for split in SPLITS}
+    @cached_property
+    def distances(self) -> FrechetTo | SlicedTo:
+        """The metric that chooses, of samples' features, to each split."""
+        return SlicedTo(self.real) if self.data.kind == "points" else FrechetTo(self.real)

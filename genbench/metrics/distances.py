@@ -1,5 +1,6 @@
 """Distances between the features of generated and of reference images: Fréchet and kernel."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from genbench.metrics.cards import METRICS
 from genbench.metrics.score import Score, root
 from genbench.metrics.sets import Images
 
-__all__ = ["checked", "fid", "fid_bias", "fid_infinity", "frechet", "kid", "pair"]
+__all__ = ["FrechetTo", "checked", "fid", "fid_bias", "fid_infinity", "frechet", "kid", "pair"]
 
 BIAS = "(1/n + 1/m) (tr C + 1/2 sum_ij l_i l_j (1 + d_ij) / (l_i + l_j))"
 SIZES = 15  # subset sizes of the extrapolation in 1/N
@@ -168,6 +169,26 @@ def frechet(features: Tensor, reference: Tensor) -> tuple[float, Tensor]:
     mapped = rows @ (root_y.T @ right[kept].T / values[kept].sqrt())
     influence = rows.square().sum(1) - mapped.square().sum(1) + 2 * rows @ shift
     return max(float(value), 0.0), influence - influence.mean()
+
+
+class FrechetTo:
+    """Squared Fréchet distances of many sets of features to the same references (m, d), by name: the values of `frechet`.
+
+    The references' covariances are factored once, those of features once for all references, and no influence is computed.
+    """
+
+    def __init__(self, references: Mapping[str, Tensor]):
+        self.moments = {name: _moments(checked("reference features", rows)) for name, rows in references.items()}
+
+    def __call__(self, features: Tensor, seed: int = 0) -> dict[str, float]:
+        """Distances of features (n, d), by reference; ValueError unless all are finite. `seed`: for the interface of SlicedTo."""
+        centre, root = _moments(checked("generated features", features))
+        own, found = root.square().sum(), {}
+        for name, (mean, factor) in self.moments.items():
+            crossed = torch.linalg.svdvals(root @ factor.T).sum()
+            value = (centre - mean).square().sum() + own + factor.square().sum() - 2 * crossed
+            found[name] = max(float(value), 0.0)
+        return found
 
 
 def fid_bias(features: Tensor, n: int, m: int) -> float:

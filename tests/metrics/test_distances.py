@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from kit import gen
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 from genbench.metrics.cards import scores
 from genbench.metrics.classes import inception_score
-from genbench.metrics.distances import fid, fid_bias, fid_infinity, frechet, kid
+from genbench.metrics.distances import FrechetTo, fid, fid_bias, fid_infinity, frechet, kid
 from genbench.metrics.order import canonical
 from genbench.metrics.references import Reference
 from genbench.metrics.sets import Images
@@ -226,3 +227,14 @@ def test_further_encoders_give_two_distances_and_the_same():
     x, y = gaussian(200, 8, 1, 0.3), gaussian(150, 8, 2)
     every = scored(x, y)
     assert scores(seen(x, y, x, further=True)) == [every["fid"], every["kid"]]
+
+
+def test_many_sets_to_the_same_references_have_the_distances_of_each_alone():
+    mixed = torch.randn(12, 12, generator=gen(9))
+    a, b, c = (torch.randn(n, 12, generator=gen(n)) @ mixed for n in (80, 300, 9_000))
+    measure = FrechetTo({"few": a, "many": c})
+    for features in (b, a, 3 * c[:50] + 1):
+        alone = {name: frechet(features.double(), rows.double())[0] for name, rows in (("few", a), ("many", c))}
+        assert measure(features) == pytest.approx(alone, rel=1e-9, abs=1e-9)
+    with pytest.raises(ValueError, match="finite"):
+        measure(b * torch.nan)
