@@ -54,6 +54,7 @@ def time_trial(trials: Sequence[Trial], device: torch.device | str = "cpu", root
     """
     cls = MODELS[trials[0].model]
     made = trainer(trials, root, device)
+    made.replicas.traced = False  # tracing takes longer than timing, and a trial is at most as slow as without
     watch = Stopwatch(made.replicas.device)
     training = _training(made, watch, least) if cls.players else _fitting(made, watch)
     model, generator = made.finished(0), torch.Generator(device).manual_seed(0)

@@ -22,7 +22,7 @@ STARTUP = 4.0  # seconds that a job's imports take
 # choice of a checkpoint; more where a likelihood takes many passes; and two classifiers with what real data score.
 SEEN = {"points": 2500, "images": 1000}
 EVALUATE = {"points": 1.2, "images": 0.5}
-CHECKPOINT = {"points": 1.2, "images": 0.1}
+CHECKPOINT = {"points": 0.05, "images": 0.1}
 EXPENSIVE = {"ebm": 5.0, "diffusion": 10.0, "continuous_flow": 1.5, "vae": 3.0}
 REFERENCE = {"points": 4.0, "images": 30.0}
 KEPT = 100_000  # bytes of a trial's curves, picture and JSON
@@ -33,14 +33,13 @@ class Work:
     """Trials of one kind that a study trains.
 
     Attributes:
-        what: "search", "confirm" or "train". total: trials in all, `left` of them not in the store; jobs: that train those.
+        what: "search", "confirm" or "train". total: trials in all, `left` of them not in the store.
         trials: those that are left; to confirm a choice that is not made yet: one for each configuration it can fall on.
     """
 
     what: str
     total: int
     left: int
-    jobs: int
     trials: tuple[Trial, ...]
 
 
@@ -57,13 +56,14 @@ class Cost:
 
 def estimate(
     study: Study, works: Sequence[Work], asked: Mapping[str, str], results: Path,
-    device: str = "cpu", limit: float = LIMIT, root: Path = ROOT,
+    jobs: int, device: str = "cpu", limit: float = LIMIT, root: Path = ROOT,
 ) -> tuple[list[Cost], list[str]]:  # fmt: skip
     """Costs by part, and what to know of them, one line each.
 
     Arguments:
         works: what is to be trained. asked: folders of questions by name. results: folder that earlier runs filled.
-        device: "cpu" or "cuda". limit: seconds for timing updates of networks that the store has no trial of.
+        jobs: processes that train and score. device: "cpu" or "cuda".
+        limit: seconds for timing updates of networks that the store has no trial of.
     """
     trials = [trial for work in works for trial in work.trials]
     paths = Paths(results)
@@ -80,7 +80,6 @@ def estimate(
     total, left = sum(work.total for work in works), sum(work.left for work in works)
     costs.append(Cost("scoring", total, left, scoring / 3600, 0))
     costs.append(_references(works, results, root))
-    jobs = sum(2 * work.jobs for work in works)
     costs.append(Cost("starting jobs", jobs, jobs, jobs * STARTUP / 3600, 0))
     answers, unknown = _questions(asked, results)
     scaled = len(clock.scaled.keys() - clock.known.keys())

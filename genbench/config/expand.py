@@ -16,7 +16,7 @@ from genbench.config.seeds import confirming, searching
 __all__ = ["Group", "Trial", "at_most", "dataset_hash", "expand", "groups", "label", "planned", "resolve", "training_code"]
 
 TRAINING = ("genbench.training.trainer:Trainer", "genbench.data.space:space")  # what every trial runs, besides its model
-GROUP_SIZE = 16  # trials of one group
+GROUP_SIZE = 64  # trials of one group
 
 
 @dataclass(frozen=True)

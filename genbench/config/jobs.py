@@ -9,7 +9,9 @@ from genbench.config.expand import Group, Trial
 from genbench.config.hashing import short_hash
 from genbench.config.read import ROOT, dataset_spec
 
-__all__ = ["Job", "jobs", "work"]
+__all__ = ["MINUTES", "Job", "jobs", "work"]
+
+MINUTES = 2.0  # of work in a job, unless a run is told otherwise
 
 # Seconds of one core, for a sense of size: laptop's searches took 1.5, 2 and 5 s for a trial's 51,000, 19,000 and 13,000 examples
 # of 2, 64 and 784 numbers, and about half a second for its scores

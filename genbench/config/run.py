@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genbench.config.jobs import MINUTES
 from genbench.config.schema import Frozen, parse
 
 __all__ = ["RunConfig", "run_config"]
@@ -18,7 +19,7 @@ class RunConfig(Frozen):
     device: str = "auto"
     mlflow_uri: str = ""
     checkpoint_seconds: float = 30.0
-    job_minutes: float = 2.0
+    job_minutes: float = MINUTES
 
 
 def run_config(config: Mapping[str, Any]) -> RunConfig:

@@ -8,6 +8,7 @@ from genbench.checks.cost import Cost, Work, estimate
 from genbench.checks.fairness import Finding, lint, notes
 from genbench.checks.trials import check_trial
 from genbench.config.expand import Group, Trial
+from genbench.config.jobs import MINUTES, jobs
 from genbench.config.schema import Study
 from genbench.jobs.common import chosen
 from genbench.results.paths import TRAINED, Paths
@@ -46,16 +47,18 @@ def findings(study: Study, parts: Sequence[Group]) -> tuple[list[Finding], list[
 
 def cost(study: Study, parts: Sequence[Group], paths: Paths, device: str) -> tuple[list[Cost], list[str]]:
     """What a study has left to do, by part, and what to know of these numbers."""
-    works = []
+    works, todo = [], []
     for group in parts:
         if group.phase != "confirm" or paths.selected(group.name).is_file():
             own = chosen(group, paths).trials
             left = tuple(t for t in own if not (paths.trial(t.id) / TRAINED).exists())
-            works.append(Work(group.phase or "train", len(own), len(left), bool(left), left))
+            works.append(Work(group.phase or "train", len(own), len(left), left))
+            todo += [group] * bool(left)
         else:
             size = len(group.seeds)
-            works.append(Work("confirm", size, size, 1, group.trials))
-    return estimate(study, works, questions.folders(study), paths.results, device)
+            works.append(Work("confirm", size, size, group.trials))
+            todo.append(group)
+    return estimate(study, works, questions.folders(study), paths.results, len(jobs(todo, MINUTES)), device)
 
 
 def shown(costs: list[Cost], device: str, cores: int) -> tuple[list[dict[str, str]], str]:

@@ -1,6 +1,5 @@
 """Losses of a model's players and their gradients, on fresh batches, for all replicas at once."""
 
-import torch
 from torch import Tensor
 
 from genbench.data.space import Space
@@ -34,10 +33,8 @@ class Losses:
         x, noise = self.draw()
         model, hp = self.replicas.model, self.replicas.hp
         if hasattr(model, f"prepare_{player}"):
-            with torch.no_grad():
-                noise = {**noise, **self.replicas.call(f"prepare_{player}", x, noise, hp)}
+            noise = {**noise, **self.replicas.step(f"prepare_{player}", x, noise, hp)}
         loss, grads = self.replicas.gradients(f"loss_{player}", player, x, noise, hp)
         if hasattr(model, f"state_{player}"):
-            with torch.no_grad():
-                self.replicas.set_buffers(self.replicas.call(f"state_{player}", noise, hp))
+            self.replicas.set_buffers(self.replicas.step(f"state_{player}", noise, hp))
         return loss, grads

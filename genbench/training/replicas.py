@@ -1,6 +1,7 @@
 """K trials of one model as one object: their parameters, buffers, hyperparameters and random streams."""
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from torch.utils._pytree import tree_map
 
 from genbench.config.hashing import short_hash
 from genbench.models.base import Model
+from genbench.training.traced import Traced
 
 __all__ = ["Replicas", "build", "stream"]
 
@@ -50,6 +52,7 @@ class Replicas:
     Arguments:
         make: builds one model. seeds, hps: one per replica. device, dtype: of everything.
         lifted: vmap or loop. A single replica never pays for vmap. begin: called with each new model and its seed.
+        traced: whether what a step calls is traced, which takes about a second for each of its functions.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Replicas:
         dtype,
         lifted: bool,
         begin: Callable[[Model, int], None] | None = None,
+        traced: bool = False,
     ):
         models = [_Method(build(make, seed)).to(device=device, dtype=dtype) for seed in seeds]
         for method, seed in zip(models, seeds, strict=True):
@@ -80,6 +84,8 @@ class Replicas:
             # each replica's own module runs, whose parameters are the rows' memory: functional_call costs as much as a small net
             self._modules = [m.requires_grad_(False) for m in models]
         self._queue: list[dict[str, Tensor]] = []
+        self.traced = traced
+        self._programs: dict[str, Traced] = {}
 
     @property
     def model(self) -> Model:
@@ -90,37 +96,61 @@ class Replicas:
         """Names of a player's parameters."""
         return [n for n in self.rows[0] if n.startswith(f"model.{player}.")]
 
-    def lift(self, f: Callable, *args: Any, parameters: Any = None) -> Any:
-        """f(parameters, buffers, *args), written for one replica, on all; args have a leading axis of K."""
-        parameters = self.parameters if parameters is None else parameters
-        if self.lifted:
-            return vmap(f)(parameters, self.buffers, *args)
-        buffers = self.buffer_rows
-        rows = [f(parameters[k], buffers[k], *tree_map(lambda t, k=k: t[k], args)) for k in range(self.count)]
-        return tree_map(lambda *r: torch.stack(r), *rows)
-
     def call(self, method: str, *args: Any, parameters: Any = None) -> Any:
-        """A method of the model on all replicas."""
+        """A method of the model on all replicas, with other parameters if given; args have a leading axis of K."""
         if not self.lifted and parameters is None:
             calls = [m(method, *tree_map(lambda t, k=k: t[k], args)) for k, m in enumerate(self._modules)]
             return tree_map(lambda *r: torch.stack(r), *calls)
-        return self.lift(lambda p, b, *a: functional_call(self.base, {**p, **b}, (method, *a)), *args, parameters=parameters)
+        return self._each(functools.partial(self._run, method), self.parameters if parameters is None else parameters, *args)
+
+    def step(self, method: str, *args: Any) -> Any:
+        """`call` for a method that every update calls, without gradients."""
+        with torch.no_grad():
+            if not self.traced:
+                return self.call(method, *args)
+            one = functools.partial(self._run, method)
+            return self._each(self._program(method, vmap(one) if self.lifted else one), self.parameters, *args)
 
     def gradients(self, method: str, player: str, *args: Any) -> tuple[Tensor, list[list[Tensor]]]:
         """Losses (K,) of a method and, for each replica, the gradients of the player's parameters."""
         names = self.names(player)
+        if not (self.lifted or self.traced):
+            own = [getattr(m.model, player).requires_grad_() for m in self._modules]
+            loss = self.call(method, *args)
+            grads = torch.autograd.grad(loss.sum(), [p for net in own for p in net.parameters()])
+            for net in own:
+                net.requires_grad_(False)
+            return loss.detach(), [list(grads[k * len(names) : (k + 1) * len(names)]) for k in range(self.count)]
+
+        def slopes(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *args: Any) -> tuple[Tensor, list[Tensor]]:
+            wrap = {n: parameters[n].detach().requires_grad_() for n in names}
+            one = functools.partial(self._run, method)
+            with torch.enable_grad():
+                loss = (vmap(one) if self.lifted else one)({**parameters, **wrap}, buffers, *args)
+                return loss.detach(), list(torch.autograd.grad(loss.sum(), [wrap[n] for n in names]))
+
+        f = self._program(method, slopes) if self.traced else slopes
         if self.lifted:
-            wrap = {n: p.detach().requires_grad_() for n, p in self.parameters.items() if n in names}
-            leaves = [wrap[n] for n in names]
-            loss = self.call(method, *args, parameters={**self.parameters, **wrap})
-            grads = [g.unbind(0) for g in torch.autograd.grad(loss.sum(), leaves)]
-            return loss.detach(), [list(row) for row in zip(*grads, strict=True)]
-        own = [getattr(m.model, player).requires_grad_() for m in self._modules]
-        loss = self.call(method, *args)
-        grads = torch.autograd.grad(loss.sum(), [p for net in own for p in net.parameters()])
-        for net in own:
-            net.requires_grad_(False)
-        return loss.detach(), [list(grads[k * len(names) : (k + 1) * len(names)]) for k in range(self.count)]
+            loss, grads = f(self.parameters, self.buffers, *args)
+            return loss, [list(row) for row in zip(*(g.unbind(0) for g in grads), strict=True)]
+        rows = [f(self.rows[k], b, *tree_map(lambda t, k=k: t[k], args)) for k, b in enumerate(self.buffer_rows)]
+        return torch.stack([loss for loss, _ in rows]), [grads for _, grads in rows]
+
+    def _run(self, method: str, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], *args: Any) -> Any:
+        """A method of the model with one replica's parameters and buffers."""
+        return functional_call(self.base, {**parameters, **buffers}, (method, *args))
+
+    def _program(self, name: str, f: Callable) -> Traced:
+        """f, which is traced when it is first called."""
+        return self._programs.setdefault(name, Traced(f))
+
+    def _each(self, f: Callable, parameters: Any, *args: Any) -> Any:
+        """f(parameters, buffers, *args), written for one replica, on all."""
+        if self.lifted:
+            return f(parameters, self.buffers, *args) if isinstance(f, Traced) else vmap(f)(parameters, self.buffers, *args)
+        buffers = self.buffer_rows
+        rows = [f(parameters[k], buffers[k], *tree_map(lambda t, k=k: t[k], args)) for k in range(self.count)]
+        return tree_map(lambda *r: torch.stack(r), *rows)
 
     def set_buffers(self, new: Mapping[str, Tensor]) -> None:
         """Store the buffers that an update returned, (K, ...) each."""

@@ -29,6 +29,7 @@ VALIDATIONS = 20  # looks at the validation split per run
 VALIDATION_SIZE = 1024  # examples per look
 DIAGNOSES = 20  # points of a diagnostic curve: with the next line, about 2 % of the time of a short run
 DIAGNOSED = 128  # held-out examples per point
+TRACED = 300  # updates that pay for tracing what they call; three times as many where replicas run one by one
 SHOWN = 8192  # training examples that a model may look at before and after training
 DIVERGED = 1e10  # a loss beyond this is recorded as divergence, like nan
 
@@ -100,6 +101,7 @@ class Trainer:
             self.replicas.set_buffers({"prior": shares.to(dtype).repeat(count, 1)})
         self.cost = self._probe(seeds[0], hps[0]) if self.players else StepCost(n, n, self.model.fit_flops(n))
         self.updates = updates_of(budget, self.cost)
+        self.replicas.traced = self.updates * (1 if lifted else count) >= (TRACED if lifted else 3 * TRACED)
         self.adam = {p: RowAdam([[row[n] for n in self.replicas.names(p)] for row in self.replicas.rows]) for p in self.players}
         # the average runs over the sampling weights of every family alike
         self.leaves = [t for row in self.replicas.rows for t in row.values()]
@@ -148,7 +150,7 @@ class Trainer:
                 self.adam[player].step(k, row, hp, self.rate() * hp.get(f"lr_{player}", hp["lr"]))
         if hasattr(self.model, f"project_{player}"):
             with torch.no_grad():
-                self.replicas.set_parameters(self.replicas.call(f"project_{player}", self.replicas.hp))
+                self.replicas.set_parameters(self.replicas.step(f"project_{player}", self.replicas.hp))
         return loss, grads
 
     def rate(self) -> float:
