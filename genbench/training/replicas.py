@@ -132,7 +132,8 @@ class Replicas:
         f = self._program(method, slopes) if self.traced else slopes
         if self.lifted:
             loss, grads = f(self.parameters, self.buffers, *args)
-            return loss, [list(row) for row in zip(*(g.unbind(0) for g in grads), strict=True)]
+            # contiguous, as the optimiser needs rows: weights' gradients come transposed
+            return loss, [list(row) for row in zip(*(g.contiguous().unbind(0) for g in grads), strict=True)]
         rows = [f(self.rows[k], b, *tree_map(lambda t, k=k: t[k], args)) for k, b in enumerate(self.buffer_rows)]
         return torch.stack([loss for loss, _ in rows]), [grads for _, grads in rows]
 

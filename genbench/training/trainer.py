@@ -18,6 +18,7 @@ from genbench.models.base import Model
 from genbench.training.checkpoint import load_tensors, save_tensors
 from genbench.training.costs import StepCost, count_step, updates_of
 from genbench.training.losses import Losses
+from genbench.training.memory import keep_freed
 from genbench.training.optim import RowAdam, clip_norm
 from genbench.training.replicas import Make, Replicas, stream
 from genbench.training.switches import HP, Switches
@@ -82,6 +83,7 @@ class Trainer:
         log: Callable[[int, int, dict[str, float]], None] | None = None,
         labels: Mapping[str, Tensor] | None = None,
     ):
+        keep_freed()
         switches = switches or Switches()
         example = make()
         hps = [{**HP, **example.hp, **hp} for hp in hps]
@@ -105,7 +107,9 @@ class Trainer:
         self.adam = {p: RowAdam([[row[n] for n in self.replicas.names(p)] for row in self.replicas.rows]) for p in self.players}
         # the average runs over the sampling weights of every family alike
         self.leaves = [t for row in self.replicas.rows for t in row.values()]
-        self.average = [t.clone() for t in self.leaves]
+        self._trained = list(self.replicas.parameters.values()) if lifted else self.leaves  # stacked: a call each, not K
+        self._averaged = [t.clone() for t in self._trained]
+        self.average = [t[k] for k in range(count) for t in self._averaged] if lifted else self._averaged
         self.best = [t.clone() for t in self.leaves]
         parts = switches.checkpoints if self.players else 1
         marks = dict.fromkeys(round(self.updates * i / parts) for i in range(1, parts))
@@ -137,7 +141,7 @@ class Trainer:
                 losses[player], grads[player] = self._update(player)
         self.done += 1
         decay = min(self.switches.ema, self.done / (self.done + 9))  # ramped: else short runs average their start
-        torch._foreach_lerp_(self.average, self.leaves, 1 - decay)
+        torch._foreach_lerp_(self._averaged, self._trained, 1 - decay)
         if self.done in self.earlier:
             self.earlier[self.done] = self._copy()
         return losses, grads
