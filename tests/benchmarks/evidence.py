@@ -3,8 +3,8 @@
     git worktree add ../before COMMIT
     python tests/benchmarks/evidence.py --before ../before [--datasets ring8 digits mnist5k] [--models ns_gan wgan_gp vae]
 
-The search of each dataset in the tree's own study `laptop` is run by Snakemake with some of its models and so many configurations;
-data and encoders are prepared beforehand. Trees take turns. CPU-seconds of user and system, of all processes; a table in Markdown.
+Snakemake runs the search of each dataset in the tree's own study `laptop`, of some of its models and so many configurations; data
+and encoders are prepared beforehand. CPU-seconds of user and system, of all processes; prints a table in Markdown.
 """
 
 import argparse
@@ -77,10 +77,8 @@ def main() -> None:
                 seconds = spent(folder, *rules)
                 trials = len(list((folder / "results" / "store").glob("*/selection-*.json")))
                 rate[name] = trials / seconds * 3600
-        ratio = rate["now"] / rate["before"]
-        print(
-            f"| `{dataset}`: {', '.join(arguments.models)} | {trials} | {rate['before']:,.0f} | {rate['now']:,.0f} | {ratio:.1f} |"
-        )
+        ratio, shown = rate["now"] / rate["before"], ", ".join(arguments.models)
+        print(f"| `{dataset}`: {shown} | {trials} | {rate['before']:,.0f} | {rate['now']:,.0f} | {ratio:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
