@@ -29,7 +29,7 @@ from genbench.results.files import read_json
 from genbench.results.paths import TRAINED
 from genbench.training.trainer import DIAGNOSES, VALIDATIONS, Switches, Trainer
 
-__all__ = ["Clock", "Speed", "network", "recorded", "time_trial", "trainer"]
+__all__ = ["Clock", "Speed", "network", "recorded", "space_like", "time_trial", "trainer"]
 
 LEAST = 0.05  # seconds that updates of one network are timed for
 SLOW = 0.3  # seconds of a first call beside which what only a first call does is small
@@ -71,7 +71,7 @@ def trainer(trials: Sequence[Trial], root: Path = ROOT, device: torch.device | s
     x, labels = _random(spec, EXAMPLES if cls.players else spec.split.train)
     held_out = min(len(x), spec.split.validation)
     return Trainer(
-        make, [t.seed for t in trials], [t.hp for t in trials], x, x[:held_out], _space(spec, cls.space[spec.kind]),
+        make, [t.seed for t in trials], [t.hp for t in trials], x, x[:held_out], space_like(spec, cls.space[spec.kind]),
         first.batch, Budget(**first.budget), Switches(**first.train), device=device,
         labels={"train": labels, "validation": labels[:held_out]},
     )  # fmt: skip
@@ -132,7 +132,8 @@ def _random(spec: DatasetSpec, most: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randint(spec.levels, (count, *spec.shape), generator=generator).to(torch.uint8), labels
 
 
-def _space(spec: DatasetSpec, name: str) -> Space:
+def space_like(spec: DatasetSpec, name: str) -> Space:
+    """A data space of a dataset's shape; of points, one that leaves them as they are."""
     if SPACES[name] is Standard:
         return Standard(tuple(spec.shape), None, (0.0,) * len(spec.shape), 1.0)
     return SPACES[name](tuple(spec.shape), spec.levels)

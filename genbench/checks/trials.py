@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from genbench.checks.shapes import undrawn
 from genbench.config.errors import UserError
 from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec
@@ -111,7 +112,8 @@ def built(trial: Trial, root: Path = ROOT) -> Built:
 
 @functools.lru_cache(maxsize=4096)
 def _built(name: str, shape: tuple[int, ...], levels: int | None, net: str) -> Built:
-    model = MODELS[name](shape, levels, **json.loads(net))
+    with undrawn():
+        model = MODELS[name](shape, levels, **json.loads(net))
     parameters = sum(p.numel() for p in model.parameters()) if model.players else model.size()
     numbers = sum(t.numel() for t in model.state_dict().values())
     return Built(tuple(model.hp), parameters, numbers, forbidden(model) if isinstance(model, GAN) else "", model.liftable)
