@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from genbench.checks.clock import network
+from genbench.checks.trials import built
 from genbench.config.budget import Budget
 from genbench.config.expand import Group, Trial
 from genbench.config.hashing import short_hash
@@ -21,6 +23,7 @@ from genbench.models import MODELS
 from genbench.results.files import read_json, write_json, write_parquet
 from genbench.results.paths import HISTORY, TRAINED, TRIAL, Paths
 from genbench.training.checkpoint import save_tensors
+from genbench.training.together import SIZES, fastest
 from genbench.training.trainer import Result, Switches, Trainer
 
 __all__ = ["train_group"]
@@ -34,21 +37,30 @@ def train_group(group: Group, context: Context, interval: float) -> dict[str, st
     data, paths = context.data, context.paths
     with locked(paths.store / "locks" / group.name.replace("/", "-")):
         todo = [t for t in group.trials if not _done(t, data, paths)]
-        for chunk in _chunks(todo):
-            _train(chunk, data, paths, context.device, interval)
+        for chunk in _chunks(todo, context):
+            _train(chunk, context, interval)
     statuses = {t.id: read_json(paths.trial(t.id) / TRAINED)["status"] for t in group.trials}
     print(f"{group.name}: " + ", ".join(f"seed {t.seed} {statuses[t.id]}" for t in group.trials), file=sys.stderr)
     return statuses
 
 
-def _chunks(trials: list[Trial]) -> Iterator[list[Trial]]:
-    """Trials that can train together: they differ in seed and hyperparameters only."""
+def _chunks(trials: list[Trial], context: Context) -> Iterator[list[Trial]]:
+    """Trials that can train together, as many as are fastest here: they differ in seed and hyperparameters only."""
     alike: dict[str, list[Trial]] = {}
     for trial in trials:
         alike.setdefault(short_hash([trial.net, trial.train, trial.batch, trial.budget]), []).append(trial)
     for own in alike.values():
-        size = max(1, int(own[0].train.get("replicas", Switches.replicas)))
+        most = min(len(own), max(1, int(own[0].train.get("replicas", Switches.replicas))))
+        size = _together(own, most, context) if most > SIZES[1] else most
         yield from (own[start : start + size] for start in range(0, len(own), size))
+
+
+def _together(trials: list[Trial], most: int, context: Context) -> int:
+    """How many of these trials to train together, `most` at the most."""
+    if not built(trials[0]).liftable:
+        return 1
+    sizes = [*(size for size in SIZES if size < most), most]
+    return fastest(lambda count: _trainer(trials[:count], context), network(trials[0]), context.paths.speeds, sizes)
 
 
 def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
@@ -59,33 +71,37 @@ def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
     return record["content_hash"] == data.content_hash and (record["status"] != "ok" or paths.weights(trial.id).exists())
 
 
-def _train(chunk: list[Trial], data: Dataset, paths: Paths, device: torch.device, interval: float) -> None:
-    first = chunk[0]
+def _train(chunk: list[Trial], context: Context, interval: float) -> None:
     started = time.time()
-    key = short_hash([[t.id for t in chunk], data.content_hash, device.type])  # random streams differ between devices
-    checkpoint = paths.checkpoint(key)
+    # random streams differ between devices
+    key = short_hash([[t.id for t in chunk], context.data.content_hash, context.device.type])
+    checkpoint = context.paths.checkpoint(key)
     try:
-        trainer = Trainer(
-            build_model(first), [t.seed for t in chunk], [t.hp for t in chunk],
-            data.splits["train"], data.splits["validation"], space(data, MODELS[first.model].space[data.kind]),
-            first.batch, Budget(**first.budget), Switches(**first.train),
-            device=device, checkpoint=checkpoint, interval=interval, key=key,
-            log=progress(f"{first.dataset}/{first.model} x{len(chunk)}"), labels=data.labels,
-        )  # fmt: skip
-        results = trainer.run()
+        label = progress(f"{chunk[0].dataset}/{chunk[0].model} x{len(chunk)}")
+        results = _trainer(chunk, context, checkpoint=checkpoint, interval=interval, key=key, log=label).run()
     except INFRASTRUCTURE:
         raise
     except Exception as error:
         if len(chunk) > 1:  # find the guilty one: the others must not suffer
             for trial in chunk:
-                _train([trial], data, paths, device, interval)
+                _train([trial], context, interval)
             checkpoint.unlink(missing_ok=True)
             return
         traceback.print_exc()
         results = [Result("failed", cause_of(error), None, 0, None, [])]
     for trial, result in zip(chunk, results, strict=True):
-        _store(trial, result, data, paths, device, started)
+        _store(trial, result, context.data, context.paths, context.device, started)
     checkpoint.unlink(missing_ok=True)
+
+
+def _trainer(trials: list[Trial], context: Context, **more: Any) -> Trainer:
+    """What trains these trials together; `more`: what Trainer is told of checkpoints and progress."""
+    first, data = trials[0], context.data
+    return Trainer(
+        build_model(first), [t.seed for t in trials], [t.hp for t in trials],
+        data.splits["train"], data.splits["validation"], space(data, MODELS[first.model].space[data.kind]),
+        first.batch, Budget(**first.budget), Switches(**first.train), device=context.device, labels=data.labels, **more,
+    )  # fmt: skip
 
 
 def _store(trial: Trial, result: Result, data: Dataset, paths: Paths, device: torch.device, started: float) -> None:

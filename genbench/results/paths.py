@@ -102,6 +102,11 @@ class Paths:
         """State of a group's training that was interrupted."""
         return self.store / "checkpoints" / f"{key}.safetensors"
 
+    @property
+    def speeds(self) -> Path:
+        """How many trials of a network train together fastest, by machine."""
+        return self.results / "cache" / "together.json"
+
     def question(self, folder: str) -> Path:
         """Tables of a question that was run, and ABOUT, which is written last."""
         return self.results / "questions" / folder
