@@ -1,7 +1,6 @@
 """Generative adversarial networks as points of one grid: a loss, a penalty, a normalisation, on shared networks."""
 
 import math
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -11,7 +10,6 @@ from genbench.models.base import chosen
 from genbench.models.gan_losses import LOSSES
 from genbench.models.gan_penalties import PENALTIES
 from genbench.nets import GENERATORS, Spectral, critic, generator
-from genbench.nets.architectures import MLPCritic
 
 __all__ = ["DRAGAN", "GAN", "LSGAN", "MMGAN", "NSGAN", "R1GAN", "SNGAN", "WGAN", "WGANGP", "HingeGAN"]
 
@@ -80,20 +78,9 @@ class GAN(Adversarial):
     def boundary(self, real, fake, hp):
         return LOSSES[self.loss].boundary(real, fake, hp)
 
-    def scoring(self, noise):
-        score = super().scoring(noise)
-        if isinstance(self.critic, MLPCritic) and not self.critic.norms and self.output == "linear":
-            score = partial(score)  # which can have an attribute
-            score.gradient = lambda x: self.critic.gradient(x)[1]
-        return score
-
     def loss_critic(self, x, noise, hp):
         x, fake, score = self.flat(x), noise["fake"], self.scoring(noise)
-        if isinstance(self.critic, MLPCritic) and self.norm != "batch":
-            real, false = score(torch.cat([x, fake])).chunk(2)  # in one pass; one of convolutions would leave the cache
-        else:
-            real, false = score(x), score(fake)
-        terms = LOSSES[self.loss].critic(real, false, hp)
+        terms = LOSSES[self.loss].critic(score(x), score(fake), hp)
         return (terms + PENALTIES[self.penalty](score, x, fake, noise, hp)).mean()
 
     def loss_generator(self, x, noise, hp):

@@ -15,12 +15,7 @@ Score = Callable[[Tensor], Tensor]
 
 
 def gradient(score: Score, x: Tensor) -> Tensor:
-    """Gradients (B, d) of the values at x (B, d); each is that of one example alone unless the critic mixes a batch.
-
-    A score may have a `gradient(x)` of its own: by autograd, the second derivatives of rectifiers are products with zeros.
-    """
-    if hasattr(score, "gradient"):
-        return score.gradient(x)
+    """Gradients (B, d) of the values at x (B, d); each is that of one example alone unless the critic mixes a batch."""
     return grad(lambda u: score(u).sum())(x)
 
 

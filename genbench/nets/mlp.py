@@ -11,12 +11,11 @@ from genbench.nets.parts import normaliser
 
 __all__ = ["MLP", "MaskedMLP", "TimeMLP", "time_features"]
 
-SLOPE = 0.2  # of the leaky rectifier
 # name: (function, gain of hidden layers; but for tanh it keeps the second moment of a unit normal input)
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "silu": (F.silu, 1.68),
     "relu": (F.relu, 1.41),
-    "leaky_relu": (lambda x: F.leaky_relu(x, SLOPE), 1.39),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), 1.39),
     "tanh": (torch.tanh, 1.0),
 }
 
@@ -62,21 +61,16 @@ class MLP(nn.Module):
         return x
 
     def gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the outputs (B,) at x (B, inputs) and its gradient (B, inputs), for silu and leaky_relu without a norm.
+        """Sum of the outputs (B,) at x (B, inputs) and its gradient (B, inputs), silu networks only.
 
         Backpropagation by hand: what Langevin chains call thousands of times, also under vmap, where autograd is slower. Autograd
         differentiates it like any function: score matching trains by its derivatives.
         """
-        if self.activation not in ("silu", "leaky_relu") or self.norms:
-            raise ValueError("the gradient is written for silu and leaky_relu networks without a norm")
+        if self.activation != "silu":
+            raise ValueError("the gradient is written for silu networks")
         derivatives = []
         for layer in self.layers[:-1]:
             a = layer(x)
-            if self.activation == "leaky_relu":
-                x = F.leaky_relu(a, SLOPE)
-                one = torch.ones((), dtype=a.dtype, device=a.device)
-                derivatives.append(torch.where(a > 0, one, SLOPE * one))
-                continue
             gate = torch.sigmoid(a)
             x = a * gate
             derivatives.append(gate + x * (1 - gate))

@@ -224,30 +224,3 @@ def test_a_penalty_teaches_the_critic():
                 weight += step * direction
                 values.append(model.loss_critic(real, noise, hp).item())
         assert (values[0] - values[1]) / 2e-6 == pytest.approx((grad * direction).sum().item(), rel=1e-5), name
-
-
-@pytest.mark.parametrize("depth", [1, 3])
-@pytest.mark.parametrize("penalty", ["interpolates", "one_sided", "dragan", "r1"])
-def test_a_perceptrons_own_gradient_gives_the_penaltys_value_and_gradient(penalty, depth):
-    """Against autograd's second derivatives, which `output="sigmoid"` would use; float64."""
-    model = GAN((3,), penalty=penalty, width=8, depth=depth).double()
-    real, fake = (torch.randn(6, 3, generator=gen(i), dtype=torch.float64) for i in (1, 2))
-    own = PENALTIES[penalty]
-    noise = {name: value[0].double() for name, value in own.noise((1, 6), 3, gen(3)).items()}
-    hp = {name: torch.tensor(2.0, dtype=torch.float64) for name in own.hp}
-    score = model.scoring({})
-    assert hasattr(score, "gradient")
-    weights = [layer.weight for layer in model.critic.layers]
-    found = [own(each, real, fake, noise, hp).mean() for each in (score, model.score)]
-    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=1e-12)
-    grads = [torch.autograd.grad(value, weights) for value in found]
-    for a, b in zip(*grads, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
-
-
-@pytest.mark.parametrize("norm", ["none", "batch", "layer", "spectral"])
-def test_the_critics_loss_is_that_of_two_passes(norm):
-    model = GAN((3,), norm=norm, width=8)
-    real, fake = torch.randn(6, 3, generator=gen(1)), torch.randn(6, 3, generator=gen(2))
-    expected = LOSSES[model.loss].critic(model.score(real), model.score(fake), {}).mean()
-    torch.testing.assert_close(model.loss_critic(real, {"fake": fake}, {}), expected)
