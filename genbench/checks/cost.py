@@ -125,10 +125,14 @@ class Prices:
 
 
 def bytes_of(trial: Trial, samples: int, root: Path = ROOT) -> int:
-    """Bytes that a trial leaves in the store: its weights at every checkpoint, `samples` generated examples, curves."""
+    """Bytes that a trial leaves in the store: its weights at every checkpoint, `samples` generated examples, curves.
+
+    Of a searched one the weights of the chosen checkpoint alone; until it is scored, a group's take more.
+    """
     spec = dataset_spec(trial.dataset, root)
     each = math.prod(spec.shape) * (1 if spec.kind == "images" else 4)
-    return 4 * built(trial, root).numbers * trial.train.get("checkpoints", 1) + samples * each + KEPT
+    kept = 1 if trial.phase == "search" else trial.train.get("checkpoints", 1)
+    return 4 * built(trial, root).numbers * kept + samples * each + KEPT
 
 
 def _scored(files: Iterable[Path]) -> dict[tuple[str, str], float]:

@@ -4,6 +4,7 @@ import math
 import time
 import traceback
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -53,10 +54,14 @@ class Selection:
         """Status, cause, costs and, of a trial that ended ok, `checkpoints`: dicts of `update` (None: the end), validation
         and test; `scores`: those of the checkpoint with the lowest validation score, with its coverage of the test split;
         `update`: which it was; `last`: the scores of the end."""
-        file = self.paths.selection(trial.id, self.key)
+        file = self.file(trial)
         if not file.is_file():
             write_json(file, self._selected(trial))
         return read_json(file)
+
+    def file(self, trial: Trial) -> Path:
+        """What was found of a trial in this way, if it was."""
+        return self.paths.selection(trial.id, self.key)
 
     def _selected(self, trial: Trial) -> dict[str, Any]:
         training = read_json(self.paths.trial(trial.id) / TRAINED)

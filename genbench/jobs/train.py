@@ -34,9 +34,9 @@ def train_group(group: Group, context: Context, interval: float) -> dict[str, st
 
     A trial that diverges or breaks inside the method becomes a row with its status and cause.
     """
-    data, paths = context.data, context.paths
+    paths = context.paths
     with locked(paths.store / "locks" / group.name.replace("/", "-")):
-        todo = [t for t in group.trials if not _done(t, data, paths)]
+        todo = [t for t in group.trials if not _done(t, context)]
         for chunk in _chunks(todo, context):
             _train(chunk, context, interval)
     statuses = {t.id: read_json(paths.trial(t.id) / TRAINED)["status"] for t in group.trials}
@@ -57,18 +57,23 @@ def _chunks(trials: list[Trial], context: Context) -> Iterator[list[Trial]]:
 
 def _together(trials: list[Trial], most: int, context: Context) -> int:
     """How many of these trials to train together, `most` at the most."""
-    if not built(trials[0]).liftable:
-        return 1
+    if not (MODELS[trials[0].model].players and built(trials[0]).liftable):
+        return most  # one after the other
     sizes = [*(size for size in SIZES if size < most), most]
     return fastest(lambda count: _trainer(trials[:count], context), network(trials[0]), context.paths.speeds, sizes)
 
 
-def _done(trial: Trial, data: Dataset, paths: Paths) -> bool:
+def _done(trial: Trial, context: Context) -> bool:
+    """Whether a trial need not be trained; of a searched one that was scored, only the chosen weights are still there."""
     try:
-        record = read_json(paths.trial(trial.id) / TRAINED)
+        record = read_json(context.paths.trial(trial.id) / TRAINED)
     except (FileNotFoundError, json.JSONDecodeError):
         return False
-    return record["content_hash"] == data.content_hash and (record["status"] != "ok" or paths.weights(trial.id).exists())
+    if record["content_hash"] != context.data.content_hash:
+        return False
+    if record["status"] != "ok" or (trial.phase == "search" and context.select.file(trial).is_file()):
+        return True
+    return all(context.paths.weights(trial.id, update).is_file() for update in [*record.get("earlier", ()), None])
 
 
 def _train(chunk: list[Trial], context: Context, interval: float) -> None:

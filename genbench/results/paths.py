@@ -94,6 +94,10 @@ class Paths:
         """What a searched trial scored by the metric that chooses, under the hash of how it was scored."""
         return self.trial(trial) / f"selection-{key}.json"
 
+    def selections(self, trial: str) -> Iterator[Path]:
+        """All that a trial scored by the metric that chooses, however it was scored."""
+        return self.trial(trial).glob("selection-*.json")
+
     def all_scored(self, searched: bool) -> Iterator[Path]:
         """Files of scores of all trials of the store: of searches, or of what was scored in full."""
         return self.store.glob("*/selection-*.json" if searched else f"*/{SCORED}")

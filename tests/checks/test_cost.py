@@ -178,6 +178,8 @@ def test_weights_have_as_many_bytes_as_estimated(tmp_path, model):
     alone, kept = bytes_of(one, 0, CONFIG), bytes_of(dataclasses.replace(one, train={"checkpoints": 3}), 0, CONFIG)
     assert (tmp_path / "w").stat().st_size == pytest.approx((kept - alone) / 2, abs=4000)  # a header of names
     assert bytes_of(one, 1000, CONFIG) - alone == 1000 * 2 * 4
+    searched = dataclasses.replace(one, train={"checkpoints": 3}, phase="search")
+    assert bytes_of(searched, 0, CONFIG) == alone  # of the chosen checkpoint
 
 
 def test_parts_add_up_and_what_is_done_costs_nothing(tmp_path, monkeypatch):

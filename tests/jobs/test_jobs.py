@@ -301,6 +301,27 @@ def test_replicas_of_a_recipe_cut_a_group_into_chunks(run, monkeypatch):
     assert sizes == [2, 1]
 
 
+def test_so_many_train_together_as_are_fastest(run, monkeypatch):
+    sizes, asked = [], []
+
+    class Watched(Trainer):
+        def run(self):
+            sizes.append(self.replicas.count)
+            return super().run()
+
+    def two(make, key, cache, allowed):
+        asked.append(allowed)
+        assert make(3).replicas.count == 3 and "vae" in key
+        return 2
+
+    monkeypatch.setattr(job, "Trainer", Watched)
+    monkeypatch.setattr(job, "fastest", two)
+    run.configure(lambda study: study.update(seeds=6))
+    assert set(run.train("vae").values()) == {"ok"}
+    assert sizes == [2, 2, 2] and asked == [[1, 4, 6]], (sizes, asked)
+    assert set(run.train("gmm").values()) == {"ok"} and len(asked) == 1  # has no steps to share
+
+
 def test_unknown_groups_and_missing_data_are_users_errors(run):
     with pytest.raises(UserError, match="no group 'ring8/vae-0'"):
         of_study("tiny", "ring8/vae-0", run.paths)

@@ -1,5 +1,6 @@
 """A search in miniature: its trials are scored once, the validation split chooses, fresh seeds confirm."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.search import choose, score_searched
 from genbench.jobs.train import train_group
 from genbench.results.files import read_json
-from genbench.results.paths import Paths
+from genbench.results.paths import TRAINED, Paths
 
 CELL = {"datasets": ["ring8"], "models": ["vae"], "budget": {"value": 20}, "batch": 16, "tune": {"configurations": 3}}
 
@@ -25,8 +26,8 @@ class Search:
     def __init__(self, folder):
         self.folder, self.paths = folder, Paths(folder / "results")
 
-    def configure(self, **tune):
-        study = {"name": "tiny", "title": "T", "seeds": 2, "point_samples": 100, "cells": [CELL | {"tune": tune}]}
+    def configure(self, points=100, **tune):
+        study = {"name": "tiny", "title": "T", "seeds": 2, "point_samples": points, "cells": [CELL | {"tune": tune}]}
         study["cells"][0]["recipes"] = {"vae": {"net": {"width": 8, "depth": 1}}}
         (self.folder / "config" / "studies" / "tiny.yaml").write_text(yaml.safe_dump(study))
         found = groups(read_study("tiny"))
@@ -101,3 +102,37 @@ def test_the_validation_split_chooses_a_checkpoint_of_every_trial(search):
         best = min(row["checkpoints"], key=lambda each: each["validation"])
         scored = next(s["value"] for s in row["scores"] if s["metric"] == "sliced_w1")
         assert row["update"] == best["update"] and scored == pytest.approx(best["test"], rel=1e-6)
+
+
+def weights(search, trial):
+    return sorted(path.name for path in search.paths.trial(trial).glob("weights*.safetensors"))
+
+
+def test_only_chosen_weights_stay_and_a_new_way_to_score_trains_again(search):
+    (group,), _ = search.configure(configurations=3, checkpoints=4)
+    first = search.score(group)
+    for row in first:
+        assert weights(search, row["trial"]) == [search.paths.weights(row["trial"], row["update"]).name]
+        assert len(row["checkpoints"]) == 4
+    trained = {row["trial"]: read_json(search.paths.trial(row["trial"]) / TRAINED)["finished"] for row in first}
+    assert search.score(group) == first
+    assert all(read_json(search.paths.trial(name) / TRAINED)["finished"] == time for name, time in trained.items())
+    (group,), _ = search.configure(points=200, configurations=3, checkpoints=4)
+    again = search.score(group)
+    assert all(read_json(search.paths.trial(name) / TRAINED)["finished"] > time for name, time in trained.items())
+    for old, new in zip(first, again, strict=True):
+        assert old["trial"] == new["trial"] and old["scores"]["validation"] != new["scores"]["validation"]
+        chosen = {search.paths.weights(old["trial"], row["update"]).name for row in (old, new)}
+        assert weights(search, old["trial"]) == sorted(chosen)
+    (group,), _ = search.configure(configurations=3, checkpoints=4)
+    scores = [row["scores"] for row in search.score(group)]
+    assert scores == [row["scores"] for row in first]
+
+
+def test_a_plain_trial_that_a_search_pruned_has_all_its_weights_again(search):
+    (group,), _ = search.configure(configurations=3, checkpoints=2)
+    search.score(group)
+    _, context = of_study("tiny", group.name, search.paths)
+    plain = dataclasses.replace(group, trials=tuple(dataclasses.replace(trial, phase="") for trial in group.trials), phase="")
+    train_group(plain, context, 30.0)
+    assert all(len(weights(search, trial.id)) == 2 for trial in plain.trials)
