@@ -3,14 +3,13 @@
 import contextlib
 import functools
 import json
-import math
 from pathlib import Path
 
 import torch
 
 from genbench.checks.clock import space_like, trainer
 from genbench.checks.shapes import shapes_only
-from genbench.checks.trials import arguments
+from genbench.checks.trials import arguments, built
 from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec
 from genbench.models import MODELS
@@ -21,25 +20,38 @@ from genbench.training.switches import HP
 
 __all__ = ["by_shapes", "update_cost"]
 
-SMALL = 256  # numbers of an example up to which an update takes less time than working out its shapes
+LARGE = 800_000  # parameters above which an update takes longer than working out its shapes
+FEW = (2, 3)  # examples per draw, at which two updates are run: one costs a constant, and so much for each example
 LIKE: dict[tuple[object, ...], str] = {}  # the first dataset of a shape, which stands for all of it
 
 
 def update_cost(trial: Trial, root: Path = ROOT) -> StepCost:
-    """Cost of one of a trial's updates, of all players; counted once for all trials of equal networks, batches and shapes."""
+    """Cost of one of a trial's updates, of all players; counted once for all trials of equal networks and shapes of data."""
     spec = dataset_spec(trial.dataset, root)
     dataset = LIKE.setdefault((root, spec.kind, spec.shape, spec.levels, spec.classes), spec.name)
-    return _counted(trial.model, dataset, trial.batch, json.dumps(trial.net, sort_keys=True), root)
+    about = (trial.model, dataset, json.dumps(trial.net, sort_keys=True), root)
+    if MODELS[trial.model].players and built(trial, root).parameters > LARGE:
+        with contextlib.suppress(RuntimeError):  # a model that needs numbers gets them below
+            return _worked_out(trial.batch, *about)
+    few, more = _run(*about)
+    share = (trial.batch - FEW[0]) / (FEW[1] - FEW[0])
+    pairs = {name: (getattr(few, name), getattr(more, name)) for name in ("samples", "evaluations", "flops")}
+    return StepCost(**{name: round(low + (high - low) * share) for name, (low, high) in pairs.items()})
 
 
 @functools.lru_cache(maxsize=4096)
-def _counted(model: str, dataset: str, batch: int, net: str, root: Path) -> StepCost:
+def _worked_out(batch: int, model: str, dataset: str, net: str, root: Path) -> StepCost:
+    return by_shapes(_trial(batch, model, dataset, net), root)
+
+
+@functools.lru_cache(maxsize=4096)
+def _run(model: str, dataset: str, net: str, root: Path) -> tuple[StepCost, ...]:
+    return tuple(trainer([_trial(batch, model, dataset, net)], root).cost for batch in FEW)
+
+
+def _trial(batch: int, model: str, dataset: str, net: str) -> Trial:
     made = dict(model=model, dataset=dataset, batch=batch, net=json.loads(net), budget={"unit": "updates", "value": 1})
-    trial = Trial(id="", family="", seed=0, hp={}, train={}, dataset_spec="", code="", **made)
-    if MODELS[model].players and math.prod(dataset_spec(dataset, root).shape) > SMALL:
-        with contextlib.suppress(RuntimeError):  # a model that needs numbers gets them below
-            return by_shapes(trial, root)
-    return trainer([trial], root).cost
+    return Trial(id="", family="", seed=0, hp={}, train={}, dataset_spec="", code="", **made)
 
 
 def by_shapes(trial: Trial, root: Path = ROOT) -> StepCost:

@@ -42,10 +42,9 @@ def test_class_labels_cost_the_same_without_numbers(model):
 
 @pytest.mark.parametrize(("model", "dataset"), [("ns_gan", "mnist5k"), ("iaf", "ring8")])
 def test_what_the_linter_counts_is_what_the_trainer_counts(model, dataset, monkeypatch):
-    """Of large images, counted without numbers, and of a model that needs them after all."""
-    monkeypatch.setattr(updates, "SMALL", 0)
-    updates._counted.cache_clear()
-    trial = trial_of(model, dataset, tiny.NETS[model], batch=3)
+    """Of a network counted without numbers, and of one that needs them after all."""
+    monkeypatch.setattr(updates, "LARGE", 0)
+    trial = trial_of(model, dataset, tiny.NETS[model], batch=5)
     assert update_cost(trial, CONFIG) == trainer([trial], CONFIG).cost
 
 
