@@ -86,8 +86,10 @@ LONG = ("paper", "standard")  # of hundreds of networks, whose updates are count
 @pytest.mark.parametrize(
     "study", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in names("studies", CONFIG)]
 )
-def test_check_of_the_projects_studies(call, study, tmp_path):
-    status, out, _ = call("check", study, "--json", "--results", tmp_path)
+def test_shipped_studies_can_run_and_have_nothing_unfair_that_they_do_not_accept(call, study, tmp_path):
+    """--strict fails where the linter finds what the study does not accept."""
+    status, out, lines = call("check", study, "--json", "--strict", "--results", tmp_path)
+    assert not lines
     rows = json.loads(out)
     assert status == 0 and rows and all(row["trials"] > 0 and row["done"] == 0 and row["budget"] for row in rows)
 
