@@ -289,7 +289,7 @@ def test_unfair_comparisons_are_named(tree):
 
 
 @pytest.mark.parametrize(
-    ("name", "trials", "jobs"), [("smoke", 148, 57), ("default", 197, 55), ("laptop", 1102, 135), ("likelihoods", 46, 46)]
+    ("name", "trials", "jobs"), [("smoke", 148, 57), ("default", 197, 55), ("laptop", 2496, 215), ("likelihoods", 46, 46)]
 )
 def test_shipped_studies_expand_to_as_many_trials_as_ever(name, trials, jobs):
     study = read_study(name, CONFIG)

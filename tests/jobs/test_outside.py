@@ -62,8 +62,6 @@ def test_points_need_no_classifier(folder, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--samples", "points.npz"], "go together"),
-        ([], "give --samples FILE --dataset NAME"),
         (["--samples", "points.npz", "--dataset", "rings"], "unknown dataset 'rings'; allowed: "),
         (["--samples", "points.npz", "--dataset", "digits"], "--samples: points.npz holds"),
         (["--samples", "real.npz", "--dataset", "digits", "--encoders", "resnet"], "unknown encoder 'resnet'"),
@@ -76,3 +74,10 @@ def test_one_line_for_what_is_wrong(folder, monkeypatch, capsys, arguments, mess
     code, _, err = run(folder, monkeypatch, capsys, *arguments)
     last = err.strip().splitlines()[-1]
     assert code == 2 and message in last and last.startswith("genbench: ") and "Traceback" not in err
+
+
+@pytest.mark.parametrize(("arguments", "missing"), [(["--samples", "points.npz"], "--dataset"), ([], "--samples, --dataset")])
+def test_what_is_missing_is_named(folder, monkeypatch, capsys, arguments, missing):
+    with pytest.raises(SystemExit) as ended:
+        run(folder, monkeypatch, capsys, *arguments)
+    assert ended.value.code == 2 and missing in capsys.readouterr().err.splitlines()[-1]
