@@ -122,14 +122,14 @@ class Replicas:
                 net.requires_grad_(False)
             return loss.detach(), [list(grads[k * len(names) : (k + 1) * len(names)]) for k in range(self.count)]
 
-        def slopes(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *args: Any) -> tuple[Tensor, list[Tensor]]:
+        def differentiate(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *args: Any) -> tuple[Tensor, list[Tensor]]:
             wrap = {n: parameters[n].detach().requires_grad_() for n in names}
             one = functools.partial(self._run, method)
             with torch.enable_grad():
                 loss = (vmap(one) if self.lifted else one)({**parameters, **wrap}, buffers, *args)
                 return loss.detach(), list(torch.autograd.grad(loss.sum(), [wrap[n] for n in names]))
 
-        f = self._program(method, slopes) if self.traced else slopes
+        f = self._program(method, differentiate) if self.traced else differentiate
         if self.lifted:
             loss, grads = f(self.parameters, self.buffers, *args)
             # contiguous, as the optimiser needs rows: weights' gradients come transposed
