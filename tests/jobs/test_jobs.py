@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from kit import of_study
+from kit import CPU, of_study
 
 from genbench.config.errors import UserError
 from genbench.config.expand import groups
@@ -17,6 +17,7 @@ from genbench.jobs import train as job
 from genbench.jobs.data import prepare_data
 from genbench.jobs.evaluate import evaluate_group
 from genbench.jobs.train import train_group
+from genbench.jobs.trials import run_trials
 from genbench.models import MODELS
 from genbench.results.files import read_json
 from genbench.results.paths import Paths
@@ -225,6 +226,18 @@ def test_the_machines_faults_are_not_the_methods(run, monkeypatch, error):
             run.train("vae")
     assert not run.file("vae", 0, "train.json").exists()
     assert set(run.train("vae").values()) == {"ok"}  # the same command again
+
+
+@pytest.mark.parametrize("method", ["loss_net", "sample"])  # while training, and while scoring
+def test_a_job_that_the_machine_stopped_leaves_no_manifest(run, monkeypatch, method):
+    out, name = run.folder / "out" / "vae.json", run.groups["vae"].name
+    with monkeypatch.context() as patch:
+        patch.setattr(MODELS["vae"], method, raising(OSError("gone")))
+        with pytest.raises(OSError, match="gone"):
+            run_trials("tiny", [name], run.paths, out, CPU, 30.0)
+    assert not out.exists()
+    run_trials("tiny", [name], run.paths, out, CPU, 30.0)
+    assert [(row["group"], row["status"]) for row in read_json(out)["rows"]] == [(name, "ok")] * 3
 
 
 def test_a_killed_job_continues_from_its_checkpoint(run, monkeypatch):
