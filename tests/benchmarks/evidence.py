@@ -8,31 +8,19 @@ and encoders are prepared beforehand. CPU-seconds of user and system, of all pro
 """
 
 import argparse
-import os
-import resource
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import yaml
+from overhead import ROOT, project, spent
 
-ROOT = Path(__file__).parents[2]
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 
 
-def project(tree: Path, folder: Path, dataset: str, models: list[str], configurations: int) -> None:
+def search(tree: Path, folder: Path, dataset: str, models: list[str], configurations: int) -> None:
     """A copy of a tree with a study of one search."""
-    for name in ("genbench", "workflow", "config"):
-        shutil.copytree(tree / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(tree / "Snakefile", folder)
-    binary = folder / "bin" / "genbench"
-    binary.parent.mkdir()
-    binary.write_text(f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} -m genbench.cli "$@"\n')
-    binary.chmod(0o755)
-    snakefile = folder / "workflow" / "Snakefile"
-    snakefile.write_text(snakefile.read_text().replace("{shlex.quote(str(Path(sys.executable).parent))}", str(binary.parent)))
+    project(folder, tree, f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} -m genbench.cli "$@"\n')
     study = yaml.safe_load((tree / "config" / "studies" / "laptop.yaml").read_text())
     cell = next(cell for cell in study["cells"] if dataset in cell["datasets"] and set(models) <= set(cell["models"]))
     cell |= {"datasets": [dataset], "models": models, "tune": cell["tune"] | {"configurations": configurations}}
@@ -41,15 +29,10 @@ def project(tree: Path, folder: Path, dataset: str, models: list[str], configura
     (folder / "config" / "studies" / "evidence.yaml").write_text(yaml.safe_dump(study))
 
 
-def spent(folder: Path, *rules: str) -> float:
+def run(folder: Path, *rules: str) -> float:
     """CPU-seconds of running these rules on one core."""
     command = [SNAKEMAKE, "--cores", "1", "--config", "study=evidence", "--until", *rules]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed in {folder}:\n{done.stderr[-3000:]}")
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return spent(command, folder, PYTHONPATH=str(folder))[0]
 
 
 def main() -> None:
@@ -66,15 +49,10 @@ def main() -> None:
         for name, tree in trees.items():
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
-                project(tree, folder, dataset, arguments.models, arguments.configurations)
-                spent(folder, "prepare", "encode")
-                rules = {"search", "score"} & {
-                    word.split()[1].rstrip(":")
-                    for file in (tree / "workflow" / "rules").glob("*.smk")
-                    for word in file.read_text().splitlines()
-                    if word.startswith("rule ")
-                }
-                seconds = spent(folder, *rules)
+                search(tree, folder, dataset, arguments.models, arguments.configurations)
+                run(folder, "prepare", "encode")
+                merged = (tree / "workflow" / "rules" / "trials.smk").is_file()  # training and scoring, into one rule
+                seconds = run(folder, "search" if merged else "score")
                 trials = len(list((folder / "results" / "store").glob("*/selection-*.json")))
                 rate[name] = trials / seconds * 3600
         ratio, shown = rate["now"] / rate["before"], ", ".join(arguments.models)

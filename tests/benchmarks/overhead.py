@@ -59,20 +59,20 @@ def spent(command: list[str], folder: Path, **environment: str) -> tuple[float, 
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, done.stdout + done.stderr
 
 
-def project(folder: Path) -> None:
-    """A copy of what a run needs, whose jobs call the stand-in."""
+def project(folder: Path, tree: Path = ROOT, genbench: str = STAND_IN) -> None:
+    """A copy of what a run of a tree needs, whose jobs call this script as `genbench`."""
     for name in ("genbench", "workflow", "config"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", folder)
-    stand_in = folder / "bin" / "genbench"
-    stand_in.parent.mkdir()
-    stand_in.write_text(STAND_IN)
-    stand_in.chmod(0o755)
+        shutil.copytree(tree / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(tree / "Snakefile", folder)
+    script = folder / "bin" / "genbench"
+    script.parent.mkdir()
+    script.write_text(genbench)
+    script.chmod(0o755)
     snakefile = folder / "workflow" / "Snakefile"
     text = snakefile.read_text()
     where = "{shlex.quote(str(Path(sys.executable).parent))}"
     assert where in text
-    snakefile.write_text(text.replace(where, f"{stand_in.parent}"))
+    snakefile.write_text(text.replace(where, f"{script.parent}"))
 
 
 def of_study(study: str, sleep: str) -> list[tuple[str, str]]:
