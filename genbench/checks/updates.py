@@ -13,7 +13,7 @@ from genbench.checks.trials import arguments, built
 from genbench.config.expand import Trial
 from genbench.config.read import ROOT, dataset_spec
 from genbench.models import MODELS
-from genbench.training.costs import StepCost, count_step
+from genbench.training.costs import StepCost
 from genbench.training.losses import Losses
 from genbench.training.replicas import Replicas
 from genbench.training.switches import HP
@@ -62,6 +62,4 @@ def by_shapes(trial: Trial, root: Path = ROOT) -> StepCost:
         single = Replicas(lambda: model, [0], [{**HP, **model.hp}], "cpu", torch.float32, lifted=False)
         x = torch.empty(trial.batch, *spec.shape, dtype=torch.float32 if spec.levels is None else torch.uint8)
         labels = torch.empty(trial.batch, dtype=torch.int64) if model.classes else None
-        losses = Losses(single, x, space_like(spec, cls.space[spec.kind]), trial.batch, labels)
-        times = [player for player, count in model.players.items() for _ in range(count)]
-        return count_step(model, lambda: [losses.gradients(player) for player in times], trial.batch)
+        return Losses(single, x, space_like(spec, cls.space[spec.kind]), trial.batch, labels).cost()

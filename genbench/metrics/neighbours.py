@@ -204,13 +204,13 @@ class Coverage:
 
     def __init__(self, reference: Tensor):
         y = drawn(reference.double(), LIMIT)
-        self.centre = y.mean(0)
         if y.shape[1] <= FLAT:
             tree = KDTree(y.cpu().numpy())
             self.reference = tree.data[tree.indices]  # neighbours follow each other, which queries like
             # of equal points a row's nearest may be another than itself, as near
             self.radii = tree.query(self.reference, COVERAGE + 1)[0][:, -1]
         else:
+            self.centre = y.mean(0)
             self.reference = y - self.centre
             self.radii = _nearest(self.reference, COVERAGE)[:, -1]
 

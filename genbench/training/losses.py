@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from genbench.data.space import Space
+from genbench.training.costs import StepCost, count_step
 from genbench.training.replicas import Replicas
 
 __all__ = ["Losses"]
@@ -38,3 +39,9 @@ class Losses:
         if hasattr(model, f"state_{player}"):
             self.replicas.set_buffers(self.replicas.step(f"state_{player}", noise, hp))
         return loss, grads
+
+    def cost(self) -> StepCost:
+        """What an update of all players costs, by running it once; there must be one replica, run by the loop."""
+        model = self.replicas.model
+        turns = [player for player, count in model.players.items() for _ in range(count)]
+        return count_step(model, lambda: [self.gradients(player) for player in turns], self.batch)

@@ -52,7 +52,6 @@ class Replicas:
     Arguments:
         make: builds one model. seeds, hps: one per replica. device, dtype: of everything.
         lifted: vmap or loop. A single replica never pays for vmap. begin: called with each new model and its seed.
-        traced: whether what a step calls is traced, which takes about a second for each of its functions.
     """
 
     def __init__(
@@ -64,7 +63,6 @@ class Replicas:
         dtype,
         lifted: bool,
         begin: Callable[[Model, int], None] | None = None,
-        traced: bool = False,
     ):
         models = [_Method(build(make, seed)).to(device=device, dtype=dtype) for seed in seeds]
         for method, seed in zip(models, seeds, strict=True):
@@ -84,7 +82,7 @@ class Replicas:
             # each replica's own module runs, whose parameters are the rows' memory: functional_call costs as much as a small net
             self._modules = [m.requires_grad_(False) for m in models]
         self._queue: list[dict[str, Tensor]] = []
-        self.traced = traced
+        self.traced = False  # whether what a step calls is traced, which takes about a second for each of its functions
         self._programs: dict[str, Traced] = {}
 
     @property
@@ -101,15 +99,14 @@ class Replicas:
         if not self.lifted and parameters is None:
             calls = [m(method, *tree_map(lambda t, k=k: t[k], args)) for k, m in enumerate(self._modules)]
             return tree_map(lambda *r: torch.stack(r), *calls)
-        return self._each(functools.partial(self._run, method), self.parameters if parameters is None else parameters, *args)
+        return self._each(self._function(method), self.parameters if parameters is None else parameters, *args)
 
     def step(self, method: str, *args: Any) -> Any:
         """`call` for a method that every update calls, without gradients."""
         with torch.no_grad():
             if not self.traced:
                 return self.call(method, *args)
-            one = functools.partial(self._run, method)
-            return self._each(self._program(method, vmap(one) if self.lifted else one), self.parameters, *args)
+            return self._each(self._program(method, self._function(method)), self.parameters, *args)
 
     def gradients(self, method: str, player: str, *args: Any) -> tuple[Tensor, list[list[Tensor]]]:
         """Losses (K,) of a method and, for each replica, the gradients of the player's parameters."""
@@ -124,9 +121,8 @@ class Replicas:
 
         def differentiate(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *args: Any) -> tuple[Tensor, list[Tensor]]:
             wrap = {n: parameters[n].detach().requires_grad_() for n in names}
-            one = functools.partial(self._run, method)
             with torch.enable_grad():
-                loss = (vmap(one) if self.lifted else one)({**parameters, **wrap}, buffers, *args)
+                loss = self._function(method)({**parameters, **wrap}, buffers, *args)
                 return loss.detach(), list(torch.autograd.grad(loss.sum(), [wrap[n] for n in names]))
 
         f = self._program(method, differentiate) if self.traced else differentiate
@@ -141,14 +137,21 @@ class Replicas:
         """A method of the model with one replica's parameters and buffers."""
         return functional_call(self.base, {**parameters, **buffers}, (method, *args))
 
+    def _function(self, method: str) -> Callable:
+        """A method of the model as a function of parameters, buffers and args: of all replicas if lifted, else of one."""
+        one = functools.partial(self._run, method)
+        return vmap(one) if self.lifted else one
+
     def _program(self, name: str, f: Callable) -> Traced:
-        """f, which is traced when it is first called."""
-        return self._programs.setdefault(name, Traced(f))
+        """f, which is traced when it is first called; of one name the first is kept."""
+        if name not in self._programs:
+            self._programs[name] = Traced(f)
+        return self._programs[name]
 
     def _each(self, f: Callable, parameters: Any, *args: Any) -> Any:
-        """f(parameters, buffers, *args), written for one replica, on all."""
+        """f(parameters, buffers, *args) on all replicas; f as `_function` gives it."""
         if self.lifted:
-            return f(parameters, self.buffers, *args) if isinstance(f, Traced) else vmap(f)(parameters, self.buffers, *args)
+            return f(parameters, self.buffers, *args)
         buffers = self.buffer_rows
         rows = [f(parameters[k], buffers[k], *tree_map(lambda t, k=k: t[k], args)) for k in range(self.count)]
         return tree_map(lambda *r: torch.stack(r), *rows)

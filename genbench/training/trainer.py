@@ -16,7 +16,7 @@ from genbench.config.budget import Budget
 from genbench.data.space import Space
 from genbench.models.base import Model
 from genbench.training.checkpoint import load_tensors, save_tensors
-from genbench.training.costs import StepCost, count_step, updates_of
+from genbench.training.costs import StepCost, updates_of
 from genbench.training.losses import Losses
 from genbench.training.memory import keep_freed
 from genbench.training.optim import RowAdam, clip_norm
@@ -123,10 +123,7 @@ class Trainer:
     def _probe(self, seed: int, hp: Mapping[str, float]) -> StepCost:
         """Count one step of a throw-away replica."""
         single = Replicas(self.make, [seed], [hp], self.replicas.device, self.replicas.dtype, lifted=False)
-        losses = Losses(single, self.train, self.space, self.batch, self.labels.get("train"))
-        return count_step(
-            single.model, lambda: [losses.gradients(p) for p, times in self.players.items() for _ in range(times)], self.batch
-        )
+        return Losses(single, self.train, self.space, self.batch, self.labels.get("train")).cost()
 
     # ---- one step
 
